@@ -1,0 +1,62 @@
+"""Every fatal error of the harness, each with its exit code.
+
+A message names the place (file, key, command) and ends with the remedy. Anything that is not a
+`HarnessError` and reaches the top is a bug in the harness and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_FINDINGS = 1
+"""At least one cell is not fine: `drop`, `broken` or `build-failed`."""
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 3
+EXIT_INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """Base of all expected failures: one clear message, no traceback."""
+
+    exit_code: ClassVar[int] = EXIT_ENVIRONMENT
+
+
+class UsageError(HarnessError):
+    """The command line or the configuration asks for something impossible."""
+
+    exit_code = EXIT_USAGE
+
+
+class ConfigError(UsageError):
+    """A configuration file is wrong; the message names file and key."""
+
+
+class SelectorError(UsageError):
+    """A `--only` or `--skip` pattern matches nothing."""
+
+
+class ModelError(UsageError):
+    """A model or input file is missing, truncated or not understood."""
+
+
+class MachineError(HarnessError):
+    """Something this machine lacks: a compiler, disk space, the network."""
+
+
+class SourceError(HarnessError):
+    """A revision of ncnn cannot be obtained."""
+
+
+class BuildError(HarnessError):
+    """One build failed; the matrix goes on without it.
+
+    Attributes:
+        log: path of the full build log, or None when nothing ran.
+        first_error: the first line of the log that reports an error.
+    """
+
+    def __init__(self, message: str, *, log: str | None = None, first_error: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+        self.first_error = first_error or message

@@ -1,0 +1,123 @@
+"""The one way this package starts other programs.
+
+Every call has a time limit, keeps its output in a live log file, and ends its whole process
+group when it is over, so that neither a hanging compiler nor an interrupted run leaves children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import MachineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What became of a finished program."""
+
+    command: tuple[str, ...]
+    returncode: int
+    """Exit code, or minus the signal's number."""
+    seconds: float
+    output: str
+    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
+    timed_out: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program ended by itself with exit code 0."""
+        return self.returncode == 0 and not self.timed_out
+
+    @property
+    def fate(self) -> str:
+        """How it ended, in words: `exit code 1`, `SIGILL`, `no result after 60 s`."""
+        if self.timed_out:
+            return f"no result after {self.seconds:.0f} s"
+        if self.returncode < 0:
+            return signal_name(-self.returncode)
+        return f"exit code {self.returncode}"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, such as `SIGSEGV`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    tail_bytes: int = 1 << 20,
+) -> Completed:
+    """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
+
+    Args:
+        command: program and arguments; no shell is involved.
+        log: file that receives the command line and everything that the program prints.
+        timeout: seconds after which the whole process group is killed.
+        cwd: working directory.
+        env: variables set on top of the current environment.
+        tail_bytes: how much of the output to return at most.
+
+    Raises:
+        MachineError: the program does not exist.
+    """
+    words = tuple(str(word) for word in command)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with log.open("ab") as stream:
+        stream.write(f"$ {' '.join(words)}\n".encode())
+        stream.flush()
+        start = stream.tell()
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise MachineError(
+                f"{words[0]}: program not found. Install it or put it on PATH."
+            ) from error
+        timed_out = False
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            kill_group(process)
+    with log.open("rb") as reader:
+        size = reader.seek(0, os.SEEK_END)
+        reader.seek(max(start, size - tail_bytes))
+        output = reader.read().decode(errors="replace")
+    return Completed(
+        command=words,
+        returncode=process.returncode,
+        seconds=time.monotonic() - started,
+        output=output,
+        timed_out=timed_out,
+    )
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started with `start_new_session`, children included, and reap it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,130 @@
+"""What is to be built and run, as values.
+
+Specifications are frozen, hashable and serialisable. Nothing else identifies a build or a cell:
+the readable, globbable id and the content key both derive from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OptionValue = bool | int
+
+
+def content_key(value: Any) -> str:
+    """Return a short stable key of a JSON-serialisable value or dataclass."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """One source revision of ncnn and where it comes from."""
+
+    label: str
+    """The readable name used in ids, such as `20250503`."""
+    kind: Literal["index", "git", "directory"]
+    name: str
+    """Release date (`index`), tag, branch or commit (`git`), path (`directory`)."""
+    where: str = ""
+    """Path or URL of the repository (`git` only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagSet:
+    """One named set of compile-time choices, before it is resolved against a version."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+    """CMake cache entries, such as `("NCNN_AVX2", "ON")`, sorted by name."""
+    needs: frozenset[str] = frozenset()
+    """CPU features that the compiled code executes unconditionally, named as archspec does."""
+    compiler: str = ""
+    """C++ compiler by name or path; empty for the first of `c++`, `g++`, `clang++` on PATH."""
+    cxx_flags: str = ""
+    """Flags appended to every compile command, after ncnn's own `CMAKE_CXX_FLAGS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSpec:
+    """One revision + one flag set + the layers it must contain: one loadable module."""
+
+    revision: Revision
+    flags: FlagSet
+    layers: frozenset[str] | None
+    """Layer types the models need, as in `.param` files; None compiles every layer."""
+
+    @property
+    def id(self) -> str:
+        """The readable id, such as `20250503-avx2-nof16c`."""
+        return f"{self.revision.label}-{self.flags.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One set of runtime options applied to a build; needs no recompilation."""
+
+    name: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    """Fields of `ncnn::Option` that differ from that version's defaults, sorted by name."""
+    threads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """One named input of the model: exactly one of `text`, `image`, `npy`, `random` is set."""
+
+    name: str
+    text: str = ""
+    """A text line to render."""
+    image: str = ""
+    """Path of an image file."""
+    npy: str = ""
+    """Path of a `.npy` file with the tensor as the ONNX model takes it."""
+    random: int | None = None
+    """Seed of a tensor uniform in [-1, 1]."""
+    shape: tuple[int, ...] = ()
+    """Shape of the tensor as the ONNX model takes it; empty where the file decides."""
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    """An image's pixels become `(pixel - mean) * scale`, per channel, pixel in 0..255."""
+    order: Literal["RGB", "BGR", "GRAY"] = "RGB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model in both formats. The built-in recogniser leaves the paths empty."""
+
+    name: str
+    onnx: str = ""
+    param: str = ""
+    bin: str = ""
+    names: tuple[tuple[str, str], ...] = ()
+    """Pairs of ncnn blob name and ONNX value name where the two differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSpec:
+    """Build × run × model × input: the unit that gets a verdict."""
+
+    build: BuildSpec
+    run: RunSpec
+    model: ModelSpec
+    input: InputSpec
+
+    @property
+    def id(self) -> str:
+        """The readable id, such as `20250503-avx2-nof16c/fp16-off/short`."""
+        return f"{self.build.id}/{self.run.name}/{self.input.name}"
