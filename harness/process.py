@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from harness.errors import MachineError
 
@@ -53,13 +54,35 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """What a short program printed."""
+
+    command: tuple[str, ...]
+    returncode: int
+    """Exit code, or minus the signal's number."""
+    stdout: bytes
+    stderr: str
+    timed_out: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program ended by itself with exit code 0."""
+        return self.returncode == 0 and not self.timed_out
+
+    @property
+    def text(self) -> str:
+        """What it printed to stdout, decoded."""
+        return self.stdout.decode(errors="replace")
+
+
 def run(
     command: Sequence[str | Path],
     *,
     log: Path,
     timeout: float,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     tail_bytes: int = 1 << 20,
 ) -> Completed:
     """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
@@ -69,7 +92,7 @@ def run(
         log: file that receives the command line and everything that the program prints.
         timeout: seconds after which the whole process group is killed.
         cwd: working directory.
-        env: variables set on top of the current environment.
+        env: variables set on top of the current environment; None removes one.
         tail_bytes: how much of the output to return at most.
 
     Raises:
@@ -82,20 +105,7 @@ def run(
         stream.write(f"$ {' '.join(words)}\n".encode())
         stream.flush()
         start = stream.tell()
-        try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise MachineError(
-                f"{words[0]}: program not found. Install it or put it on PATH."
-            ) from error
+        process = _start(words, cwd, env, subprocess.DEVNULL, stream, subprocess.STDOUT)
         timed_out = False
         try:
             process.wait(timeout)
@@ -114,6 +124,78 @@ def run(
         output=output,
         timed_out=timed_out,
     )
+
+
+def capture(
+    command: Sequence[str | Path],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    stdin: bytes = b"",
+) -> Captured:
+    """Run a program whose output is data, such as `git cat-file`, and return all it printed.
+
+    Args:
+        command: program and arguments; no shell is involved.
+        timeout: seconds after which the whole process group is killed.
+        cwd: working directory.
+        env: variables set on top of the current environment; None removes one.
+        stdin: what the program reads.
+
+    Raises:
+        MachineError: the program does not exist.
+    """
+    words = tuple(str(word) for word in command)
+    pipe = subprocess.PIPE
+    process = _start(words, cwd, env, pipe, pipe, pipe)
+    timed_out = False
+    try:
+        stdout, stderr = process.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        kill_group(process)
+        stdout, stderr = process.communicate()
+    finally:
+        kill_group(process)
+    return Captured(
+        command=words,
+        returncode=process.returncode,
+        stdout=stdout,
+        stderr=stderr.decode(errors="replace"),
+        timed_out=timed_out,
+    )
+
+
+def _start(
+    words: tuple[str, ...],
+    cwd: Path | None,
+    env: Mapping[str, str | None] | None,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    merged = {**os.environ, **(env or {})}
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env={name: value for name, value in merged.items() if value is not None},
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise MachineError(f"{cwd}: no such directory to run {words[0]} in.") from error
+        raise MachineError(
+            f"{words[0]}: program not found. Install it or put it on PATH."
+        ) from error
+    except PermissionError as error:
+        raise MachineError(
+            f"{words[0]}: not allowed to run it. Make it executable (chmod +x)."
+        ) from error
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,109 @@
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError
+from harness.process import capture, run, signal_name
+
+PYTHON = sys.executable
+
+SPAWN_AND_WAIT = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def is_gone(pid: int) -> bool:
+    """Wait for an orphan to be dead (a zombie counts); fails only if it lives for a minute."""
+    for _ in range(600):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_run_keeps_log_and_returns_output(tmp_path: Path) -> None:
+    log = tmp_path / "deep" / "log"
+    for text in ("one", "two"):
+        done = run([PYTHON, "-c", f"print('{text}')"], log=log, timeout=60)
+        assert done.ok and done.output == f"{text}\n" and done.fate == "exit code 0"
+    written = log.read_text().splitlines()
+    assert [line for line in written if not line.startswith("$ ")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fate"),
+    [
+        ("raise SystemExit(3)", "exit code 3"),
+        ("import os; os.kill(os.getpid(), 4)", "SIGILL"),
+        ("import os; os.abort()", "SIGABRT"),
+    ],
+)
+def test_fate(tmp_path: Path, code: str, fate: str) -> None:
+    done = run([PYTHON, "-c", code], log=tmp_path / "log", timeout=60)
+    assert not done.ok
+    assert done.fate == fate
+
+
+def test_tail_bytes_cut_the_output(tmp_path: Path) -> None:
+    done = run([PYTHON, "-c", "print('x' * 99)"], log=tmp_path / "l", timeout=60, tail_bytes=10)
+    assert done.output == "x" * 9 + "\n"
+
+
+@pytest.mark.parametrize(("sleep", "timeout"), [("600", 2.0), ("0", 60.0)])
+def test_run_leaves_no_children(tmp_path: Path, sleep: str, timeout: float) -> None:
+    pid = tmp_path / "pid"
+    script = tmp_path / "script.py"
+    script.write_text(SPAWN_AND_WAIT)
+    done = run([PYTHON, script, pid, sleep], log=tmp_path / "log", timeout=timeout)
+    assert done.timed_out == (sleep == "600")
+    assert not done.timed_out or "no result after" in done.fate
+    if pid.exists():  # a machine so slow that the child never started is no failure
+        assert is_gone(int(pid.read_text()))
+
+
+def test_capture_is_binary_both_ways() -> None:
+    data = bytes(range(256)) * 1000
+    code = (
+        "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); print('e', file=sys.stderr)"
+    )
+    done = capture([PYTHON, "-c", code], timeout=60, stdin=data)
+    assert done.ok and done.stdout == data and done.stderr == "e\n"
+
+
+def test_capture_times_out() -> None:
+    done = capture([PYTHON, "-c", "import time; time.sleep(600)"], timeout=0.2)
+    assert done.timed_out and not done.ok
+
+
+def test_environment_is_set_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_GONE", "1")
+    code = "import os; print(os.getenv('HARNESS_NEW'), os.getenv('HARNESS_GONE'))"
+    env = {"HARNESS_NEW": "x", "HARNESS_GONE": None}
+    assert capture([PYTHON, "-c", code], timeout=60, env=env).text == "x None\n"
+    assert os.environ["HARNESS_GONE"] == "1"
+
+
+def test_missing_program_and_directory_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no-such-program: program not found"):
+        run(["no-such-program"], log=tmp_path / "log", timeout=1)
+    with pytest.raises(MachineError, match="nowhere: no such directory"):
+        capture([PYTHON], timeout=1, cwd=tmp_path / "nowhere")
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    with pytest.raises(MachineError, match="chmod"):
+        capture([plain], timeout=1)
+
+
+@pytest.mark.parametrize(("number", "name"), [(11, "SIGSEGV"), (9, "SIGKILL"), (200, "signal 200")])
+def test_signal_name(number: int, name: str) -> None:
+    assert signal_name(number) == name
