@@ -1,0 +1,1 @@
+"""Models: ncnn's `.param` and `.bin` files, the converter from ONNX, the built-in recogniser."""

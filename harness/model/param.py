@@ -1,0 +1,426 @@
+"""ncnn's `.param` text files as immutable values: parse, edit, write.
+
+The grammar is that of `Net::load_param` and `ParamDict::load_param` in ncnn: a stream of words
+(line breaks mean nothing, there are no comments), a header of magic number, layer count and blob
+count, then per layer its type, name, input count, output count, blob names and `id=value` pairs.
+Values keep the characters they were written with, so that what is not edited is not changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import ModelError
+from harness.files import write_atomically
+
+MAGIC = 7767517
+MAX_PARAMS = 32
+"""`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
+MAX_LITERAL = 15
+"""Characters of a number that ncnn reads; a longer one corrupts the rest of the file."""
+ARRAY_KEY = -23300
+"""The key of an array in the classic style is this minus the id."""
+
+Number = int | float
+Plain = Number | str | tuple[Number, ...]
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value of one parameter, as the exact characters of the file."""
+
+    text: str
+    """What follows `=`; for a counted array the elements without their count."""
+    counted: bool = False
+    """Whether this is an array in the classic style `-23303=2,0.1,0.2`, which every ncnn reads;
+    recent ncnn also reads `3=0.1,0.2`."""
+
+    @classmethod
+    def of(cls, plain: Plain) -> Value:
+        """Return a value in the form that every ncnn reads exactly.
+
+        Raises:
+            ModelError: a float that is not finite, an integer beyond 32 bits, a string that
+                ncnn cannot read.
+        """
+        if isinstance(plain, tuple):
+            if any(isinstance(element, float) for element in plain):
+                # ncnn stores an array as the bits of one type: a stray `1` would be 1e-45.
+                plain = tuple(float(element) for element in plain)
+            return cls(",".join(_literal(element) for element in plain), counted=True)
+        if isinstance(plain, str):
+            if re.search(r'["\n]', plain) or len(plain) > 240:
+                raise ModelError(f"{plain!r} cannot be a parameter. Leave out quotes, shorten it.")
+            return cls(f'"{plain}"')
+        return cls(_literal(plain))
+
+    @property
+    def plain(self) -> Plain:
+        """The value as Python sees it: int, float, str or a tuple of numbers."""
+        if not self.counted and self.text[:1].isalpha():
+            return self.text
+        if not self.counted and self.text[:1] == '"':
+            return self.text.strip('"')
+        elements = tuple(_number(word) for word in self.text.split(",") if word)
+        return elements if self.counted or "," in self.text else elements[0]
+
+    def assignment(self, key: int) -> str:
+        """Return the `id=value` pair as it stands in a file."""
+        if not self.counted:
+            return f"{key}={self.text}"
+        count = len(self.text.split(",")) if self.text else 0
+        return f"{ARRAY_KEY - key}={count}" + (f",{self.text}" if self.text else "")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One line of a `.param` file."""
+
+    type: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    params: tuple[tuple[int, Value], ...] = ()
+    """Pairs of id and value in file order; of several with one id ncnn takes the last."""
+
+    def get(self, key: int) -> Plain | None:
+        """Return the value of a parameter, or None where the layer's own default holds."""
+        return next((value.plain for k, value in reversed(self.params) if k == key), None)
+
+    def integer(self, key: int, default: int) -> int:
+        """Return an integer parameter.
+
+        Raises:
+            ModelError: the value is something else.
+        """
+        value = self.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, int):
+            raise ModelError(
+                f"layer {self.name}: {self.type} parameter {key} is {value!r}. "
+                "Give it as an integer without decimal point."
+            )
+        return value
+
+    def with_param(self, key: int, plain: Plain) -> Layer:
+        """Return this layer with one parameter set, in its old place if it had one."""
+        value = Value.of(plain)
+        if any(k == key for k, _ in self.params):
+            pairs = tuple((k, value if k == key else v) for k, v in self.params)
+        else:
+            pairs = (*self.params, (key, value))
+        return replace(self, params=pairs)
+
+
+@dataclass(frozen=True)
+class Param:
+    """A whole `.param` file; layer and blob counts follow from the layers."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Blob names in the order in which ncnn numbers them."""
+        seen: dict[str, None] = {}
+        for layer in self.layers:
+            seen.update(dict.fromkeys((*layer.inputs, *layer.outputs)))
+        return tuple(seen)
+
+    def layer_types(self) -> frozenset[str]:
+        """Return the layer types that a build must contain to load this file."""
+        return frozenset(layer.type for layer in self.layers)
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of that name.
+
+        Raises:
+            ModelError: there is none, or more than one.
+        """
+        return self.layers[self._index(name)]
+
+    def replace_layer(self, name: str, *layers: Layer) -> Param:
+        """Put other layers in the place of one."""
+        at = self._index(name)
+        return Param((*self.layers[:at], *layers, *self.layers[at + 1 :]))
+
+    def insert_after(self, name: str, *layers: Layer) -> Param:
+        """Put layers behind one."""
+        return self.replace_layer(name, self.layer(name), *layers)
+
+    def remove_layer(self, name: str) -> Param:
+        """Leave one layer out; its blobs stay with whoever else names them."""
+        return self.replace_layer(name)
+
+    def set_param(self, name: str, key: int, plain: Plain) -> Param:
+        """Set one parameter of one layer."""
+        return self.replace_layer(name, self.layer(name).with_param(key, plain))
+
+    def rename_blob(self, old: str, new: str) -> Param:
+        """Rename a blob wherever it stands.
+
+        Raises:
+            ModelError: there is no such blob, or the new name is taken or not a word.
+        """
+        if old not in self.blobs:
+            raise ModelError(f"no blob is named {old}.{_nearest(old, self.blobs)}")
+        if new in self.blobs or not re.fullmatch(r"\S{1,255}", new):
+            raise ModelError(f"blob {old}: {new!r} is taken or no word. Choose another name.")
+
+        def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(new if name == old else name for name in names)
+
+        return Param(
+            tuple(
+                replace(layer, inputs=renamed(layer.inputs), outputs=renamed(layer.outputs))
+                for layer in self.layers
+            )
+        )
+
+    def _index(self, name: str) -> int:
+        found = [at for at, layer in enumerate(self.layers) if layer.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ModelError(f"{len(found)} layers are named {name}. Give each its own name.")
+        names = tuple(layer.name for layer in self.layers)
+        raise ModelError(f"no layer is named {name}.{_nearest(name, names)}")
+
+
+def parse(text: str, origin: str = "param") -> Param:
+    """Parse the text of a `.param` file; `origin` is its name in messages.
+
+    A blob count that is larger than needed is legal and is corrected on writing. A layer count
+    below the number of lines is refused: ncnn would silently ignore the rest.
+
+    Raises:
+        ModelError: with file, line, field and remedy.
+    """
+    scanner = _Scanner(text, origin)
+    if scanner.integer("magic number") != MAGIC:
+        raise scanner.error(f"the file does not begin with {MAGIC}", "Give a text .param file")
+    layer_count = scanner.count("layer count")
+    blob_count = scanner.count("blob count")
+    param = Param(tuple(_layer(scanner) for _ in range(layer_count)))
+    if scanner.peek():
+        raise scanner.error(
+            f"the header announces {layer_count} layers, but there is more",
+            "Correct the layer count",
+        )
+    # ncnn numbers every output anew, so that a repeated name takes two places.
+    needed = _blob_count(param)
+    if layer_count < 1 or blob_count < needed:
+        raise ModelError(
+            f"{origin}:2: blob count: {layer_count} layers and {blob_count} blobs announced, "
+            f"{needed} blobs found. Correct the counts."
+        )
+    return param
+
+
+def read_param(path: Path) -> Param:
+    """Read a `.param` file.
+
+    Raises:
+        ModelError: it cannot be read or is wrong; the message names file, line and field.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}. Check the path of the model.") from error
+    return parse(raw.decode(errors="surrogateescape"), str(path))
+
+
+def write(param: Param) -> str:
+    """Return the text of a `.param` file, laid out as ncnn's own tools do."""
+    lines = [str(MAGIC), f"{len(param.layers)} {_blob_count(param)}"]
+    for layer in param.layers:
+        head = f"{layer.type:<24} {layer.name:<24} {len(layer.inputs)} {len(layer.outputs)}"
+        pairs = (value.assignment(key) for key, value in layer.params)
+        lines.append(" ".join((head, *layer.inputs, *layer.outputs, *pairs)))
+    return "\n".join(lines) + "\n"
+
+
+def write_param(param: Param, path: Path) -> None:
+    """Write a `.param` file."""
+    write_atomically(path, write(param).encode(errors="surrogateescape"))
+
+
+class _Scanner:
+    """Reads words as `scanf` does and knows the line for messages."""
+
+    space = re.compile(r"[ \t\n\v\f\r]*")
+    word_pattern = re.compile(r"[^ \t\n\v\f\r]+")
+
+    def __init__(self, text: str, origin: str) -> None:
+        self.text = text
+        self.origin = origin
+        self.at = 0
+        self.field = "magic number"
+
+    def error(self, problem: str, remedy: str) -> ModelError:
+        line = self.text.count("\n", 0, self.at) + 1
+        return ModelError(f"{self.origin}:{line}: {self.field}: {problem}. {remedy}.")
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        found = pattern.match(self.text, self.at)
+        if found:
+            self.at = found.end()
+        return found
+
+    def peek(self) -> str:
+        """Return the next word, or nothing at the end."""
+        self.match(self.space)
+        found = self.word_pattern.match(self.text, self.at)
+        return found.group() if found else ""
+
+    def word(self, field: str) -> str:
+        self.field = field
+        word = self.peek()
+        if not word:
+            raise self.error("the file ends here", "It was cut off: restore the whole file")
+        if len(word) > 255:
+            raise self.error("longer than 255 characters", "Shorten it")
+        self.at += len(word)
+        return word
+
+    def integer(self, field: str) -> int:
+        word = self.word(field)
+        if not _INTEGER.fullmatch(word):
+            self.at -= len(word)
+            raise self.error(f"{word[:40]!r} is not an integer", "Correct this line")
+        return int(word)
+
+    def count(self, field: str) -> int:
+        number = self.integer(field)
+        if number < 0:
+            raise self.error(f"{number} is negative", "Correct this line")
+        return number
+
+    def names(self, field: str, count: int) -> tuple[str, ...]:
+        names = []
+        for number in range(count):
+            name = self.word(f"{field} {number}")
+            if _PAIR.match(name):
+                self.at -= len(name)
+                raise self.error(f"{name} stands where a blob belongs", "Correct the counts")
+            names.append(name)
+        return tuple(names)
+
+
+_PAIR = re.compile(r"([+-]?\d+)=")
+_STRING = re.compile(r'"[^"\n]*"|[A-Za-z][^\n ]*')
+_VALUE = re.compile(r"[^\n ]*")
+
+
+def _layer(scanner: _Scanner) -> Layer:
+    kind = scanner.word("layer type")
+    name = scanner.word("layer name")
+    input_count = scanner.count(f"input count of {name}")
+    output_count = scanner.count(f"output count of {name}")
+    return Layer(
+        type=kind,
+        name=name,
+        inputs=scanner.names(f"input of {name}", input_count),
+        outputs=scanner.names(f"output of {name}", output_count),
+        params=tuple(_pairs(scanner, name)),
+    )
+
+
+def _pairs(scanner: _Scanner, name: str) -> Iterator[tuple[int, Value]]:
+    while True:
+        scanner.peek()
+        found = scanner.match(_PAIR)
+        if not found:
+            return
+        key = int(found.group(1))
+        counted = key <= ARRAY_KEY
+        key = ARRAY_KEY - key if counted else key
+        scanner.field = f"parameter {key} of {name}"
+        if not 0 <= key < MAX_PARAMS:
+            raise scanner.error(f"no such id: {found.group(1)}", f"Ids are 0..{MAX_PARAMS - 1}")
+        yield key, _counted(scanner) if counted else _value(scanner)
+
+
+def _value(scanner: _Scanner) -> Value:
+    string = scanner.match(_STRING)
+    if string:
+        if len(string.group()) > 255:
+            raise scanner.error("longer than 255 characters", "Shorten the string")
+        return Value(string.group().rstrip("\r\t\v\f"))
+    text = _word_of_value(scanner)
+    # One comma at the end makes an array of one element.
+    _check_numbers(scanner, text.removesuffix(","))
+    return Value(text)
+
+
+def _counted(scanner: _Scanner) -> Value:
+    count, _, text = _word_of_value(scanner).partition(",")
+    elements = text.split(",") if text else []
+    if not count.isdecimal() or int(count) != len(elements):
+        raise scanner.error(
+            f"an array of {count or 'no'} elements with {len(elements)} of them",
+            "Write -23300-id=count,element,element with the right count",
+        )
+    if elements:
+        _check_numbers(scanner, text)
+    return Value(text, counted=True)
+
+
+def _word_of_value(scanner: _Scanner) -> str:
+    found = scanner.match(_VALUE)
+    return found.group().rstrip("\r\t\v\f") if found else ""
+
+
+def _check_numbers(scanner: _Scanner, text: str) -> None:
+    for word in text.split(","):
+        if len(word) > MAX_LITERAL:
+            raise scanner.error(
+                f"{word} is longer than the {MAX_LITERAL} characters that ncnn reads",
+                "Round it to 9 significant digits",
+            )
+        if _INTEGER.fullmatch(word):
+            if not -(2**31) <= int(word) < 2**31:
+                raise scanner.error(f"{word} does not fit into 32 bits", "Correct it")
+        elif not _FLOAT.fullmatch(word):
+            raise scanner.error(f"{word!r} is not a number", "Write id=value without spaces")
+
+
+def _blob_count(param: Param) -> int:
+    known: set[str] = set()
+    count = 0
+    for layer in param.layers:
+        new = set(layer.inputs) - known
+        count += len(new) + len(layer.outputs)
+        known |= new | set(layer.outputs)
+    return count
+
+
+def _number(word: str) -> Number:
+    return int(word) if _INTEGER.fullmatch(word) else float(word)
+
+
+def _literal(number: Number) -> str:
+    if isinstance(number, int):
+        if not -(2**31) <= number < 2**31:
+            raise ModelError(f"{number} does not fit into the 32 bits of a parameter.")
+        return str(int(number))
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    if not np.isfinite(single):
+        raise ModelError(f"{number} cannot be written to a .param file. Give a finite number.")
+    # One digit before the point: ncnn's own parser overflows on many digits behind it.
+    return np.format_float_scientific(single, unique=True, trim="0", exp_digits=2)
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    close = get_close_matches(name, names, 1)
+    return f" Did you mean {close[0]}?" if close else " Check the name in the .param file."

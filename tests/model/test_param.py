@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import ModelError
+from harness.model.param import Layer, Param, Value, parse, read_param, write, write_param
+
+TOOL_WRITTEN = """7767517
+5 6
+Input                    in0                      0 1 in0
+Convolution              conv                     1 1 in0 a 0=8 1=3 6=216 9=2 -23310=1,1.0e-01
+Split                    splitncnn_0              1 2 a a_splitncnn_0 a_splitncnn_1
+Slice                    slice                    1 1 a_splitncnn_0 b -23300=2,4,-233 1=0
+BinaryOp                 add                      2 1 b a_splitncnn_1 out 0=0 1=1 2=.5e+0
+"""
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1).filter(
+    lambda word: not word[0].isdigit() and word[0] not in "+-" and not any(map(str.isspace, word))
+)
+integers = st.integers(-(2**31), 2**31 - 1)
+floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
+strings = st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=30)
+plains = (
+    integers
+    | floats
+    | strings
+    | st.lists(integers, max_size=5).map(tuple)
+    | st.lists(floats, max_size=5).map(tuple)
+)
+layers = st.builds(
+    Layer,
+    type=words,
+    name=words,
+    inputs=st.lists(words, max_size=3).map(tuple),
+    outputs=st.lists(words, min_size=1, max_size=3).map(tuple),
+    params=st.lists(st.tuples(st.integers(0, 31), plains.map(Value.of)), max_size=5).map(tuple),
+)
+params = st.lists(layers, min_size=1, max_size=6).map(lambda found: Param(tuple(found)))
+
+
+@given(params)
+def test_what_is_written_is_read_again(param: Param) -> None:
+    assert parse(write(param)) == param
+
+
+@given(params, st.lists(st.sampled_from([" ", "\n", "\t", "\r\n", "  "]), min_size=1))
+def test_line_breaks_mean_nothing(param: Param, gaps: list[str]) -> None:
+    plain = [word for layer in write(param).split("\n") for word in layer.split(" ") if word]
+    # ncnn ends a value at a space or line feed only.
+    text = "".join(f"{word} {gaps[at % len(gaps)]}" for at, word in enumerate(plain))
+    assert parse(text) == param
+
+
+@given(floats)
+def test_floats_keep_all_their_bits_in_15_characters(number: float) -> None:
+    value = Value.of(number)
+    assert struct.pack("f", value.plain) == struct.pack("f", number)
+    assert len(value.text) <= 15
+    assert len(value.text.lstrip("-").partition(".")[0]) == 1
+
+
+def test_a_file_of_ncnns_tools_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    source = tmp_path / "in.param"
+    source.write_text(TOOL_WRITTEN)
+    target = tmp_path / "out.param"
+    write_param(read_param(source), target)
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("pair", "key", "plain"),
+    [
+        ("0=1", 0, 1),
+        ("0=-5", 0, -5),
+        ("1=1.250000", 1, 1.25),
+        ("1=.5", 1, 0.5),
+        ("1=1e-3", 1, 1e-3),
+        ("-23303=3,1,2,3", 3, (1, 2, 3)),
+        ("-23303=0", 3, ()),
+        ("3=0.1,0.2", 3, (0.1, 0.2)),
+        ("3=7,", 3, (7,)),
+        ("6=word", 6, "word"),
+        ('6="two words, quoted"', 6, "two words, quoted"),
+    ],
+)
+def test_every_form_of_value_is_understood_and_kept(pair: str, key: int, plain: object) -> None:
+    text = f"7767517\n1 1\nAny                      x                        0 1 a {pair}\n"
+    param = parse(text)
+    assert param.layers[0].get(key) == plain
+    assert write(param) == text
+
+
+def test_crlf_and_a_generous_blob_count_are_legal_and_corrected() -> None:
+    param = parse("7767517\r\n2 9\r\nInput x 0 1 x 0=4\r\nReLU r 1 1 x y 0=0.1\r\n")
+    assert write(param).splitlines()[1] == "2 2"
+    assert param.layers[1].get(0) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "f:1: magic number: the file ends here"),
+        ("7767516\n", "f:1: magic number: the file does not begin with 7767517"),
+        ("7767517\nx 1", "f:2: layer count: 'x' is not an integer"),
+        ("7767517\n1 1\nInput x 0", "f:3: output count of x: the file ends here"),
+        ("7767517\n1 1\nInput x 0 -1 x", "f:3: output count of x: -1 is negative"),
+        ("7767517\n1 1\nInput x 0 2 x 0=1", "f:3: output of x 1: 0=1 stands where a blob"),
+        ("7767517\n1 1\nInput x 0 1 x\nReLU r 1 1 x y", "announces 1 layers, but there is more"),
+        ("7767517\n2 1\nInput x 0 1 x\nReLU r 1 1 x y", "2 blobs found"),
+        ("7767517\n1 1\nInput x 0 1 x 32=1", "f:3: parameter 32 of x: no such id"),
+        ("7767517\n1 1\nInput x 0 1 x 0= 1", "f:3: parameter 0 of x: '' is not a number"),
+        ("7767517\n1 1\nInput x 0 1 x 0=0.1234567890123456", "longer than the 15 characters"),
+        ("7767517\n1 1\nInput x 0 1 x 0=2147483648", "does not fit into 32 bits"),
+        ("7767517\n1 1\nInput x 0 1 x -23301=3,1,2", "an array of 3 elements with 2"),
+        ("7767517\n1 1\nInput x 0 1 x -23301=2,1,q", "'q' is not a number"),
+    ],
+)
+def test_a_wrong_file_is_one_message_with_line_and_field(text: str, message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        parse(text, "f")
+    assert message in str(caught.value)
+
+
+def test_edits_recount_layers_and_blobs() -> None:
+    param = parse(TOOL_WRITTEN)
+    edited = (
+        param.insert_after("conv", Layer("ReLU", "relu", ("a",), ("a_relu",)))
+        .set_param("conv", 9, 0)
+        .set_param("conv", 31, 2)
+        .rename_blob("out", "result")
+        .remove_layer("slice")
+    )
+    assert write(edited).splitlines()[1] == "5 7"
+    assert edited.layer("conv").params[-1] == (31, Value("2"))
+    assert edited.layer("conv").get(9) == 0
+    assert edited.layer("add").outputs == ("result",)
+    assert param == parse(TOOL_WRITTEN)
+    assert param.layer_types() == {"Input", "Convolution", "Split", "Slice", "BinaryOp"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("convv", "Did you mean conv?"), ("twice", "2 layers are named twice")],
+)
+def test_an_edit_needs_exactly_one_layer(name: str, message: str) -> None:
+    twice = Layer("ReLU", "twice", ("a",), ("a",))
+    param = parse(TOOL_WRITTEN).insert_after("conv", twice, twice)
+    with pytest.raises(ModelError, match=message.replace("?", r"\?")):
+        param.remove_layer(name)
+
+
+@pytest.mark.parametrize("new", ["a", "two words", ""])
+def test_a_blob_gets_only_a_free_name(new: str) -> None:
+    with pytest.raises(ModelError, match="Choose another name"):
+        parse(TOOL_WRITTEN).rename_blob("out", new)
+
+
+@pytest.mark.parametrize("plain", [float("nan"), 1e39, 2**31, 'a"b'])
+def test_values_that_ncnn_cannot_read_are_refused(plain: float | str) -> None:
+    with pytest.raises(ModelError):
+        Value.of(plain)
+
+
+def test_an_array_with_one_float_becomes_all_float() -> None:
+    assert Value.of((0, 0.5)).assignment(10) == "-23310=2,0.0e+00,5.0e-01"
+
+
+def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Check the path"):
+        read_param(tmp_path / "none.param")
