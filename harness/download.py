@@ -14,6 +14,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from difflib import get_close_matches
 from functools import cache as memoised
 from pathlib import Path
@@ -297,18 +298,21 @@ def _download(finder: PackageFinder, package: Package, work: Path, sha256: str |
 
 
 def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Return the versions most like `version`; dates (the last component) count by distance."""
-    wanted = _date(version)
+    """Return the versions most like `version`; if it ends in a date, those nearest in time."""
+    wanted = _day(version)
     if wanted is not None:
-        dated = [(abs(date - wanted), name) for name in known if (date := _date(name)) is not None]
+        dated = [(abs(day - wanted), name) for name in known if (day := _day(name)) is not None]
         if dated:
             return [name for _, name in sorted(dated)[:count]]
     return get_close_matches(version, known, count, cutoff=0.3) or list(known[:count])
 
 
-def _date(version: str) -> int | None:
-    last = version.rpartition(".")[2]
-    return int(last) if len(last) == 8 and last.isdecimal() else None
+def _day(version: str) -> int | None:
+    """Return the number of the day that a version such as `1.0.20250503` names."""
+    try:
+        return date.fromisoformat(version.rpartition(".")[2]).toordinal()
+    except ValueError:
+        return None
 
 
 def _same_version(one: str | None, other: str) -> bool:

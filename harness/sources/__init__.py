@@ -1,0 +1,36 @@
+"""Where the source of a revision of ncnn comes from: the index, a git repository, a directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.sources.checkout import obtain_git
+from harness.sources.directory import obtain_directory
+from harness.sources.index import obtain_index
+from harness.sources.tree import SourceTree
+
+if TYPE_CHECKING:
+    from harness.spec import Revision
+
+__all__ = ["SourceTree", "obtain"]
+
+_BY_KIND = {"index": obtain_index, "git": obtain_git, "directory": obtain_directory}
+
+
+def obtain(revision: Revision, *, store: Path, log: Path, with_glslang: bool = False) -> SourceTree:
+    """Return the source tree of a revision, from `store` if it is there already.
+
+    Args:
+        revision: which revision, and where it comes from.
+        store: directory of finished trees, downloads and clones, shared by any number of
+            processes. Nothing in it may be changed by hand.
+        log: file that receives what the downloads and git print.
+        with_glslang: also provide the shader compiler that this revision records, which a
+            Vulkan build needs, as `glslang/` in the tree.
+
+    Raises:
+        SourceError: the revision cannot be obtained; the message says why and what to do.
+        MachineError: no network, no git, no space.
+    """
+    return _BY_KIND[revision.kind](revision, store=store, log=log, with_glslang=with_glslang)
