@@ -1,0 +1,154 @@
+"""References on disk: all values of one model for one input, computed once, read by page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from harness.errors import ModelError
+from harness.evaluation import OnnxGraph, evaluate, evaluate_float64
+from harness.files import directory_atomically
+from harness.spec import content_key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Kind = Literal["fp32", "float64"]
+
+_EVALUATORS = {
+    "fp32": f"onnxruntime {onnxruntime.__version__}, no graph optimisations, one thread",
+    "float64": f"onnx {onnx.__version__}, widened to float64",
+}
+_SCHEMA = 1
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Reference(Mapping[str, "Array"]):
+    """The values of an ONNX graph for one input, by name; arrays are mapped, not loaded.
+
+    On disk it is a directory with one `.npy` file per value and `manifest.json`, which holds the
+    names (they may contain any character), files, shapes and where the values come from.
+    """
+
+    directory: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What `manifest.json` says."""
+        try:
+            content = json.loads((self.directory / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        return dict(content)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        return tuple(self.manifest["outputs"])
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all values by name, in the order of the graph."""
+        return {name: tuple(value["shape"]) for name, value in self.manifest["values"].items()}
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one value, read-only.
+
+        Raises:
+            KeyError: there is no such value.
+            ModelError: its file is damaged.
+        """
+        entry = self.manifest["values"][name]
+        path = self.directory / entry["file"]
+        try:
+            # An empty array cannot be mapped.
+            array = np.load(path, mmap_mode="r" if 0 not in entry["shape"] else None)
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        # A plain view: arithmetic on a `memmap` yields `memmap`, which costs time.
+        return np.asarray(array)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in the order of the graph, inputs first."""
+        return iter(self.manifest["values"])
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return len(self.manifest["values"])
+
+    def _damaged(self, error: Exception) -> ModelError:
+        return ModelError(
+            f"{self.directory}: damaged reference values ({error}). "
+            "Delete this directory; it is computed again."
+        )
+
+
+def reference_for(
+    onnx_path: Path,
+    inputs: Mapping[str, Array],
+    *,
+    store: Path,
+    kind: Kind,
+    wanted: Collection[str] | None = None,
+) -> Reference:
+    """Return the values of a model for an input, from the store if they were computed before.
+
+    Args:
+        onnx_path: the model.
+        inputs: one array per graph input.
+        store: directory of all references; entries are found by content, so nothing gets stale.
+        kind: `fp32` for ONNX Runtime, `float64` for the evaluation that fp32 is measured against.
+        wanted: names of the values to keep; None for all, which takes hundreds of megabytes
+            even for a model of ten.
+
+    Raises:
+        ModelError: the model or the inputs are refused, or a wanted value does not exist.
+    """
+    graph = OnnxGraph.load(onnx_path)
+    origin = {
+        "schema": _SCHEMA,
+        "model": graph.content(),
+        "inputs": {name: _digest(array) for name, array in sorted(inputs.items())},
+        "evaluator": _EVALUATORS[kind],
+        "wanted": None if wanted is None else sorted(set(wanted)),
+    }
+    directory = store / content_key(origin)
+    if not directory.is_dir():
+        compute = evaluate if kind == "fp32" else evaluate_float64
+        values = compute(onnx_path, inputs, wanted)
+        with directory_atomically(directory) as work:
+            _write(work, values, {"file": onnx_path.name, **origin}, graph.outputs)
+    return Reference(directory)
+
+
+def _digest(array: Array) -> str:
+    content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return f"{array.dtype.str} {list(array.shape)} {content}"
+
+
+def _write(
+    directory: Path, values: Mapping[str, Array], origin: dict[str, Any], outputs: tuple[str, ...]
+) -> None:
+    entries = {}
+    for index, (name, array) in enumerate(values.items()):
+        file = f"{index:04}.npy"
+        np.save(directory / file, array)
+        entries[name] = {"file": file, "shape": array.shape, "dtype": str(array.dtype)}
+    manifest = {
+        "origin": origin,
+        "outputs": [name for name in outputs if name in entries],
+        "values": entries,
+    }
+    (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
