@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 import httpx2
+from filelock import FileLock
 from packaging.tags import Tag, sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -72,14 +73,17 @@ def fetch_distribution(
     if cached is not None:
         return cached
     with disk_trouble_explained(cache):
-        shutil.rmtree(slot, ignore_errors=True)
-        with _finder(PipConfig.load()) as finder:
-            package = _choose(finder, project, version, kind, sha256)
-            with directory_atomically(slot) as work:
-                _download(finder, package, work, sha256)
-    fetched = _cached(slot)
-    if fetched is None:
-        raise SourceError(f"{slot}: the download was damaged as it was stored. Run again.")
+        slot.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(slot.with_name(f"{slot.name}.lock")):
+            cached = _cached(slot)
+            if cached is not None:
+                return cached
+            shutil.rmtree(slot, ignore_errors=True)
+            with _finder(PipConfig.load()) as finder:
+                package = _choose(finder, project, version, kind, sha256)
+                with directory_atomically(slot) as work:
+                    _download(finder, package, work, sha256)
+    fetched = slot / package.link.filename
     if session_log is not None:
         append_line(session_log, f"downloaded {package.link.redacted} sha256={sha256_of(fetched)}")
     return fetched
@@ -271,7 +275,7 @@ def _choose(
 def _download(finder: PackageFinder, package: Package, work: Path, sha256: str | None) -> None:
     """Put the file and a stamp with its hash into `work`."""
     link = package.link
-    with tempfile.TemporaryDirectory(dir=work.parent, prefix=".download.") as scratch:
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
         try:
             got = _with_retries(link.redacted, lambda: finder.download(link, scratch))
         except HashMismatchError as error:

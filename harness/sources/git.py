@@ -21,6 +21,7 @@ _CONFIG = {
     "core.hooksPath": "/dev/null",
     "fetch.prune": "false",
     "fetch.recurseSubmodules": "false",
+    "fetch.writeCommitGraph": "false",
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
@@ -179,15 +180,20 @@ def is_shallow(repo: Path) -> bool:
     return git(repo, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
+def _log(repo: Path, sha: str, layout: str) -> str:
+    # Not `git show`, which reads trees that a partial clone may lack.
+    words = ("log", "--max-count=1", "--no-patch", "--encoding=UTF-8", f"--format={layout}", sha)
+    return git(repo, *words).decode(errors="replace").rstrip("\n")
+
+
 def author_date(repo: Path, sha: str) -> str:
     """Return the author date of a commit, ISO 8601 with UTC offset."""
-    return git(repo, "show", "--no-patch", "--format=%aI", sha).decode().strip()
+    return _log(repo, sha, "%aI")
 
 
 def commit_info(repo: Path, sha: str) -> CommitInfo:
     """Return date, title and files of a commit; a merge is compared with its first parent."""
-    text = git(repo, "show", "--no-patch", "--format=%H%x00%aI%x00%s", sha)
-    full, date, title = text.decode(errors="replace").rstrip("\n").split("\0")
+    full, date, title = _log(repo, sha, "%H%x00%aI%x00%s").split("\0")
     parents = merge_parents(repo, full)
     sides = [parents[0], full] if parents else ["--root", "--no-commit-id", full]
     names = git(repo, "diff-tree", "-r", "-z", "--name-only", *sides)

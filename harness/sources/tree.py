@@ -107,7 +107,7 @@ def check_complete(root: Path, place: str, remedy: str) -> None:
 
 
 def stored(
-    slot: Path, fill: Callable[[Path], None], parts: Iterable[str] | None = PARTS
+    slot: Path, fill: Callable[[Path], object], parts: Iterable[str] | None = PARTS
 ) -> tuple[Path, str]:
     """Return (directory, digest) of a stored tree, made by `fill` unless it is there.
 

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SourceError
+from harness.sources import SourceTree, obtain
+from harness.spec import Revision
+from tests.local_index import NCNN
+from tests.sources.test_tree import plant
+
+
+def get(root: Path, *, with_glslang: bool = False) -> SourceTree:
+    revision = Revision(label="mine", kind="directory", name=str(root))
+    log = root.parent / "log"
+    return obtain(revision, store=root.parent / "store", log=log, with_glslang=with_glslang)
+
+
+def test_used_as_it_is(tmp_path: Path) -> None:
+    root = plant(tmp_path / "ncnn", NCNN)
+    tree = get(root)
+    assert tree.path == root and str(root) in tree.description and tree.commit == ""
+    (root / "src/net.cpp").write_text("changed")
+    assert get(root).digest != tree.digest
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_glslang_of_the_directory(tmp_path: Path) -> None:
+    root = plant(tmp_path / "ncnn", NCNN)
+    with pytest.raises(SourceError, match="git submodule update --init glslang"):
+        get(root, with_glslang=True)
+    plant(root, {"glslang/CMakeLists.txt": ""})
+    tree = get(root, with_glslang=True)
+    assert tree.glslang == root / "glslang" and tree.glslang_digest
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such directory"):
+        get(tmp_path / "nowhere")
+    root = plant(tmp_path / "ncnn", {"CMakeLists.txt": "", "src/CMakeLists.txt": ""})
+    with pytest.raises(SourceError, match=r"ncnn: no src/layer, so this is not the C\+\+ source"):
+        get(root)
