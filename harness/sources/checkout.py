@@ -26,8 +26,8 @@ from harness.sources.tree import (
     GLSLANG,
     PARTS,
     SourceTree,
-    attach_glslang,
     check_complete,
+    joined_with_glslang,
     stored,
     write_file,
 )
@@ -64,7 +64,7 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
     glslang, glslang_digest = None, ""
     if with_glslang:
         glslang, glslang_digest = _glslang(repo, revision.where, commit, store=store, log=log)
-        attach_glslang(path, glslang)
+        path = joined_with_glslang(path, glslang, glslang_digest)
     return SourceTree(
         path=path,
         digest=digest,

@@ -16,8 +16,6 @@ from harness.errors import SourceError, UsageError
 from harness.process import capture
 
 _CONFIG = {
-    "advice.detachedHead": "false",
-    "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "fetch.prune": "false",
     "fetch.recurseSubmodules": "false",

@@ -15,10 +15,10 @@ from harness.files import sha256_of
 from harness.sources.tree import (
     GLSLANG,
     SourceTree,
-    attach_glslang,
     check_complete,
     check_name,
     is_part,
+    joined_with_glslang,
     stored,
     write_file,
 )
@@ -62,7 +62,7 @@ def obtain_index(revision: Revision, *, store: Path, log: Path, with_glslang: bo
     glslang, glslang_digest = None, ""
     if with_glslang:
         glslang, glslang_digest = _glslang(archive, sha256, store)
-        attach_glslang(path, glslang)
+        path = joined_with_glslang(path, glslang, glslang_digest)
     return SourceTree(
         path=path,
         digest=digest,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -124,8 +124,16 @@ def stored(
     return slot / "source", (slot / "digest").read_text(encoding="ascii")
 
 
-def attach_glslang(tree: Path, glslang: Path) -> None:
-    """Let `tree/glslang` lead to a stored glslang, which several trees share."""
-    link = tree / GLSLANG
-    with contextlib.suppress(FileExistsError):
-        link.symlink_to(os.path.relpath(glslang, tree), target_is_directory=True)
+def joined_with_glslang(tree: Path, glslang: Path, glslang_digest: str) -> Path:
+    """Return a stored tree that is `tree` with `glslang/` in it, as the CMake code expects it.
+
+    It is another tree, since the same source is recorded with different versions of glslang. It
+    takes no space: files are hard links, and `glslang` leads to the one that many trees share.
+    """
+    slot = tree.parent.with_name(f"{tree.parent.name}-glslang-{glslang_digest[:16]}")
+    if not slot.is_dir():
+        with disk_trouble_explained(slot), directory_atomically(slot) as work:
+            shutil.copytree(tree, work / tree.name, copy_function=os.link)
+            link = work / tree.name / GLSLANG
+            link.symlink_to(os.path.relpath(glslang, slot / tree.name), target_is_directory=True)
+    return slot / tree.name

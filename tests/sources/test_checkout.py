@@ -107,15 +107,10 @@ def test_blobless_clone_fetches_only_what_is_needed(repo: Repo, tmp_path: Path) 
     clone = tmp_path / "clone"
     options = ("--quiet", "--filter=blob:none", "--no-checkout")
     repo.git("clone", *options, repo.path.as_uri(), str(clone))
-    hook = clone / ".git/hooks/reference-transaction"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\n")
-    hook.chmod(0o755)
     assert len(missing(repo, clone)) == len(NCNN) + 1
     assert contents(get(clone, "20200101", tmp_path).path) == NCNN
     assert missing(repo, clone) == {unrelated}
     assert f"fetching {len(NCNN)} objects from origin" in (tmp_path / "log").read_text()
-    assert not (tmp_path / "hook-ran").exists()
 
 
 def test_blobless_clone_without_its_remote(repo: Repo, tmp_path: Path) -> None:
@@ -140,6 +135,19 @@ def test_url(repo: Repo, tmp_path: Path, filters: str) -> None:
     assert get(url, "20200101", tmp_path) == first
     with pytest.raises(SourceError, match="Check the address, the network and your access"):
         get(url, "20200301", tmp_path)
+
+
+def test_hooks_of_the_user_do_not_run(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = tmp_path / "hooks/reference-transaction"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\n")
+    hook.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[core]\n hooksPath = {hook.parent}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert contents(get(repo.path.as_uri(), "HEAD", tmp_path).path) == NCNN
+    assert not (tmp_path / "hook-ran").exists()
 
 
 def test_url_that_is_wrong_leaves_nothing(tmp_path: Path) -> None:
@@ -211,6 +219,19 @@ def test_glslang_of_the_recorded_revision(repo: Repo, tmp_path: Path, inside: bo
     expected = {"CMakeLists.txt": "project(glslang)", "SPIRV/spirv.h": "int spirv;"}
     assert contents(tree.glslang) == expected
     assert get(repo.path, "HEAD", tmp_path).digest == tree.digest
+
+
+def test_same_source_with_another_glslang(repo: Repo, tmp_path: Path) -> None:
+    module = add_glslang(repo, tmp_path / "glslang", (tmp_path / "glslang").as_uri())
+    old = get(repo.path, "HEAD", tmp_path, with_glslang=True)
+    sha = module.commit("later", SPIRV__later="x")
+    repo.git("update-index", "--cacheinfo", f"160000,{sha},glslang")
+    repo.git("commit", "--quiet", "--message", "glslang moves")
+    new = get(repo.path, "HEAD", tmp_path, with_glslang=True)
+    assert new.digest == old.digest and new.glslang_digest != old.glslang_digest
+    assert (new.path / "glslang/SPIRV/later.cpp").is_file()
+    assert not (old.path / "glslang/SPIRV/later.cpp").exists()
+    assert not (get(repo.path, "HEAD", tmp_path).path / "glslang").exists()
 
 
 def test_glslang_that_is_not_at_hand(repo: Repo, tmp_path: Path) -> None:
