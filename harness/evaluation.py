@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+EVALUATORS = {
+    "fp32": f"onnxruntime {onnxruntime.__version__}, no graph optimisations, one thread",
+    "float64": f"onnx {onnx.__version__}, widened to float64",
+}
+"""What computes each kind of reference; part of a stored reference's key."""
+
 
 @dataclass(frozen=True)
 class OnnxGraph:

@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import onnx
-import onnxruntime
 
 from harness.errors import ModelError
-from harness.evaluation import OnnxGraph, evaluate, evaluate_float64
 from harness.files import directory_atomically
 from harness.spec import content_key
 
@@ -26,10 +23,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["fp32", "float64"]
 
-_EVALUATORS = {
-    "fp32": f"onnxruntime {onnxruntime.__version__}, no graph optimisations, one thread",
-    "float64": f"onnx {onnx.__version__}, widened to float64",
-}
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 
@@ -58,9 +51,8 @@ class Reference(Mapping[str, "Array"]):
         """Names of the graph's outputs."""
         return tuple(self.manifest["outputs"])
 
-    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of all values by name, in the order of the graph."""
+        """Return the shapes of all values by name, in the order of the graph."""
         return {name: tuple(value["shape"]) for name, value in self.manifest["values"].items()}
 
     def __getitem__(self, name: str) -> Array:
@@ -116,17 +108,20 @@ def reference_for(
     Raises:
         ModelError: the model or the inputs are refused, or a wanted value does not exist.
     """
-    graph = OnnxGraph.load(onnx_path)
+    # A worker process only reads references: it must not pay for the evaluators' import.
+    from harness import evaluation
+
+    graph = evaluation.OnnxGraph.load(onnx_path)
     origin = {
         "schema": _SCHEMA,
         "model": graph.content(),
         "inputs": {name: _digest(array) for name, array in sorted(inputs.items())},
-        "evaluator": _EVALUATORS[kind],
+        "evaluator": evaluation.EVALUATORS[kind],
         "wanted": None if wanted is None else sorted(set(wanted)),
     }
     directory = store / content_key(origin)
     if not directory.is_dir():
-        compute = evaluate if kind == "fp32" else evaluate_float64
+        compute = evaluation.evaluate if kind == "fp32" else evaluation.evaluate_float64
         values = compute(onnx_path, inputs, wanted)
         with directory_atomically(directory) as work:
             _write(work, values, {"file": onnx_path.name, **origin}, graph.outputs)
