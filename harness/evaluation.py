@@ -14,10 +14,10 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
 
 from harness.errors import ModelError
 from harness.files import sha256_of
+from harness.operators import corrections
 from harness.spec import content_key
 from harness.widen import widened
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EVALUATORS = {
     "fp32": f"onnxruntime {onnxruntime.__version__}, no graph optimisations, one thread",
-    "float64": f"onnx {onnx.__version__}, widened to float64",
+    "float64": f"onnx {onnx.__version__}, widened to float64, operators corrected",
 }
 """What computes each kind of reference; part of a stored reference's key."""
 
@@ -220,30 +220,11 @@ def evaluate_float64(
         model = onnx.ModelProto()
         model.CopyFrom(graph.proto)
         onnx.load_external_data_for_model(model, str(graph.path.parent))
-        evaluator = ReferenceEvaluator(widened(model), new_ops=[BatchNormalization])
+        evaluator = ReferenceEvaluator(widened(model), new_ops=corrections(model))
         values = dict(evaluator.run(None, feeds, intermediate=True))
     except Exception as error:  # whatever an operator's formula runs into
         raise _refused(graph, feeds, "onnx's reference evaluator", error) from error
     return _numbers(names, values)
-
-
-class BatchNormalization(OpRun):
-    """Batch normalisation for inference, of any opset.
-
-    onnx's own takes every node of opset 9 to 13 for one in training and mixes in the statistics
-    of the batch (https://github.com/onnx/onnx/pull/8442).
-    """
-
-    op_domain = ""
-
-    def _run(  # type: ignore[no-untyped-def]  # called by keyword with the node's attributes
-        self, x, scale, bias, mean, variance, epsilon=None, training_mode=None, **_
-    ):
-        if training_mode:
-            raise NotImplementedError("BatchNormalization with training_mode=1")
-        axes = (-1,) + (1,) * (x.ndim - 2)
-        factor = scale / np.sqrt(variance + (1e-5 if epsilon is None else epsilon))
-        return ((x - mean.reshape(axes)) * factor.reshape(axes) + bias.reshape(axes),)
 
 
 def _numbers(names: list[str], values: Mapping[str, Any]) -> dict[str, Array]:

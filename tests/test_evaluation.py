@@ -88,11 +88,32 @@ def test_float64_has_the_precision_of_float64(model: Path, inputs: Inputs) -> No
     assert list(values) == list(evaluate(model, inputs))
 
 
-@pytest.mark.parametrize("opset", [9, 12, 14, 15])
-def test_float64_batch_normalisation_is_that_of_inference(tmp_path: Path, opset: int) -> None:
-    vectors = {n: RANDOM.uniform(0.5, 2, 3).astype(np.float32) for n in ("s", "b", "m", "v")}
-    node = helper.make_node("BatchNormalization", ["x", *vectors], ["y"], epsilon=1e-3)
-    path = save(tmp_path / "bn.onnx", [node], {"x": [2, 3, 4, 4]}, ["y"], vectors, opset)
+VECTORS = {n: RANDOM.uniform(0.5, 2, 3).astype(np.float32) for n in ("s", "b", "m", "v")}
+
+
+@pytest.mark.parametrize(
+    ("operator", "opset", "attributes"),
+    [
+        ("BatchNormalization", 9, {"epsilon": 1e-3}),
+        ("BatchNormalization", 12, {}),
+        ("BatchNormalization", 14, {"epsilon": 1e-3}),
+        ("BatchNormalization", 15, {}),
+        ("LRN", 13, {"size": 3, "alpha": 0.5}),
+        ("LRN", 13, {"size": 5, "alpha": 0.5, "beta": 0.5, "bias": 2.0}),
+        ("Softmax", 12, {}),
+        ("Softmax", 12, {"axis": 0}),
+        ("Softmax", 12, {"axis": -2}),
+        ("Softmax", 13, {"axis": 1}),
+        ("LogSoftmax", 12, {"axis": 2}),
+        ("LogSoftmax", 13, {"axis": 2}),
+    ],
+)
+def test_operators_agree_with_onnx_runtime(
+    tmp_path: Path, operator: str, opset: int, attributes: dict[str, Any]
+) -> None:
+    weights = VECTORS if operator == "BatchNormalization" else {}
+    node = helper.make_node(operator, ["x", *weights], ["y"], **attributes)
+    path = save(tmp_path / "one.onnx", [node], {"x": [2, 3, 4, 4]}, ["y"], weights, opset)
     inputs = {"x": RANDOM.normal(size=(2, 3, 4, 4)).astype(np.float32)}
     fp32, wide = evaluate(path, inputs)["y"], evaluate_float64(path, inputs)["y"]
     assert wide.dtype == np.float64

@@ -100,8 +100,12 @@ def test_noise_floor_raises_the_limit_of_its_value_only() -> None:
 
 def test_noise_floors_of_float_values() -> None:
     wide: dict[str, Any] = {"y": np.array([2.0]), "shape": np.array([3]), "more": np.zeros(1)}
-    narrow: dict[str, Any] = {"y": np.array([2.5], np.float32), "shape": np.array([4])}
-    assert noise_floors(narrow, wide) == {"y": 0.25}
+    narrow: dict[str, Any] = {"y": np.array([2.0 + 2**-13]), "shape": np.array([4])}
+    assert noise_floors(narrow, wide) == {"y": 2**-14}
+
+
+def test_noise_floor_that_is_no_rounding_excuses_nothing() -> None:
+    assert noise_floors({"y": np.array([2.5])}, {"y": np.array([2.0])}) == {}
 
 
 def test_values_near_zero_are_no_drop() -> None:
