@@ -2,7 +2,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.deltadebug import DeltaDebugger, Progress, Result
@@ -11,6 +11,7 @@ from harness.errors import UsageError
 PASS, FAIL, UNRESOLVED = Result
 Subset = frozenset[int]
 Oracle = Callable[[Subset], Result]
+UNHURRIED = settings(deadline=None)
 
 
 def subsets(size: int) -> list[Subset]:
@@ -44,6 +45,7 @@ def wild(draw: st.DrawFn) -> tuple[int, dict[Subset, Result], frozenset[int]]:
     return size, table, draw(st.frozensets(st.integers(0, size - 1)))
 
 
+@UNHURRIED
 @given(universes())
 def test_all_minimal_sets_are_found(case: tuple[int, frozenset[Subset], frozenset[int]]) -> None:
     size, cores, cheap = case
@@ -57,6 +59,7 @@ def test_all_minimal_sets_are_found(case: tuple[int, frozenset[Subset], frozense
     assert all(result is PASS for each in every for result in each.without)
 
 
+@UNHURRIED
 @given(universes())
 def test_all_minimal_reverts_are_found(
     case: tuple[int, frozenset[Subset], frozenset[int]],
@@ -70,6 +73,7 @@ def test_all_minimal_reverts_are_found(
     assert all(result is FAIL for each in reverts for result in each.without)
 
 
+@UNHURRIED
 @given(wild())
 def test_result_is_one_minimal_whatever_the_test(
     case: tuple[int, dict[Subset, Result], frozenset[int]],
@@ -88,6 +92,7 @@ def test_result_is_one_minimal_whatever_the_test(
         assert all(table[left | {item}] is not PASS for item in each.items)
 
 
+@UNHURRIED
 @given(wild(), st.integers(0, 40))
 def test_number_of_tests_and_resuming(
     case: tuple[int, dict[Subset, Result], frozenset[int]], interrupted: int
@@ -144,6 +149,26 @@ def test_options_alone_need_no_further_build() -> None:
     found = DeltaDebugger(("x", "y", "A", "B", "C"), test, cheap={"x", "y"}).minimal_failing()
     assert found.items == ("x",)
     assert builds == {frozenset(), frozenset("ABC")}
+
+
+def test_needless_options_are_dropped_at_once() -> None:
+    told: list[Progress[str]] = []
+    options, flags = ("u", "v", "w", "x"), ("A", "B", "C", "D")
+
+    def test(applied: frozenset[str]) -> Result:
+        return FAIL if "C" in applied else PASS
+
+    debugger = DeltaDebugger(options + flags, test, cheap=options, progress=told.append)
+    assert debugger.minimal_failing().items == ("C",)
+    assert [each.subset for each in told[2:4]] == [frozenset(options), frozenset(flags)]
+    assert len(told) <= 8
+
+
+def test_alternatives_are_not_sought_where_there_are_none() -> None:
+    memo: dict[Subset, Result] = {}
+    test = monotone(frozenset({frozenset({0, 3}), frozenset({1, 3, 4})}))
+    assert len(DeltaDebugger(range(5), test, memo=memo).minimal_sets()) == 2
+    assert len(memo) <= 21
 
 
 def test_smallest_revert_comes_first() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.bisection.observations import Observation, Outcome
@@ -25,6 +25,7 @@ from harness.errors import UsageError
 GOOD, BAD, SKIP, UNSTABLE = Outcome
 Truth = Callable[[int], Outcome]
 UNLIMITED = 10**6
+UNHURRIED = settings(deadline=None)
 
 
 def play(search: Search, truth: Truth) -> tuple[Answer, list[Probe], Search]:
@@ -71,6 +72,7 @@ def wild(draw: st.DrawFn) -> list[Outcome]:
     return [GOOD, *inside, BAD]
 
 
+@UNHURRIED
 @given(st.integers(1, 4000), st.data())
 def test_without_skips_finds_the_first_bad_in_a_minimum_of_steps(
     last: int, data: st.DataObject
@@ -85,6 +87,7 @@ def test_without_skips_finds_the_first_bad_in_a_minimum_of_steps(
     assert sorted(p.index for p in probes[-2:]) == [first_bad - 1, first_bad]
 
 
+@UNHURRIED
 @given(monotonic())
 def test_skips_leave_the_minimal_set_of_suspects(case: tuple[int, int, frozenset[int]]) -> None:
     last, first_bad, skips = case
@@ -113,8 +116,13 @@ def test_one_block_costs_no_more_than_documented(last: int) -> None:
 def test_block_is_not_walked() -> None:
     _, probes, _ = play(Search(last=1024), history(100, range(400, 700)))
     assert len(probes) <= 10 + 4 + 6
+    for start in range(1, 48, 3):
+        for first_bad in (*range(1, start), *range(start + 18, 65)):
+            _, probes, _ = play(Search(last=64), history(first_bad, range(start, start + 16)))
+            assert len(probes) <= 6 + 4 + 8
 
 
+@UNHURRIED
 @given(monotonic(), st.integers(1, 5))
 def test_skip_budget_is_kept_and_told(case: tuple[int, int, frozenset[int]], budget: int) -> None:
     last, first_bad, skips = case
@@ -126,6 +134,7 @@ def test_skip_budget_is_kept_and_told(case: tuple[int, int, frozenset[int]], bud
     assert bool(answer.untested) <= (len(inside) == budget)
 
 
+@UNHURRIED
 @given(wild(), st.sampled_from(Target), st.integers(0, 8), st.booleans())
 def test_answer_is_always_a_true_transition(
     outcomes: list[Outcome], target: Target, scan: int, find_fix: bool
@@ -150,6 +159,7 @@ def test_answer_is_always_a_true_transition(
         assert found(answer) <= true
 
 
+@UNHURRIED
 @given(wild())
 def test_full_scan_finds_all_transitions(outcomes: list[Outcome]) -> None:
     last = len(outcomes) - 1
@@ -157,6 +167,7 @@ def test_full_scan_finds_all_transitions(outcomes: list[Outcome]) -> None:
     assert found(answer) == honest(outcomes)
 
 
+@UNHURRIED
 @given(st.lists(st.integers(8, 20), min_size=1, max_size=3), st.integers(8, 20))
 def test_scan_finds_runs_longer_than_its_spacing(lengths: list[int], tail: int) -> None:
     runs = [*lengths, tail, *lengths] if len(lengths) % 2 else [*lengths, tail, *lengths, tail]
@@ -169,6 +180,15 @@ def test_scan_finds_runs_longer_than_its_spacing(lengths: list[int], tail: int) 
     assert found(answer) == honest(outcomes[: last + 1])
 
 
+def test_scan_tries_another_point_where_one_cannot_be_tested() -> None:
+    _, probes, _ = play(Search(last=20, scan=1), history(3, [10]))
+    first, second = (p.index for p in probes if p.purpose is Purpose.SCAN)
+    assert first == 10
+    assert 5 < second < 15
+    _, probes, _ = play(Search(last=20, scan=1), history(3, range(5, 16)))
+    assert sum(p.purpose is Purpose.SCAN for p in probes) == 2
+
+
 def test_targets() -> None:
     truth = letters("ggggbbbbggggggbbbbbggggbbbb")
     search = Search(last=26, scan=8)
@@ -178,6 +198,7 @@ def test_targets() -> None:
     assert [each.suspects for each in answer.transitions] == [(4,), (8,), (14,), (19,), (23,)]
 
 
+@UNHURRIED
 @given(wild(), st.integers(0, 4), st.data())
 def test_resuming_at_any_step_gives_the_same_answer(
     outcomes: list[Outcome], scan: int, data: st.DataObject
@@ -192,6 +213,7 @@ def test_resuming_at_any_step_gives_the_same_answer(
     assert next_probe(search.record(*shuffled)) == answer
 
 
+@UNHURRIED
 @given(st.integers(2, 3000), st.data())
 def test_cached_points_cost_no_builds(last: int, data: st.DataObject) -> None:
     first_bad = data.draw(st.integers(1, last))
@@ -207,11 +229,12 @@ def test_cached_points_cost_no_builds(last: int, data: st.DataObject) -> None:
 
 def test_cached_point_near_the_middle_is_taken() -> None:
     ends = (Observation(0, GOOD), Observation(100, BAD))
-    for cached, expected in (({40}, 40), ({10}, 50), ({45, 52}, 52)):
+    for cached, expected in (({40}, 40), ({10}, 50), ({34}, 50), ({45, 52}, 52)):
         search = Search(last=100, cached=frozenset(cached), observations=ends)
         assert next_probe(search) == Probe(expected, Purpose.SEARCH)
 
 
+@UNHURRIED
 @given(monotonic(), st.integers(0, 10), st.integers(0, 2**32), st.sampled_from([0, 3]))
 def test_noise_never_makes_a_confident_wrong_answer(
     case: tuple[int, int, frozenset[int]], reach: int, seed: int, scan: int
@@ -233,6 +256,7 @@ def test_noise_never_makes_a_confident_wrong_answer(
             assert step.suspects == (first_bad,)
 
 
+@UNHURRIED
 @given(st.integers(1, 3000), st.integers(0, 9), st.data())
 def test_progress_is_an_upper_bound_that_ends_at_zero(
     last: int, scan: int, data: st.DataObject
