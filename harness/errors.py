@@ -60,3 +60,7 @@ class BuildError(HarnessError):
         super().__init__(message)
         self.log = log
         self.first_error = first_error or message
+
+
+class LacksLayerError(BuildError):
+    """This version of ncnn has no layer of a type that the model needs."""

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import MachineError
+
+_running: set[subprocess.Popen[bytes]] = set()
+_stopping = threading.Event()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ def run(
         stream.flush()
         start = stream.tell()
         process = _start(words, cwd, env, subprocess.DEVNULL, stream, subprocess.STDOUT)
+        _running.add(process)
         timed_out = False
         try:
             process.wait(timeout)
@@ -113,6 +118,10 @@ def run(
             timed_out = True
         finally:
             kill_group(process)
+            _running.discard(process)
+    if _stopping.is_set():
+        # How it ended says nothing about it: nobody may take that for a result.
+        raise KeyboardInterrupt
     with log.open("rb") as reader:
         size = reader.seek(0, os.SEEK_END)
         reader.seek(max(start, size - tail_bytes))
@@ -196,6 +205,13 @@ def _start(
         raise MachineError(
             f"{words[0]}: not allowed to run it. Make it executable (chmod +x)."
         ) from error
+
+
+def stop_everything() -> None:
+    """End all programs that `run` started in other threads; they raise `KeyboardInterrupt`."""
+    _stopping.set()
+    for process in tuple(_running):
+        kill_group(process)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.files import append_line
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class Verdict(StrEnum):
@@ -130,7 +130,7 @@ class CellRecord(_Value):
     """Decoded text, where the model has a decoder."""
     reference_text: str = ""
     latency_ms: float | None = None
-    """Median wall time of a forward pass in milliseconds."""
+    """Wall time of the fastest forward pass in milliseconds."""
     stderr: str = ""
     """Last lines the process printed, where it did not end well."""
     build: BuildRecord

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from harness.sources.tree import SourceTree
 if TYPE_CHECKING:
     from harness.spec import Revision
 
-__all__ = ["SourceTree", "obtain"]
+__all__ = ["SourceTree", "obtain", "obtain_all"]
 
 _BY_KIND = {"index": obtain_index, "git": obtain_git, "directory": obtain_directory}
 
@@ -34,3 +36,21 @@ def obtain(revision: Revision, *, store: Path, log: Path, with_glslang: bool = F
         MachineError: no network, no git, no space.
     """
     return _BY_KIND[revision.kind](revision, store=store, log=log, with_glslang=with_glslang)
+
+
+def obtain_all(
+    revisions: Iterable[Revision], *, store: Path, logs: Path
+) -> dict[Revision, SourceTree]:
+    """Return the source trees of several revisions, fetched at the same time.
+
+    Raises:
+        SourceError: as `obtain`, for the first revision that cannot be had.
+        MachineError: likewise.
+    """
+    distinct = list(dict.fromkeys(revisions))
+
+    def one(revision: Revision) -> SourceTree:
+        return obtain(revision, store=store, log=logs / f"source-{revision.label}.log")
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return dict(zip(distinct, pool.map(one, distinct), strict=True))

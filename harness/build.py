@@ -1,0 +1,272 @@
+"""One build: plan it, compile it, keep what came out with a record of how.
+
+The plan is pure: everything that decides what gets compiled is in it, and the key of the store
+derives from it. A build is found again while its plan is unchanged, and never rebuilt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness import cmake
+from harness.errors import BuildError, MachineError
+from harness.files import directory_atomically, sha256_of, write_atomically
+from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against
+from harness.process import run
+from harness.records import BuildRecord
+from harness.sources import SourceTree
+from harness.spec import BuildSpec, content_key
+from harness.store import Store
+from harness.toolchain import Compiler, predefined_macros
+from harness.trim import listed_layers, required_layers
+
+NATIVE = Path(__file__).parent / "native"
+CORE = "harness_core.so"
+RECORD = "record.json"
+LOG = "build.log"
+
+FIXED_OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
+    # CMake 4 refuses the minimum that ncnn declared before 2025-04 unless told otherwise.
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+    # Else today's date goes into platform.h and every file differs from yesterday's.
+    "NCNN_VERSION": "00000000",
+    "NCNN_BUILD_TOOLS": "OFF",
+    "NCNN_BUILD_EXAMPLES": "OFF",
+    "NCNN_BUILD_BENCHMARK": "OFF",
+    "NCNN_BUILD_TESTS": "OFF",
+    "NCNN_PYTHON": "OFF",
+    "NCNN_INSTALL_SDK": "OFF",
+    "NCNN_VULKAN": "OFF",
+}
+"""What every build has in common; a flag set may override it."""
+
+_FIELD = re.compile(r"^\s+(?:bool|int)\s+(\w+)\s*;", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """Everything that decides what gets compiled."""
+
+    spec: BuildSpec
+    tree: SourceTree
+    compiler: Compiler
+    arch: str
+    layers: tuple[str, ...]
+    omitted: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+    ineffective: tuple[tuple[str, str], ...]
+    """Requested options that the version does not declare, each with a note."""
+
+    @property
+    def key(self) -> str:
+        """The content key: equal plans have equal modules."""
+        return content_key(
+            {
+                "source": self.tree.digest,
+                "compiler": [str(self.compiler.path), self.compiler.version],
+                "omitted": self.omitted,
+                "options": self.options,
+                "cxx_flags": self.spec.flags.cxx_flags,
+                "native": native_digest(),
+            }
+        )
+
+    @property
+    def folder(self) -> str:
+        """Name of the directory in the store."""
+        return f"{self.spec.id}-{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A finished build."""
+
+    core: Path
+    """The shared library with ncnn and the harness's core."""
+    record: BuildRecord
+
+
+@cache
+def native_digest() -> str:
+    """Return a digest of the harness's own C++ and CMake files."""
+    return content_key({path.name: sha256_of(path) for path in sorted(NATIVE.iterdir())})
+
+
+def plan_build(spec: BuildSpec, tree: SourceTree, compiler: Compiler, *, arch: str) -> BuildPlan:
+    """Resolve a build against the version of ncnn at hand.
+
+    Raises:
+        BuildError: this version lacks a layer that the model needs.
+    """
+    listed = listed_layers(tree.path)
+    if spec.layers is None:
+        required = frozenset(listed)
+    else:
+        required = required_layers(tree.path, spec.layers, arch=arch)
+    known = known_options(tree.path)
+    resolved = resolve_against(spec.flags, known)
+    fixed = {
+        name: value
+        for name, value in FIXED_OPTIONS.items()
+        if not name.startswith("NCNN_") or name in known or name == "NCNN_VERSION"
+    }
+    return BuildPlan(
+        spec=spec,
+        tree=tree,
+        compiler=compiler,
+        arch=arch,
+        layers=tuple(sorted(required)),
+        omitted=tuple(sorted(set(listed) - required)),
+        options=tuple(sorted((fixed | dict(resolved.options)).items())),
+        ineffective=resolved.ineffective,
+    )
+
+
+def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
+    """Return the CMake command line of a plan."""
+    definitions = dict(plan.options)
+    definitions |= {f"WITH_LAYER_{layer.lower()}": "OFF" for layer in plan.omitted}
+    definitions |= {
+        "CMAKE_CXX_COMPILER": str(plan.compiler.path),
+        "CMAKE_MAKE_PROGRAM": str(cmake.NINJA),
+        "CMAKE_PROJECT_INCLUDE": str(NATIVE / "inject.cmake"),
+        "HARNESS_CXX_FLAGS": plan.spec.flags.cxx_flags,
+    }
+    return [
+        cmake.CMAKE,
+        "-G",
+        "Ninja",
+        "-S",
+        plan.tree.path,
+        "-B",
+        build,
+        *(f"-D{name}={value}" for name, value in sorted(definitions.items())),
+    ]
+
+
+def option_fields(tree: Path) -> str:
+    """Return one `HX_FIELD(name)` line per bool or int field that `option.h` declares."""
+    header = (tree / "src" / "option.h").read_text(encoding="utf-8")
+    names = dict.fromkeys(_FIELD.findall(header))
+    return "".join(f"HX_FIELD({name})\n" for name in names if "reserved" not in name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Compiles plans into the store."""
+
+    store: Store
+    jobs: int
+    timeout: float
+    """Seconds that one configure or compile step may take."""
+    retry_failed: bool = False
+
+    def find(self, plan: BuildPlan) -> Build | None:
+        """Return a finished build, or None.
+
+        Raises:
+            BuildError: it was tried before and failed, and nothing has changed since.
+        """
+        folder = self.store.modules / plan.folder
+        if (folder / RECORD).exists():
+            text = (folder / RECORD).read_text(encoding="utf-8")
+            return Build(core=folder / CORE, record=BuildRecord.model_validate_json(text))
+        failure = self.store.failures / plan.folder
+        if (failure / RECORD).exists() and not self.retry_failed:
+            remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
+            raise BuildError(
+                f"{remembered['error']} (remembered; --retry-failed tries again)",
+                log=str(failure / LOG),
+                first_error=remembered["error"],
+            )
+        return None
+
+    def build(self, plan: BuildPlan) -> Build:
+        """Return the finished build of a plan, compiling it if need be.
+
+        Raises:
+            BuildError: it does not configure or compile; the log is kept.
+            MachineError: the disk or the memory is full.
+        """
+        with self.store.lock(plan.key):
+            found = self.find(plan)
+            return found or self._compile(plan)
+
+    def _compile(self, plan: BuildPlan) -> Build:
+        work = self.store.work / plan.key
+        shutil.rmtree(work, ignore_errors=True)
+        build = work / "build"
+        build.mkdir(parents=True)
+        cmake.query_file_api(build)
+        write_atomically(build / "option_fields.inc", option_fields(plan.tree.path))
+        started = time.monotonic()
+        steps: tuple[tuple[str, list[str | Path]], ...] = (
+            ("configure", configure_command(plan, build)),
+            ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
+        )
+        for step, command in steps:
+            done = run(command, log=work / LOG, timeout=self.timeout)
+            if not done.ok:
+                error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
+                self._fail(plan, work, error, done.output)
+        record = self._describe(plan, build, time.monotonic() - started)
+        with directory_atomically(self.store.modules / plan.folder) as folder:
+            shutil.copy2(build / CORE, folder / CORE)
+            shutil.copy2(work / LOG, folder / LOG)
+            shutil.copy2(build / "compile_commands.json", folder)
+            write_atomically(folder / RECORD, record.model_dump_json(indent=1))
+        shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        return Build(core=self.store.modules / plan.folder / CORE, record=record)
+
+    def _fail(self, plan: BuildPlan, work: Path, error: str, output: str) -> None:
+        """Keep log and reason of a failed build, then raise."""
+        sign = cmake.is_transient(output)
+        if sign:
+            free = shutil.disk_usage(self.store.root).free / 2**30
+            raise MachineError(
+                f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
+                f"{self.store.root}). Free disk or memory, or lower --jobs, and run again."
+            )
+        folder = self.store.failures / plan.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        with directory_atomically(folder) as failure:
+            shutil.copy2(work / LOG, failure / LOG)
+            write_atomically(failure / RECORD, json.dumps({"error": error}))
+        shutil.rmtree(work, ignore_errors=True)
+        raise BuildError(error, log=str(folder / LOG), first_error=error)
+
+    def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
+        commands = cmake.read_compile_commands(build)
+        stands_for = cmake.representative(commands, plan.arch)
+        macros = (
+            predefined_macros(plan.compiler.path, stands_for.flags) if stands_for else frozenset()
+        )
+        void = [
+            note for option, note in plan.ineffective if OPTION_MACROS.get(option) not in macros
+        ]
+        void += overridden(plan.options, macros)
+        entries = cmake.read_cache(build)
+        kept = ("NCNN_", "WITH_LAYER_", "CMAKE_CXX_", "CMAKE_BUILD_TYPE", "HARNESS_", "OpenMP_")
+        return BuildRecord(
+            id=plan.spec.id,
+            key=plan.key,
+            version=plan.spec.revision.label,
+            flags=plan.spec.flags.name,
+            source=plan.tree.description,
+            source_digest=plan.tree.digest,
+            compiler=cmake.read_compiler(build),
+            compile_command=stands_for.command if stands_for else "",
+            cmake_cache={k: v for k, v in sorted(entries.items()) if k.startswith(kept)},
+            layers=plan.layers,
+            ineffective=tuple(void),
+            seconds=round(seconds, 2),
+        )

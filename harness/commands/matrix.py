@@ -1,0 +1,201 @@
+"""`matrix`: build, run, compare, and say what causes a drop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+import harness
+from harness.build import Builder
+from harness.config import Config, load_config
+from harness.console import Reporter, show
+from harness.engine import Engine, LocalEngine
+from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.front import build_front
+from harness.launch import Launcher
+from harness.matrix import Matrix, expand, inputs_of, model_of, select, with_layers
+from harness.prepare import prepare_input, prepare_model
+from harness.records import CellRecord
+from harness.results import RunDirectory, open_run, write_tables
+from harness.sources import obtain_all
+from harness.spec import content_key
+from harness.store import Store
+from harness.summary import markdown, summarise
+from harness.toolchain import find_compiler
+
+NAME = "matrix"
+HELP = "build every version and flag set, run the model on each, find the cause of a drop"
+DESCRIPTION = """\
+Compiles each ncnn version with each flag set, runs the model with each set of run options, compares
+every layer with ONNX Runtime and names the version, flag or option that causes a loss of precision.
+Everything is kept: a second run compiles nothing, and an interrupted one continues.
+"""
+EXAMPLES = """\
+examples:
+  nox -s matrix                                   the default matrix
+  nox -s matrix -- --list                         which cells that means
+  nox -s matrix -- --only '20250503-avx2*'        only some builds
+  nox -s matrix -- --only '*/fp16-off/*'          only one set of run options
+  nox -s matrix -- --config configs/mine.toml     another matrix, another model
+
+an id is build/run/input; a GLOB may match all of it, build/run, or the build alone
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/default.toml"),
+        metavar="FILE",
+        help="configuration file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="GLOB", help="run only cells that match"
+    )
+    parser.add_argument(
+        "--skip", action="append", default=[], metavar="GLOB", help="leave out cells that match"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the id of every cell and do nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="with --list: for machines")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="compile builds again that failed before"
+    )
+    parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted run")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compilers and cells to run at the same time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=Path("builds"),
+        metavar="DIR",
+        help="the build store (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where run directories go (default: %(default)s)",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        HarnessError: with one clear message.
+    """
+    if options.json and not options.list:
+        raise UsageError("--json goes with --list. Results are in results/*/cells.jsonl.")
+    config = load_config(options.config)
+    base = options.config.resolve().parent
+    matrix = select(expand(config, base=base), only=options.only, skip=options.skip)
+    if options.list:
+        return _list(matrix, as_json=options.json)
+    console = Console()
+    store = Store(root=options.builds.resolve())
+    store.prepare()
+    compiler = find_compiler("")
+    with console.status("fetching model, inputs and sources"):
+        inputs = inputs_of(config, base)
+        model = prepare_model(model_of(config, base), inputs, store)
+        prepared = {item.name: prepare_input(item, model, store) for item in inputs}
+        revisions = [build.revision for build in matrix.builds]
+        trees = obtain_all(revisions, store=store.sources, logs=store.logs)
+    matrix = with_layers(matrix, model.graph.layer_types())
+    run = open_run(
+        options.results,
+        name=options.config.stem,
+        key=_key(config, matrix),
+        config=options.config.read_text(encoding="utf-8"),
+        fresh=options.fresh,
+    )
+    with Reporter(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
+        engine = LocalEngine(
+            store=store,
+            builder=Builder(
+                store=store,
+                jobs=options.jobs,
+                timeout=config.limits.build_seconds,
+                retry_failed=options.retry_failed,
+            ),
+            launcher=Launcher(
+                front=build_front(store, compiler),
+                tolerance=config.tolerance,
+                seconds=config.limits.run_seconds,
+                memory_bytes=int(config.limits.memory_gib * 2**30),
+            ),
+            trees=trees,
+            model=model,
+            inputs=prepared,
+            notify=reporter,
+            workers=options.jobs,
+            build_unsupported=config.matrix.build_unsupported,
+        )
+        records = _run(engine, matrix, run, reporter)
+    summary = summarise(records, config.tolerance)
+    write_tables(run, records, markdown(summary, title=config.title))
+    run.close()
+    show(console, summary)
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    return EXIT_FINDINGS if summary.has_findings else EXIT_OK
+
+
+def _run(engine: Engine, matrix: Matrix, run: RunDirectory, reporter: Reporter) -> list[CellRecord]:
+    """Run the cells that have no record yet and return all records in the matrix's order."""
+    done = {record.cell: record for record in run.records()}
+    if done:
+        reporter.resumed(run.path, len(done))
+    for record in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+        run.append(record)
+        done[record.cell] = record
+    return [done[cell.id] for cell in matrix.cells]
+
+
+def _key(config: Config, matrix: Matrix) -> str:
+    """Return what makes two runs the same: the cells, how they are judged, and by what."""
+    return content_key(
+        {
+            "harness": harness.__version__,
+            "cells": [asdict(cell) for cell in matrix.cells],
+            "tolerance": config.tolerance.model_dump(),
+            "limits": config.limits.model_dump(),
+        }
+    )
+
+
+def _list(matrix: Matrix, *, as_json: bool) -> int:
+    if as_json:
+        cells = [
+            {
+                "id": cell.id,
+                "build": cell.build.id,
+                "version": cell.build.revision.label,
+                "flags": cell.build.flags.name,
+                "run": cell.run.name,
+                "input": cell.input.name,
+            }
+            for cell in matrix.cells
+        ]
+        left_out = [{"id": item.cell.id, "reason": item.reason} for item in matrix.left_out]
+        print(json.dumps({"cells": cells, "left_out": left_out}, indent=1))
+        return EXIT_OK
+    for cell in matrix.cells:
+        print(cell.id)
+    for item in matrix.left_out:
+        print(f"# {item.cell.id}: {item.reason}")
+    return EXIT_OK

@@ -1,0 +1,139 @@
+"""Flag sets: their inheritance, and what they really mean in one version of ncnn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import ConfigError
+from harness.spec import FlagSet
+
+OPTION_MACROS: Mapping[str, str] = {
+    "NCNN_SSE2": "__SSE2__",
+    "NCNN_AVX": "__AVX__",
+    "NCNN_FMA": "__FMA__",
+    "NCNN_F16C": "__F16C__",
+    "NCNN_XOP": "__XOP__",
+    "NCNN_AVX2": "__AVX2__",
+    "NCNN_AVXVNNI": "__AVXVNNI__",
+    "NCNN_AVXVNNIINT8": "__AVXVNNIINT8__",
+    "NCNN_AVXVNNIINT16": "__AVXVNNIINT16__",
+    "NCNN_AVXNECONVERT": "__AVXNECONVERT__",
+    "NCNN_AVX512": "__AVX512F__",
+    "NCNN_AVX512VNNI": "__AVX512VNNI__",
+    "NCNN_AVX512BF16": "__AVX512BF16__",
+    "NCNN_AVX512FP16": "__AVX512FP16__",
+}
+"""The macro that the compiler defines when an ISA option took effect in a fixed-ISA build."""
+
+BASELINE = frozenset({"__SSE2__"})
+"""What x86-64 compilers enable with no flags at all: switching it off has no effect."""
+
+_OPTION = re.compile(r"^\s*(?:cmake_dependent_)?option\(\s*(\w+)", re.MULTILINE | re.IGNORECASE)
+
+
+class FlagTable(BaseModel):
+    """One `[flags.NAME]` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    summary: str = Field(default="", description="One line for people.")
+    base: str = Field(default="", description="Another flag set to start from.")
+    options: dict[str, str | bool] = Field(
+        default_factory=dict, description="CMake options of ncnn; true and false mean ON and OFF."
+    )
+    needs: tuple[str, ...] = Field(
+        default=(), description="CPU features the compiled code executes without asking."
+    )
+    compiler: str = Field(default="", description="C++ compiler by name or path.")
+    cxx_flags: str = Field(default="", description="Flags appended after ncnn's own.")
+
+
+def resolve_flag_set(name: str, tables: Mapping[str, FlagTable]) -> FlagSet:
+    """Return the flag set `name` with everything it inherits.
+
+    Raises:
+        ConfigError: an unknown base, or a cycle of bases.
+    """
+    chain: list[FlagTable] = []
+    seen: list[str] = []
+    current = name
+    while current:
+        if current in seen:
+            raise ConfigError(f"flags.{name}: the bases {' → '.join([*seen, current])} form a ring")
+        if current not in tables:
+            raise ConfigError(f"flags.{seen[-1] if seen else name}: no flag set '{current}'")
+        seen.append(current)
+        chain.append(tables[current])
+        current = tables[current].base
+    options: dict[str, str] = {}
+    for table in reversed(chain):
+        options |= {key: _cmake_value(value) for key, value in table.options.items()}
+    return FlagSet(
+        name=name,
+        options=tuple(sorted(options.items())),
+        needs=frozenset(feature for table in chain for feature in table.needs),
+        compiler=next((table.compiler for table in chain if table.compiler), ""),
+        cxx_flags=" ".join(table.cxx_flags for table in reversed(chain) if table.cxx_flags),
+    )
+
+
+def _cmake_value(value: str | bool) -> str:
+    if isinstance(value, bool):
+        return "ON" if value else "OFF"
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedFlags:
+    """A flag set as one version of ncnn takes it."""
+
+    options: tuple[tuple[str, str], ...]
+    ineffective: tuple[tuple[str, str], ...]
+    """Options that the version does not declare, each with a note."""
+
+
+def known_options(tree: Path) -> frozenset[str]:
+    """Return the names of all CMake options that this ncnn source declares."""
+    return frozenset(_OPTION.findall((tree / "CMakeLists.txt").read_text(encoding="utf-8")))
+
+
+def resolve_against(flags: FlagSet, known: frozenset[str]) -> ResolvedFlags:
+    """Keep the options that a version knows; report those that it should have but has not.
+
+    Switching off what a version does not have needs no report: it is off.
+    """
+    return ResolvedFlags(
+        options=tuple(item for item in flags.options if item[0] in known),
+        ineffective=tuple(
+            (name, f"{name}={value}: this version of ncnn has no such option")
+            for name, value in flags.options
+            if name not in known and value != "OFF"
+        ),
+    )
+
+
+def overridden(options: Iterable[tuple[str, str]], macros: frozenset[str]) -> tuple[str, ...]:
+    """Return a note per declared ISA option that the real compile command contradicts.
+
+    Args:
+        options: the CMake options as they were passed.
+        macros: what the compiler defines under the flags of a kernel.
+    """
+    requested = dict(options)
+    if requested.get("NCNN_RUNTIME_CPU") != "OFF":
+        return ()
+    notes = []
+    for name, macro in OPTION_MACROS.items():
+        if name not in requested:
+            continue
+        wanted, found = requested[name] == "ON", macro in macros
+        if wanted and not found:
+            notes.append(f"{name}=ON: the compile command does not enable it ({macro} undefined)")
+        elif found and not wanted and macro not in BASELINE:
+            notes.append(f"{name}=OFF: another option enables it ({macro} defined)")
+    return tuple(notes)

@@ -1,0 +1,80 @@
+"""The pybind11 front: compiled once for this Python, it opens the core of any build."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import pybind11
+
+from harness.build import NATIVE, native_digest
+from harness.cmake import first_error
+from harness.errors import MachineError
+from harness.files import directory_atomically
+from harness.process import run
+from harness.spec import content_key
+from harness.store import Store
+from harness.toolchain import Compiler
+
+MODULE = "ncnn_front"
+
+
+def build_front(store: Store, compiler: Compiler) -> Path:
+    """Return the extension module, compiling it when this Python or its sources are new.
+
+    Raises:
+        MachineError: it does not compile, most often for want of Python's headers.
+    """
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    key = content_key([native_digest(), pybind11.__version__, sys.version, compiler.version])
+    target = store.modules / f"front-{key}"
+    module = target / f"{MODULE}{suffix}"
+    with store.lock(f"front-{key}"):
+        if module.exists():
+            return module
+        headers = Path(sysconfig.get_path("include"))
+        if not (headers / "Python.h").exists():
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise MachineError(
+                f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
+                f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
+            )
+        with directory_atomically(target) as folder:
+            done = run(
+                [
+                    compiler.path,
+                    "-std=c++17",
+                    "-O1",
+                    "-shared",
+                    "-fPIC",
+                    "-fvisibility=hidden",
+                    f"-I{headers}",
+                    f"-I{pybind11.get_include()}",
+                    NATIVE / "front.cpp",
+                    "-o",
+                    folder / module.name,
+                    "-ldl",
+                ],
+                log=store.logs / "front.log",
+                timeout=600,
+            )
+            if not done.ok:
+                raise MachineError(
+                    f"the Python front does not compile: {first_error(done.output)}. See "
+                    f"{store.logs / 'front.log'}; is {compiler.path} a C++17 compiler?"
+                )
+    return module
+
+
+def load_front(path: Path) -> ModuleType:
+    """Import the extension module from its file."""
+    loader = importlib.machinery.ExtensionFileLoader(MODULE, str(path))
+    spec = importlib.util.spec_from_file_location(MODULE, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""Data files with the built-in defaults."""

@@ -1,0 +1,137 @@
+"""The isolated process: loads one build, runs it, measures every layer, writes what it found.
+
+It may die at any moment by a fault in the build under test. Each input's outcome is on disk
+before the next one starts, so that the parent loses nothing but the input that was running.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from harness.align import align, to_ncnn_layout, to_reference_layout
+from harness.compare import layer_records
+from harness.files import append_line
+from harness.job import Job, JobInput, Outcome
+from harness.metrics import measure
+from harness.model.param import Layer, Param, read_param
+from harness.reference import Reference
+from harness.session import (
+    Array,
+    LoadError,
+    NativeSession,
+    Reply,
+    Request,
+    Session,
+    UnknownOptionError,
+)
+
+OUTCOMES = "outcomes.jsonl"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job in the file `arguments[0]`; outcomes go beside it."""
+    path = Path(arguments[0])
+    job = Job.model_validate_json(path.read_text(encoding="utf-8"))
+    if job.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
+    for outcome in outcomes(job, path.parent):
+        append_line(path.parent / OUTCOMES, outcome.model_dump_json())
+    return 0
+
+
+def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
+    """Run a job and yield the outcome of each of its inputs."""
+    options = {**job.options, "num_threads": job.threads}
+    try:
+        session = NativeSession(Path(job.front), Path(job.core), options)
+    except UnknownOptionError as error:
+        yield from (Outcome(input=item.name, unsupported=str(error)) for item in job.inputs)
+        return
+    try:
+        session.load(Path(job.param), Path(job.bin))
+    except LoadError as error:
+        yield from (Outcome(input=item.name, failure=str(error)) for item in job.inputs)
+        return
+    param = read_param(Path(job.param))
+    for item in job.inputs:
+        yield _measure(session, job, item, param, folder)
+
+
+def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: Path) -> Outcome:
+    """Run one input: as the options say, once more keeping all blobs, then layer by layer."""
+    reference = Reference(Path(item.reference))
+    alignments = align(param, reference.shapes(), job.names)
+    feeds = {blob: np.load(file) for blob, file in item.feeds.items()}
+    blobs = tuple(dict.fromkeys(blob for layer in param.layers for blob in layer.outputs))
+    plain, kept = session.run(
+        [
+            Request(feeds=feeds, blobs=[job.output], repeats=job.repeats),
+            Request(feeds=feeds, blobs=blobs, keep_intermediate=True),
+        ]
+    )
+    base = Outcome(input=item.name, options=dict(session.options), defaults=dict(session.defaults))
+    if job.output not in plain.blobs:
+        return base.model_copy(update={"failure": plain.failures[job.output]})
+    values = {a.blob: a.value for a in alignments if a.value}
+    actual = plain.blobs[job.output]
+    again = kept.blobs.get(job.output, np.empty(0, np.float32))
+    np.save(folder / f"{item.name}.npy", actual)
+    local = _local(session, param, values, kept, reference) if job.local else {}
+    layers = layer_records(param, alignments, {**kept.failures, **kept.blobs}, local, reference)
+    base = base.model_copy(
+        update={
+            "layers": layers,
+            "latency_ms": plain.seconds * 1e3,
+            "repeatable": bool(np.array_equal(actual, again, equal_nan=True)),
+            "output_file": str(folder / f"{item.name}.npy"),
+        }
+    )
+    expected = reference[values[job.output]]
+    try:
+        output = measure(to_reference_layout(actual, expected.shape), expected)
+    except ValueError:
+        shapes = f"shape {actual.shape}, the reference has {expected.shape}"
+        return base.model_copy(update={"failure": f"wrong output shape: {shapes}"})
+    return base.model_copy(update={"output": output})
+
+
+def _local(
+    session: Session,
+    param: Param,
+    values: Mapping[str, str],
+    kept: Reply,
+    reference: Reference,
+) -> dict[str, Array | str]:
+    """Run each layer alone on the reference's values; a string says why one could not be."""
+    results: dict[str, Array | str] = {}
+    requests = []
+    for layer in param.layers:
+        if not layer.inputs:
+            continue
+        missing = [blob for blob in layer.inputs if blob not in values or blob not in kept.blobs]
+        if missing:
+            reason = f"no reference value for its input {missing[0]}"
+            results |= dict.fromkeys(layer.outputs, reason)
+            continue
+        requests.append(_alone(layer, values, kept, reference))
+    for reply in session.run(requests):
+        results |= reply.blobs
+        results |= reply.failures
+    return results
+
+
+def _alone(layer: Layer, values: Mapping[str, str], kept: Reply, reference: Reference) -> Request:
+    feeds = {
+        blob: to_ncnn_layout(reference[values[blob]], kept.blobs[blob].shape)
+        for blob in layer.inputs
+    }
+    return Request(feeds=feeds, blobs=layer.outputs)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

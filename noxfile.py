@@ -1,0 +1,71 @@
+"""Nox sessions: each prepares an environment and calls `python -m harness` or a checker."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install the project and some dependency groups, unless that was done already.
+
+    Nox would ask the package index each time, which takes longer than a warm matrix.
+    """
+    packages = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
+    content = Path("pyproject.toml").read_bytes() + repr(packages).encode()
+    stamp = Path(session.virtualenv.location) / "installed"
+    digest = hashlib.sha256(content).hexdigest()
+    if stamp.is_file() and stamp.read_text() == digest:
+        return
+    session.install("-e", ".", *packages)
+    stamp.write_text(digest)
+
+
+def _harness(session: nox.Session, command: str) -> None:
+    """Run one command of the harness and end with its exit code.
+
+    Nox itself would turn every code but 0 into 1.
+    """
+    _install(session)
+    python = Path(session.bin) / "python"
+    code = subprocess.call([python, "-m", "harness", command, *session.posargs])
+    if code:
+        raise SystemExit(code)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Build every version and flag set, run the model, find the cause of a drop."""
+    _harness(session, "matrix")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
+    _install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    _install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types strictly."""
+    _install(session, "types")
+    session.run("mypy")

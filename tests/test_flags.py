@@ -1,0 +1,43 @@
+import pytest
+
+from harness.errors import ConfigError
+from harness.flags import FlagTable, overridden, resolve_against, resolve_flag_set
+from harness.spec import FlagSet
+
+
+def test_ring_of_bases() -> None:
+    tables = {"a": FlagTable(base="b"), "b": FlagTable(base="a")}
+    with pytest.raises(ConfigError, match="a → b → a form a ring"):
+        resolve_flag_set("a", tables)
+
+
+def test_unknown_base() -> None:
+    with pytest.raises(ConfigError, match="no flag set 'nothing'"):
+        resolve_flag_set("a", {"a": FlagTable(base="nothing")})
+
+
+def test_only_options_that_should_be_on_are_missed() -> None:
+    flags = FlagSet(
+        name="x", options=(("NCNN_AVX", "ON"), ("NCNN_F16C", "ON"), ("NCNN_XOP", "OFF"))
+    )
+    resolved = resolve_against(flags, frozenset({"NCNN_AVX"}))
+    assert resolved.options == (("NCNN_AVX", "ON"),)
+    assert [name for name, _ in resolved.ineffective] == ["NCNN_F16C"]
+
+
+@pytest.mark.parametrize(
+    ("options", "macros", "notes"),
+    [
+        ({"NCNN_F16C": "OFF"}, {"__F16C__"}, ["NCNN_F16C=OFF: another option enables it"]),
+        ({"NCNN_F16C": "ON"}, {"__AVX__"}, ["NCNN_F16C=ON: the compile command does not"]),
+        ({"NCNN_F16C": "ON"}, {"__F16C__"}, []),
+        ({"NCNN_SSE2": "OFF"}, {"__SSE2__"}, []),
+        ({"NCNN_F16C": "OFF", "NCNN_RUNTIME_CPU": "ON"}, {"__F16C__"}, []),
+    ],
+)
+def test_compile_command_is_the_truth(
+    options: dict[str, str], macros: set[str], notes: list[str]
+) -> None:
+    found = overridden(({"NCNN_RUNTIME_CPU": "OFF"} | options).items(), frozenset(macros))
+    assert len(found) == len(notes)
+    assert all(text.startswith(note) for text, note in zip(found, notes, strict=True))
