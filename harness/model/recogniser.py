@@ -1,0 +1,88 @@
+"""The built-in model: the text recogniser of PP-OCRv3, as a wheel ships it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ModelError
+from harness.files import write_atomically
+from harness.model.convert import convert, read_onnx
+from harness.model.param import write_param
+from harness.model.weights import write_weights
+
+PROJECT = "rapidocr-onnxruntime"
+VERSION = "1.2.3"
+WHEEL_SHA256 = "c707d3a6eb72d13119afe9602d3cc36d8b2a4a4d74e9575cf1b0e67ed6a27819"
+MEMBER = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
+INPUT = "x"
+INPUT_SHAPE = (1, 3, 48, 320)
+"""Batch, RGB channels, height, width; the converted model takes any width that 8 divides."""
+OUTPUT = "softmax_5.tmp_0"
+"""Probabilities of shape (steps, classes), one step per 8 pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """One model in both formats."""
+
+    onnx: Path
+    param: Path
+    bin: Path
+
+    @classmethod
+    def within(cls, directory: Path) -> ModelFiles:
+        """Return the files by the names they have in a directory of their own."""
+        return cls(
+            onnx=directory / "recogniser.onnx",
+            param=directory / "recogniser.param",
+            bin=directory / "recogniser.bin",
+        )
+
+
+def extract_onnx(wheel: Path, target: Path) -> None:
+    """Copy the ONNX file out of the wheel, which is not installed.
+
+    Raises:
+        ModelError: the wheel is damaged or lacks the file.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            data = archive.read(MEMBER)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{wheel}: {MEMBER} cannot be read ({error}). "
+            f"Delete the file so that {PROJECT} {VERSION} is fetched again."
+        ) from error
+    if not target.exists() or target.read_bytes() != data:
+        write_atomically(target, data)
+
+
+def prepare(wheel: Path, directory: Path) -> ModelFiles:
+    """Write the ONNX file and the ncnn files converted from it into a directory.
+
+    Raises:
+        ModelError: the wheel is damaged.
+    """
+    files = ModelFiles.within(directory)
+    extract_onnx(wheel, files.onnx)
+    param, weights = convert(read_onnx(files.onnx), {INPUT: INPUT_SHAPE})
+    write_param(param, files.param)
+    write_weights(param, weights, files.bin)
+    return files
+
+
+def character_table(onnx: Path) -> list[str]:
+    """Return the character of each class: blank (empty), the model's own, and the space.
+
+    Raises:
+        ModelError: the model has no table in its metadata.
+    """
+    metadata = {entry.key: entry.value for entry in read_onnx(onnx).metadata_props}
+    if "character" not in metadata:
+        raise ModelError(
+            f"{onnx}: no key `character` in the metadata, so that its text cannot be decoded. "
+            "Use a recogniser that has one."
+        )
+    return ["", *metadata["character"].split("\n"), " "]
