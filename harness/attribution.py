@@ -237,14 +237,25 @@ def _groups(
 ) -> list[tuple[list[str], list[Change]]]:
     """Group faulty cells that share a smallest clearing change, with the changes of each group."""
     groups: list[tuple[list[str], list[Change]]] = []
-    by_cell: dict[str, list[Change]] = defaultdict(list)
+    cleared: dict[str, list[Change]] = defaultdict(list)
+    failed: dict[str, set[Change]] = defaultdict(set)
     for pair in pairs:
-        if not pair.other.faulty:
-            by_cell[pair.bad.id].append(pair.change)
+        if pair.other.faulty:
+            failed[pair.bad.id].add(pair.change)
+        else:
+            cleared[pair.bad.id].append(pair.change)
+    known = {change for changes in cleared.values() for change in changes}
     for cell in faulty:
-        clearing = by_cell[cell]
-        smallest = [c for c in dict.fromkeys(clearing) if not any(o < c for o in clearing)]
-        members, changes = [cell], smallest
+        # A part of this cell's change that clears the fault elsewhere, and was not seen to fail
+        # here, explains it: the rest of the change only separates the two cells.
+        clearing = {
+            part
+            for change in cleared[cell]
+            for part in known
+            if part <= change and part not in failed[cell]
+        }
+        members = [cell]
+        changes = [c for c in clearing if not any(o < c for o in clearing)]
         rest = []
         for group in groups:
             if set(group[1]) & set(changes) or (not group[1] and not changes):

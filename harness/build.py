@@ -28,6 +28,7 @@ from harness.trim import listed_layers, required_layers
 
 NATIVE = Path(__file__).parent / "native"
 CORE = "harness_core.so"
+CORE_SOURCES = ("core.h", "core.cpp", "core.cmake", "inject.cmake")
 RECORD = "record.json"
 LOG = "build.log"
 
@@ -75,7 +76,7 @@ class BuildPlan:
                 "omitted": self.omitted,
                 "options": self.options,
                 "cxx_flags": self.spec.flags.cxx_flags,
-                "native": native_digest(),
+                "core": core_digest(),
             }
         )
 
@@ -95,9 +96,9 @@ class Build:
 
 
 @cache
-def native_digest() -> str:
-    """Return a digest of the harness's own C++ and CMake files."""
-    return content_key({path.name: sha256_of(path) for path in sorted(NATIVE.iterdir())})
+def core_digest() -> str:
+    """Return a digest of the harness's own files that take part in every build."""
+    return content_key({name: sha256_of(NATIVE / name) for name in CORE_SOURCES})
 
 
 def plan_build(spec: BuildSpec, tree: SourceTree, compiler: Compiler, *, arch: str) -> BuildPlan:

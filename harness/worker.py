@@ -118,7 +118,10 @@ def _local(
             reason = f"no reference value for its input {missing[0]}"
             results |= dict.fromkeys(layer.outputs, reason)
             continue
-        requests.append(_alone(layer, values, kept, reference))
+        try:
+            requests.append(_alone(layer, values, kept, reference))
+        except ValueError as error:
+            results |= dict.fromkeys(layer.outputs, str(error))
     for reply in session.run(requests):
         results |= reply.blobs
         results |= reply.failures

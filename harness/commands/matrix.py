@@ -8,12 +8,10 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 import harness
 from harness.build import Builder
 from harness.config import Config, load_config
-from harness.console import Reporter, show
+from harness.console import Reporter, show, wide_console
 from harness.engine import Engine, LocalEngine
 from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.front import build_front
@@ -106,13 +104,13 @@ def execute(options: argparse.Namespace) -> int:
     matrix = select(expand(config, base=base), only=options.only, skip=options.skip)
     if options.list:
         return _list(matrix, as_json=options.json)
-    console = Console()
+    console = wide_console()
     store = Store(root=options.builds.resolve())
     store.prepare()
     compiler = find_compiler("")
     with console.status("fetching model, inputs and sources"):
         inputs = inputs_of(config, base)
-        model = prepare_model(model_of(config, base), inputs, store)
+        model = prepare_model(model_of(config, base), store)
         prepared = {item.name: prepare_input(item, model, store) for item in inputs}
         revisions = [build.revision for build in matrix.builds]
         trees = obtain_all(revisions, store=store.sources, logs=store.logs)

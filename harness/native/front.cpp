@@ -117,7 +117,8 @@ public:
         tensor.dims = static_cast<int>(array.ndim());
         for (int i = 0; i < tensor.dims; i++)
             tensor.shape[i] = static_cast<int>(array.shape(i));
-        tensor.data = array.mutable_data();
+        // Only read from; the array itself may be a read-only map of a file.
+        tensor.data = const_cast<float*>(array.data());
         check(core_->extractor_input(extractor_, blob.c_str(), &tensor), blob);
     }
 

@@ -1,0 +1,207 @@
+"""What to ship: the recommended configuration and the verdict in one sentence.
+
+Everything said here was measured: a configuration counts as precise only if every input is `ok`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.attribution import build_settings
+from harness.records import CellRecord, Verdict
+from harness.report.dataset import Scope, changed_options, scopes
+from harness.report.numbers import largest, output_error, worst
+
+_MEASURED = (Verdict.OK, Verdict.DROP, Verdict.BROKEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """The fastest configuration of the newest version in which every input is `ok`."""
+
+    records: tuple[CellRecord, ...]
+    """One record per input."""
+    newest: str
+    """The newest version of the table; the recommended one is older if nothing else is precise."""
+    rival: tuple[CellRecord, ...]
+    """The fastest configuration of the same version that is not precise; empty if none is faster."""
+
+    @property
+    def version(self) -> str:
+        """Label of the ncnn version."""
+        return self.records[0].version
+
+    @property
+    def flags(self) -> str:
+        """Name of the flag set."""
+        return self.records[0].flags
+
+    @property
+    def run(self) -> str:
+        """Name of the run options."""
+        return self.records[0].run
+
+    @property
+    def threads(self) -> int:
+        """Number of threads."""
+        return self.records[0].threads
+
+    @property
+    def error(self) -> float | None:
+        """Largest scale-relative error of the output over the inputs."""
+        return largest(output_error(record) for record in self.records)
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Latency on the slowest input in milliseconds."""
+        return latency(self.records)
+
+    @property
+    def options(self) -> dict[str, bool | int]:
+        """Run options to change from ncnn's defaults."""
+        return changed_options(self.records[0])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Build settings, as they were in force."""
+        return build_settings(self.records[0].build)
+
+
+def latency(records: Sequence[CellRecord]) -> float | None:
+    """Return the latency on the slowest input in milliseconds; None where one is missing."""
+    values = [record.latency_ms for record in records]
+    return None if None in values else largest(values)
+
+
+def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
+    """Return the recommended configuration, or None where no configuration is precise.
+
+    Args:
+        records: cells of one model on one machine: latencies of several cannot be compared.
+
+    Raises:
+        ValueError: there are no records, or they are of several models or machines.
+    """
+    (scope,) = scopes(records)
+    for version in reversed(scope.versions):
+        groups = [g for (v, _, _), g in scope.configurations.items() if v == version]
+        precise = [group for group in groups if _is_precise(group, scope)]
+        if precise:
+            best = min(precise, key=_by_latency)
+            faster = [g for g in groups if _drops(g) and _by_latency(g) < _by_latency(best)]
+            rival = min(faster, key=_by_latency, default=())
+            return Recommendation(records=best, newest=scope.versions[-1], rival=rival)
+    return None
+
+
+def _is_precise(group: Sequence[CellRecord], scope: Scope) -> bool:
+    complete = {record.input for record in group} == set(scope.inputs)
+    return complete and all(record.verdict is Verdict.OK for record in group)
+
+
+def _drops(group: Sequence[CellRecord]) -> bool:
+    return any(record.verdict is Verdict.DROP for record in group)
+
+
+def _by_latency(group: Sequence[CellRecord]) -> tuple[float, float]:
+    time, error = latency(group), largest(output_error(record) for record in group)
+    return (float("inf") if time is None else time, error or 0.0)
+
+
+def verdict_sentence(scope: Scope) -> str:
+    """Return what a reader in a hurry has to know, in one sentence."""
+    newest = scope.versions[-1]
+    defaults = _defaults(scope, newest)
+    if not defaults:
+        return f"{newest}: nothing could be measured{_clean_words(scope, scope.versions[:-1])}"
+    bad = [flags for flags, verdict in defaults.items() if verdict is not Verdict.OK]
+    if not bad:
+        count = len(defaults)
+        builds = f"in all {count} builds" if count > 1 else "in the build"
+        return f"{newest}: precise with ncnn's default options {builds}{_caveat(scope, newest)}"
+    ways = [way for way in (_run_way(scope, newest, bad), _build_way(scope, newest, bad)) if way]
+    others = _clean_words(scope, scope.versions[:-1])
+    if not ways:
+        return f"{newest}: no configuration tried here is precise{others}"
+    return f"{newest}: {', or '.join(ways)}{others}"
+
+
+def _defaults(scope: Scope, version: str) -> dict[str, Verdict]:
+    """Return the verdict of each measured build of a version with default run options."""
+    found = {}
+    for (v, flags, run), group in scope.configurations.items():
+        verdict = worst(record.verdict for record in group)
+        if v == version and run == scope.default_run and verdict in _MEASURED:
+            found[flags] = verdict
+    return found
+
+
+def _run_way(scope: Scope, version: str, bad: Sequence[str]) -> str:
+    """Return which run options clear the most bad builds, with the fewest changes."""
+    best: tuple[int, int] = (0, 0)
+    words = ""
+    for run in scope.runs:
+        groups = [scope.configurations.get((version, flags, run), ()) for flags in bad]
+        cleared = [group for group in groups if group and _is_precise(group, scope)]
+        options = changed_options(cleared[0][0]) if cleared else {}
+        rank = (len(cleared), -len(options))
+        if options and rank > best:
+            best = rank
+            words = f"use it with {_assignments(options)}"
+            if len(cleared) < len(bad):
+                words += f" (enough for {', '.join(group[0].flags for group in cleared)})"
+    return words
+
+
+def _build_way(scope: Scope, version: str, bad: Sequence[str]) -> str:
+    """Return the build that is precise by default and differs least from a bad one."""
+    best: dict[str, str] = {}
+    name = ""
+    for flags, verdict in _defaults(scope, version).items():
+        clean = scope.configurations[version, flags, scope.default_run]
+        if verdict is not Verdict.OK or not _is_precise(clean, scope):
+            continue
+        for other in bad:
+            faulty = scope.configurations[version, other, scope.default_run]
+            before, after = build_settings(faulty[0].build), build_settings(clean[0].build)
+            keys = sorted(before.keys() | after.keys())
+            change = {k: after.get(k, "absent") for k in keys if before.get(k) != after.get(k)}
+            if not name or len(change) < len(best):
+                best, name = change, flags
+    if not name:
+        return ""
+    return f"build it as {name}" + (f" ({_assignments(best)})" if 0 < len(best) <= 3 else "")
+
+
+def _clean_words(scope: Scope, versions: Sequence[str]) -> str:
+    """Return which other versions are precise in every measured build, as a part of a sentence."""
+    clean = [
+        version
+        for version in versions
+        if (defaults := _defaults(scope, version))
+        and all(verdict is Verdict.OK for verdict in defaults.values())
+    ]
+    if not clean:
+        return ""
+    return f"; {', '.join(clean)} {'is' if len(clean) == 1 else 'are'} clean by default"
+
+
+def _caveat(scope: Scope, version: str) -> str:
+    """Return which run options to avoid, as a part of a sentence."""
+    avoid = [
+        run
+        for run in scope.runs
+        if any(
+            record.verdict in (Verdict.DROP, Verdict.BROKEN)
+            for (v, _, r), group in scope.configurations.items()
+            if v == version and r == run
+            for record in group
+        )
+    ]
+    return f"; avoid {', '.join(avoid)}" if avoid else ""
+
+
+def _assignments(options: dict[str, str] | dict[str, bool | int]) -> str:
+    return " and ".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+                        for name, value in options.items())

@@ -1,0 +1,173 @@
+"""What a report is made of: run directories, merged by model and machine without losing a cell."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.config import Config, load_config
+from harness.errors import UsageError
+from harness.records import CellRecord, read_records
+from harness.results import CELLS
+
+_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run directory."""
+
+    path: Path
+    records: tuple[CellRecord, ...]
+    config: Config
+
+    @property
+    def config_path(self) -> Path:
+        """Where to find the configuration that gives the same cells again.
+
+        The copy in the run directory is exact, but paths in it refer to the original's folder:
+        the original comes first while it is the same.
+        """
+        saved = self.path / "config.toml"
+        name = re.sub(r"^\d{8}-\d{6}-|-\d+$", "", self.path.name)
+        original = Path("configs") / f"{name}.toml"
+        same = original.is_file() and original.read_bytes() == saved.read_bytes()
+        return original if same else saved
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory.
+
+    Raises:
+        UsageError: it holds no records.
+        ConfigError: its copy of the configuration is damaged.
+    """
+    records = read_records([path / CELLS]) if (path / CELLS).is_file() else []
+    if not records:
+        raise UsageError(
+            f"{path}: no records ({CELLS}) in this directory. Give a directory that `nox -s matrix` "
+            "made, such as results/20260101-120000-default."
+        )
+    return Run(path=path, records=tuple(records), config=load_config(path / "config.toml"))
+
+
+def newest_run(results: Path) -> Path:
+    """Return the newest run directory with records.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = sorted(results.glob(f"*/{CELLS}"))
+    if not found:
+        raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
+    return found[-1].parent
+
+
+def machine_name(record: CellRecord) -> str:
+    """Return what tells machines apart: the CPU and the operating system."""
+    parts = (record.machine.get("cpu"), record.machine.get("system"))
+    return ", ".join(part for part in parts if part) or "unknown machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The cells of one model on one machine: what may be compared directly."""
+
+    model: str
+    machine: str
+    records: tuple[CellRecord, ...]
+
+    @cached_property
+    def versions(self) -> tuple[str, ...]:
+        """Oldest first."""
+        return ordered_versions(record.version for record in self.records)
+
+    @cached_property
+    def flags(self) -> tuple[str, ...]:
+        """Flag sets in the order of the configuration."""
+        return tuple(dict.fromkeys(record.flags for record in self.records))
+
+    @cached_property
+    def runs(self) -> tuple[str, ...]:
+        """Run options in the order of the configuration, the default ones first."""
+        names = dict.fromkeys(record.run for record in self.records)
+        return tuple(sorted(names, key=lambda name: name != self.default_run))
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs in the order of the configuration."""
+        return tuple(dict.fromkeys(record.input for record in self.records))
+
+    @cached_property
+    def default_run(self) -> str:
+        """The run that changes no option and uses the fewest threads; the first if all do."""
+        plain = [r for r in self.records if r.build.options and not changed_options(r)]
+        best = min(plain or self.records[:1], key=lambda record: record.threads)
+        return best.run
+
+    @cached_property
+    def configurations(self) -> dict[tuple[str, str, str], tuple[CellRecord, ...]]:
+        """Records by version, flag set and run: one for each input."""
+        groups: dict[tuple[str, str, str], list[CellRecord]] = defaultdict(list)
+        for record in self.records:
+            groups[record.version, record.flags, record.run].append(record)
+        return {key: tuple(group) for key, group in groups.items()}
+
+
+def changed_options(record: CellRecord) -> dict[str, bool | int]:
+    """Return the run options that differ from the defaults of the cell's build."""
+    defaults = record.build.options
+    return {
+        name: value
+        for name, value in sorted(record.options.items())
+        if name != "num_threads" and defaults.get(name) != value
+    }
+
+
+def ordered_versions(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return distinct labels, oldest first: by date where all have one, else as they come."""
+    distinct = tuple(dict.fromkeys(labels))
+    dates = {label: date_of(label) for label in distinct}
+    return tuple(sorted(distinct, key=dates.__getitem__)) if all(dates.values()) else distinct
+
+
+def date_of(label: str) -> str:
+    """Return the date within a version label, ISO 8601; empty if there is none."""
+    match = _DATE.search(label)
+    return "-".join(match.groups()) if match else ""
+
+
+def scopes(records: Iterable[CellRecord]) -> tuple[Scope, ...]:
+    """Group records by model and machine; of the same cell there, the one finished last counts."""
+    groups: dict[tuple[str, str], dict[str, CellRecord]] = defaultdict(dict)
+    for record in records:
+        cells = groups[record.model, machine_name(record)]
+        known = cells.get(record.cell)
+        if known is None or known.finished <= record.finished:
+            cells[record.cell] = record
+    return tuple(
+        Scope(model=model, machine=machine, records=tuple(cells.values()))
+        for (model, machine), cells in groups.items()
+    )
+
+
+def absent(scope: Scope) -> tuple[str, ...]:
+    """Return the ids of cells within the axes of a scope that have no record at all."""
+    present = {(r.version, r.flags, r.run, r.input) for r in scope.records}
+    return tuple(
+        f"{version}-{flags}/{run}/{item}"
+        for version in scope.versions
+        for flags in scope.flags
+        for run in scope.runs
+        for item in scope.inputs
+        if (version, flags, run, item) not in present
+    )
+
+
+def merged(runs: Sequence[Run]) -> tuple[CellRecord, ...]:
+    """Return the records of several runs, in their order, duplicates included."""
+    return tuple(record for run in runs for record in run.records)
