@@ -14,71 +14,13 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
-
 from harness.errors import ModelError
 from harness.files import write_atomically
+from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, MAX_LITERAL, Plain, Value
 
 MAGIC = 7767517
 MAX_PARAMS = 32
 """`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
-MAX_LITERAL = 15
-"""Characters of a number that ncnn reads; a longer one corrupts the rest of the file."""
-ARRAY_KEY = -23300
-"""The key of an array in the classic style is this minus the id."""
-
-Number = int | float
-Plain = Number | str | tuple[Number, ...]
-
-_INTEGER = re.compile(r"[+-]?\d+")
-_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-@dataclass(frozen=True)
-class Value:
-    """The value of one parameter, as the exact characters of the file."""
-
-    text: str
-    """What follows `=`; for a counted array the elements without their count."""
-    counted: bool = False
-    """Whether this is an array in the classic style `-23303=2,0.1,0.2`, which every ncnn reads;
-    recent ncnn also reads `3=0.1,0.2`."""
-
-    @classmethod
-    def of(cls, plain: Plain) -> Value:
-        """Return a value in the form that every ncnn reads exactly.
-
-        Raises:
-            ModelError: a float that is not finite, an integer beyond 32 bits, a string that
-                ncnn cannot read.
-        """
-        if isinstance(plain, tuple):
-            if any(isinstance(element, float) for element in plain):
-                # ncnn stores an array as the bits of one type: a stray `1` would be 1e-45.
-                plain = tuple(float(element) for element in plain)
-            return cls(",".join(_literal(element) for element in plain), counted=True)
-        if isinstance(plain, str):
-            if re.search(r'["\n]', plain) or len(plain) > 240:
-                raise ModelError(f"{plain!r} cannot be a parameter. Leave out quotes, shorten it.")
-            return cls(f'"{plain}"')
-        return cls(_literal(plain))
-
-    @property
-    def plain(self) -> Plain:
-        """The value as Python sees it: int, float, str or a tuple of numbers."""
-        if not self.counted and self.text[:1].isalpha():
-            return self.text
-        if not self.counted and self.text[:1] == '"':
-            return self.text.strip('"')
-        elements = tuple(_number(word) for word in self.text.split(",") if word)
-        return elements if self.counted or "," in self.text else elements[0]
-
-    def assignment(self, key: int) -> str:
-        """Return the `id=value` pair as it stands in a file."""
-        if not self.counted:
-            return f"{key}={self.text}"
-        count = len(self.text.split(",")) if self.text else 0
-        return f"{ARRAY_KEY - key}={count}" + (f",{self.text}" if self.text else "")
 
 
 @dataclass(frozen=True)
@@ -294,7 +236,7 @@ class _Scanner:
 
     def integer(self, field: str) -> int:
         word = self.word(field)
-        if not _INTEGER.fullmatch(word):
+        if not INTEGER.fullmatch(word):
             self.at -= len(word)
             raise self.error(f"{word[:40]!r} is not an integer", "Correct this line")
         return int(word)
@@ -387,10 +329,10 @@ def _check_numbers(scanner: _Scanner, text: str) -> None:
                 f"{word} is longer than the {MAX_LITERAL} characters that ncnn reads",
                 "Round it to 9 significant digits",
             )
-        if _INTEGER.fullmatch(word):
+        if INTEGER.fullmatch(word):
             if not -(2**31) <= int(word) < 2**31:
                 raise scanner.error(f"{word} does not fit into 32 bits", "Correct it")
-        elif not _FLOAT.fullmatch(word):
+        elif not FLOAT.fullmatch(word):
             raise scanner.error(f"{word!r} is not a number", "Write id=value without spaces")
 
 
@@ -402,23 +344,6 @@ def _blob_count(param: Param) -> int:
         count += len(new) + len(layer.outputs)
         known |= new | set(layer.outputs)
     return count
-
-
-def _number(word: str) -> Number:
-    return int(word) if _INTEGER.fullmatch(word) else float(word)
-
-
-def _literal(number: Number) -> str:
-    if isinstance(number, int):
-        if not -(2**31) <= number < 2**31:
-            raise ModelError(f"{number} does not fit into the 32 bits of a parameter.")
-        return str(int(number))
-    with np.errstate(over="ignore"):
-        single = np.float32(number)
-    if not np.isfinite(single):
-        raise ModelError(f"{number} cannot be written to a .param file. Give a finite number.")
-    # One digit before the point: ncnn's own parser overflows on many digits behind it.
-    return np.format_float_scientific(single, unique=True, trim="0", exp_digits=2)
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ModelError
-from harness.model.param import Layer, Param, Value, parse, read_param, write, write_param
+from harness.model.param import Layer, Param, parse, read_param, write, write_param
+from harness.model.value import Value
 
 TOOL_WRITTEN = """7767517
 5 6

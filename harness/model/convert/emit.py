@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from harness.errors import ModelError
 from harness.model.convert.graph import Graph, Node, Shape, unknown
-from harness.model.param import Layer, Param, Plain, Value
+from harness.model.param import Layer, Param
+from harness.model.value import Plain, Value
 
 Weights = dict[str, dict[str, NDArray[np.float32]]]
 Axes = tuple[int, ...]

@@ -13,7 +13,7 @@ from harness.model.convert.fuse import parameter
 from harness.model.convert.graph import Array, Node, Shape, unknown
 
 if TYPE_CHECKING:
-    from harness.model.param import Plain
+    from harness.model.value import Plain
 
 UNARY = {"Abs": 0, "Neg": 1, "Floor": 2, "Ceil": 3, "Sqrt": 5, "Exp": 7, "Log": 8, "Reciprocal": 15}
 BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3, "Max": 4, "Min": 5, "Pow": 6}

@@ -10,7 +10,7 @@ from harness.model.convert.graph import Node, unknown
 
 if TYPE_CHECKING:
     from harness.model.convert.emit import Axes, Emitter, Rule
-    from harness.model.param import Plain
+    from harness.model.value import Plain
 
 EXTENT_KEYS = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (2, 11, 1, 0)}
 """Ids of Reshape's extents by rank, outermost axis first."""
