@@ -264,7 +264,24 @@ def _groups(
             else:
                 rest.append(group)
         groups = [*rest, (members, changes)]
-    return groups
+    return _folded(groups)
+
+
+def _folded(groups: list[tuple[list[str], list[Change]]]) -> list[tuple[list[str], list[Change]]]:
+    """Let changes that only work together speak for the cells where one of them was made already.
+
+    Where A and B are both needed, A alone clears the cells that have B: that is no other cause.
+    """
+    folded: list[tuple[list[str], list[Change]]] = []
+    for members, changes in sorted(groups, key=lambda group: -max(map(len, group[1]), default=0)):
+        whole = next(
+            (g for g in folded if changes and any(set().union(*changes) <= c for c in g[1])), None
+        )
+        if whole:
+            whole[0].extend(members)
+        else:
+            folded.append((members, changes))
+    return folded
 
 
 def _remedy(change: Change, pairs: Sequence[_Pair]) -> Remedy:

@@ -54,9 +54,16 @@ def sha256_of(path: Path) -> str:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and flush it to disk; a torn last line is the worst a crash leaves."""
+    """Append one line and flush it to disk.
+
+    A crash leaves a torn last line at worst; the next line does not become a part of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as stream:
+    with path.open("ab+") as stream:
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
         stream.write(line.encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
