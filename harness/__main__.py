@@ -25,7 +25,7 @@ precision.
 EXIT_CODES = """\
 exit codes:
   0    all cells are fine
-  1    at least one cell is `drop`, `broken` or `build-failed`
+  1    at least one cell is `drop`, `broken` or `build-failed`, or none could be measured
   2    wrong usage, configuration or model file
   3    the machine lacks something: compiler, network, disk space
   130  interrupted; the same command continues

@@ -181,7 +181,7 @@ def _check_names(config: Config, path: Path) -> None:
         for name in names:
             if name not in known:
                 raise ConfigError(
-                    f"{path}: {key}: '{name}' is not defined{_nearest(name, known)}. Choose one "
+                    f"{path}: {key}: '{name}' is not defined{_nearest(name, known)} Choose one "
                     f"of {', '.join(known)}, or define it."
                 )
     for key, values in (("versions", config.matrix.versions), ("flags", config.matrix.flags)):
@@ -207,7 +207,7 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     key = ".".join(location) or "(top level)"
     if detail["type"] == "extra_forbidden":
         valid = _valid_keys(model, location[:-1])
-        return f"{key}: unknown key{_nearest(location[-1], valid)}. Valid keys: {', '.join(valid)}"
+        return f"{key}: unknown key{_nearest(location[-1], valid)} Valid keys: {', '.join(valid)}"
     if detail["type"] == "missing":
         return f"{key}: missing. Add it."
     message = detail["msg"].removeprefix("Value error, ")
@@ -229,4 +229,4 @@ def _valid_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:
 
 def _nearest(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(valid), n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+    return f", did you mean '{close[0]}'?" if close else "."

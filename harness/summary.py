@@ -44,8 +44,8 @@ class Summary:
 
     @property
     def has_findings(self) -> bool:
-        """Whether any cell is `drop`, `broken` or `build-failed`."""
-        return any(record.verdict.is_finding for record in self.records)
+        """Whether any cell is `drop`, `broken` or `build-failed`, or none could be measured."""
+        return any(r.verdict.is_finding for r in self.records) or Verdict.OK not in self.counts
 
     @property
     def explanations(self) -> dict[str, list[str]]:

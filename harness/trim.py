@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def required_layers(tree: Path, wanted: Iterable[str], *, arch: str) -> frozense
     listed = frozenset(listed_layers(tree))
     missing = sorted(set(wanted) - listed)
     if missing:
+        near = get_close_matches(missing[0], listed, n=1)
+        hint = f" (the nearest name is {near[0]})" if near else ""
         raise LacksLayerError(
-            f"this version of ncnn has no layer {', '.join(missing)}: "
-            "use a newer version or a model without it"
+            f"this version of ncnn has no layer {', '.join(missing)}{hint}: "
+            "use a newer version, or correct the .param file"
         )
     sources = _layer_sources(tree, arch)
     helpers = _helper_functions(tree)
