@@ -25,7 +25,7 @@ class Recommendation:
     newest: str
     """The newest version of the table; the recommended one is older if nothing else is precise."""
     rival: tuple[CellRecord, ...]
-    """The fastest configuration of the same version that is not precise; empty if none is faster."""
+    """The fastest configuration of the same version that drops; empty if none is faster."""
 
     @property
     def version(self) -> str:
@@ -203,5 +203,7 @@ def _caveat(scope: Scope, version: str) -> str:
 
 
 def _assignments(options: dict[str, str] | dict[str, bool | int]) -> str:
-    return " and ".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-                        for name, value in options.items())
+    return " and ".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    )

@@ -76,9 +76,7 @@ class Changes:
         return f"Against the older results: {counts}{note}"
 
 
-def compare(
-    old: Sequence[CellRecord], new: Sequence[CellRecord], tolerance: Tolerance
-) -> Changes:
+def compare(old: Sequence[CellRecord], new: Sequence[CellRecord], tolerance: Tolerance) -> Changes:
     """Match the cells of two results and sort them by what became of them."""
     same_machine = bool({machine_name(r) for r in old} & {machine_name(r) for r in new})
 

@@ -49,7 +49,7 @@ def read_run(path: Path) -> Run:
     records = read_records([path / CELLS]) if (path / CELLS).is_file() else []
     if not records:
         raise UsageError(
-            f"{path}: no records ({CELLS}) in this directory. Give a directory that `nox -s matrix` "
+            f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix` "
             "made, such as results/20260101-120000-default."
         )
     return Run(path=path, records=tuple(records), config=load_config(path / "config.toml"))

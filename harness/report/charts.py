@@ -1,0 +1,463 @@
+"""The pictures, as Vega-Lite specifications that share one data set per part of the report.
+
+Specifications name their data (`cells`, `curves`, `layers`), which the page hands to all of them,
+and take what the reader has chosen as parameters whose names begin with `pick_` and `show_`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from harness.records import CellRecord, LayerRecord, Metrics, Verdict
+from harness.report.commits import GuiltyCommit
+from harness.report.dataset import Scope, date_of
+from harness.report.numbers import chain_error, largest, output_error
+from harness.tolerance import Tolerance
+
+FLOOR = 1e-9
+"""Where a logarithmic axis draws an error of exactly 0."""
+MAX_NUMBERS = 250_000
+"""Layer errors in one report, about 8 bytes each: a limit to the size of the file."""
+
+Spec = dict[str, Any]
+
+_VERDICTS = (Verdict.OK, Verdict.DROP, Verdict.BROKEN)
+_COLOURS = ("#2f9e5b", "#d9860a", "#d6365b")
+_SHAPES = ("circle", "triangle-down", "cross")
+_LINES = "tableau10"
+_ERROR = "scale-relative error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture."""
+
+    id: str
+    title: str
+    lead: str
+    """How to read it."""
+    spec: Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The pictures of one part of the report."""
+
+    pictures: tuple[Picture, ...]
+    data: dict[str, list[dict[str, Any]]]
+    """Rows by the name of the data set."""
+    left_out: tuple[str, ...]
+    """Cells whose layers are not drawn, to keep the file small."""
+
+
+def draw(
+    scope: Scope,
+    tolerance: Tolerance,
+    commits: Sequence[GuiltyCommit] = (),
+    recommended: Sequence[CellRecord] = (),
+    *,
+    numbers: int = MAX_NUMBERS,
+) -> Pictures:
+    """Return the pictures of a scope; those that would show nothing are left out."""
+    names = _layers(scope.records)
+    drawn, left_out = _affordable(scope.records, len(names), numbers)
+    best = {record.cell for record in recommended}
+    cells = [_cell(record, best) for record in scope.records if record.output]
+    curves = [_curve(record, names) for record in drawn]
+    pictures = []
+    if curves:
+        pictures += _networks(scope, tolerance, any(any(c["loc"]) for c in curves))
+    if cells:
+        pictures.append(_history(scope, tolerance, commits))
+        if any(row["ms"] is not None for row in cells):
+            pictures.append(_price(scope, tolerance))
+    layers = [{"layer": i, "name": n, "type": t} for i, (n, t) in enumerate(names)]
+    return Pictures(
+        pictures=tuple(pictures),
+        data={"cells": cells, "curves": curves, "layers": layers},
+        left_out=left_out,
+    )
+
+
+def _layers(records: Iterable[CellRecord]) -> list[tuple[str, str]]:
+    """Return name and type of every layer output in the order of the network."""
+    places: dict[tuple[str, str], int] = {}
+    for record in records:
+        for layer in record.layers:
+            places.setdefault(_key(layer), layer.index)
+    return sorted(places, key=places.__getitem__)
+
+
+def _key(layer: LayerRecord) -> tuple[str, str]:
+    """Tell apart several outputs of one layer."""
+    name = layer.name if layer.blob in ("", layer.name) else f"{layer.name} → {layer.blob}"
+    return name, layer.type
+
+
+def _affordable(
+    records: Iterable[CellRecord], layers: int, numbers: int
+) -> tuple[list[CellRecord], tuple[str, ...]]:
+    """Return the records to draw, findings first where not all can be, and the others' ids."""
+    measured = [record for record in records if any(layer.cumulative for layer in record.layers)]
+    room = numbers // max(1, 2 * layers)
+    kept = {r.cell for r in sorted(measured, key=lambda r: not r.verdict.is_finding)[:room]}
+    return (
+        [record for record in measured if record.cell in kept],
+        tuple(record.cell for record in measured if record.cell not in kept),
+    )
+
+
+def _cell(record: CellRecord, best: set[str]) -> dict[str, Any]:
+    return {
+        **_place(record),
+        "date": date_of(record.version) or None,
+        "verdict": str(record.verdict),
+        "out": _digits(output_error(record)),
+        "worst": _digits(largest(map(chain_error, record.layers))),
+        "ms": record.latency_ms,
+        "best": record.cell in best,
+    }
+
+
+def _curve(record: CellRecord, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    layers = {_key(layer): layer for layer in record.layers}
+    found = [layers.get(name) for name in names]
+    bad = [
+        place
+        for place, layer in enumerate(found)
+        if layer and layer.cumulative and (layer.cumulative.nan or layer.cumulative.inf)
+    ]
+    return {
+        **_place(record),
+        "cum": [_error(layer.cumulative) if layer else None for layer in found],
+        "loc": [_error(layer.local) if layer else None for layer in found],
+        "bad": bad,
+    }
+
+
+def _place(record: CellRecord) -> dict[str, str]:
+    return {
+        "build": f"{record.version}-{record.flags}",
+        "version": record.version,
+        "flags": record.flags,
+        "run": record.run,
+        "input": record.input,
+    }
+
+
+def _error(metrics: Metrics | None) -> float | None:
+    return _digits(metrics.scale_relative) if metrics else None
+
+
+def _digits(value: float | None) -> float | None:
+    """Return a number with three digits; JSON has no NaN and no infinity."""
+    return float(f"{value:.2e}") if value is not None and math.isfinite(value) else None
+
+
+def _parameters(scope: Scope) -> list[alt.Parameter]:
+    """Return the reader's choices with their first values."""
+    return [
+        alt.param(name="pick_run", value=scope.runs[0]),
+        alt.param(name="pick_input", value=scope.inputs[0]),
+        alt.param(name="show_versions", value=list(scope.versions)),
+        alt.param(name="show_flags", value=list(scope.flags)),
+    ]
+
+
+_PICKED = "datum.run === pick_run && datum.input === pick_input"
+_SHOWN = "indexof(show_versions, datum.version) >= 0 && indexof(show_flags, datum.flags) >= 0"
+
+
+def _networks(scope: Scope, tolerance: Tolerance, has_local: bool) -> list[Picture]:
+    """Return the pictures along the network."""
+    note = f"The dashed line is the limit of {tolerance.layer:g}; a cross marks NaN or infinity."
+    pictures = [
+        Picture(
+            id="cumulative",
+            title="Error along the network: the chain as it runs",
+            lead=f"What has piled up at each layer, one line per build. {note}",
+            spec=_network(scope, tolerance, "cum"),
+        )
+    ]
+    if has_local:
+        pictures.append(
+            Picture(
+                id="local",
+                title="Error along the network: each layer by itself",
+                lead="Each layer fed with the reference's values: what it loses on its own. "
+                f"The dashed line is the limit of {tolerance.layer:g}.",
+                spec=_network(scope, tolerance, "loc"),
+            )
+        )
+    pictures.append(
+        Picture(
+            id="heat",
+            title="Layers × builds",
+            lead="Each layer's own error divided by the limit (the chain's where its own was not "
+            "measured): blue is below the limit, red above, pale is near it.",
+            spec=_heat(scope, tolerance),
+        )
+    )
+    return pictures
+
+
+def _flattened(scope: Scope, error: str) -> alt.Chart:
+    """Return a chart with one row per build and layer; `error` is an expression."""
+    return (
+        alt.Chart(alt.NamedData("curves"))
+        .add_params(*_parameters(scope))
+        .transform_filter(f"{_PICKED} && {_SHOWN}")
+        .transform_calculate(layer="sequence(length(datum.cum))")
+        .transform_flatten(["layer", "cum", "loc"])
+        .transform_calculate(error=error)
+        .transform_filter("isValid(datum.error)")
+        .transform_calculate(drawn=f"max(datum.error, {FLOOR})")
+        .transform_lookup(
+            "layer",
+            from_=alt.LookupData(alt.NamedData("layers"), key="layer", fields=["name", "type"]),
+        )
+    )
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("name:N", title="layer"),
+        alt.Tooltip("type:N", title="type"),
+        alt.Tooltip("build:N", title="build"),
+        alt.Tooltip("cum:Q", title="error of the chain", format=".1e"),
+        alt.Tooltip("loc:Q", title="its own error", format=".1e"),
+    ]
+
+
+def _network(scope: Scope, tolerance: Tolerance, field: str) -> Spec:
+    base = _flattened(scope, f"datum.{field}")
+    hover = alt.selection_point(
+        name="hover", fields=["build"], on="pointerover", clear="pointerout", empty=False
+    )
+    x = alt.X("layer:Q", title="layer, in the order of the network", scale=alt.Scale(nice=False))
+    y = alt.Y("drawn:Q", title=_ERROR, scale=_log(), axis=_log_axis())
+    colour = _flag_colour(scope)
+    lines = base.mark_line(strokeJoin="round").encode(
+        x=x,
+        y=y,
+        color=colour,
+        detail="build:N",
+        strokeWidth=alt.condition(hover, alt.value(3), alt.value(1.2)),
+    )
+    points = (
+        base.mark_point(filled=True, size=30)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            opacity=alt.condition(hover, alt.value(1), alt.value(0.25)),
+            tooltip=_tooltip(),
+        )
+        .add_params(hover)
+    )
+    layers = [_limit(tolerance.layer), lines, points]
+    if field == "cum":
+        layers.append(_broken(scope))
+    return _finished(alt.layer(*layers), height=280)
+
+
+def _broken(scope: Scope) -> alt.Chart:
+    """Return crosses at the top where values are no numbers."""
+    return (
+        alt.Chart(alt.NamedData("curves"))
+        .transform_filter(f"{_PICKED} && {_SHOWN} && length(datum.bad) > 0")
+        .transform_flatten(["bad"], as_=["layer"])
+        .mark_point(shape="cross", filled=True, size=60, color=_COLOURS[2])
+        .encode(x="layer:Q", y=alt.value(4), tooltip=alt.Tooltip("build:N", title="NaN or ∞ in"))
+    )
+
+
+def _heat(scope: Scope, tolerance: Tolerance) -> Spec:
+    builds = [f"{version}-{flags}" for version in scope.versions for flags in scope.flags]
+    own = "isValid(datum.loc) ? datum.loc : datum.cum"
+    chart = (
+        _flattened(scope, own)
+        .transform_calculate(excess=f"log(datum.drawn / {tolerance.layer}) / LN10")
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "layer:O",
+                title="layer, in the order of the network",
+                axis=alt.Axis(
+                    labelExpr="datum.value % 10 === 0 ? datum.label : ''",
+                    labelAngle=0,
+                    ticks=False,
+                ),
+            ),
+            y=alt.Y("build:N", title=None, sort=builds, axis=alt.Axis(labelLimit=140)),
+            color=alt.Color(
+                "excess:Q",
+                title="error ÷ limit, as a power of ten",
+                scale=alt.Scale(
+                    scheme="redblue", reverse=True, domain=[-3, 3], domainMid=0, clamp=True
+                ),
+                legend=alt.Legend(orient="bottom", format="+d", gradientLength=220),
+            ),
+            tooltip=_tooltip(),
+        )
+    )
+    return _finished(chart, height=alt.Step(15))
+
+
+def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]) -> Picture:
+    dated = all(date_of(version) for version in scope.versions)
+    x = (
+        alt.X("date:T", title="date of the version", scale=alt.Scale(nice="month"))
+        if dated
+        else alt.X("version:O", title="version", sort=list(scope.versions))
+    )
+    lines = (
+        alt.Chart(alt.NamedData("cells"))
+        .add_params(*_parameters(scope))
+        .transform_filter(f"{_PICKED} && {_SHOWN} && isValid(datum.out)")
+        .transform_calculate(drawn=f"max(datum.out, {FLOOR})")
+        .encode(
+            x=x,
+            y=alt.Y("drawn:Q", title=f"{_ERROR}, output", scale=_log(), axis=_log_axis()),
+            color=_flag_colour(scope),
+            tooltip=_cell_tooltip(),
+        )
+    )
+    layers: list[alt.Chart | alt.LayerChart] = [
+        _limit(tolerance.output),
+        lines.mark_line(),
+        lines.mark_point(filled=True, size=70).encode(shape=_verdict_shape(legend=True)),
+    ]
+    if commits and dated:
+        layers.append(_marks(commits))
+    marked = "; vertical lines are the commits a bisection found guilty" if commits else ""
+    return Picture(
+        id="history",
+        title="Error against version",
+        lead=f"The model's output, one line per flag set. The dashed line is the limit of "
+        f"{tolerance.output:g}{marked}.",
+        spec=_finished(alt.layer(*layers), height=260),
+    )
+
+
+def _marks(commits: Sequence[GuiltyCommit]) -> alt.LayerChart:
+    rows = [
+        {"when": c.date[:10], "commit": c.short, "subject": c.subject, "effect": c.effect}
+        for c in commits
+    ]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x="when:T",
+        tooltip=[
+            alt.Tooltip("commit:N"),
+            alt.Tooltip("when:T", title="date", format="%Y-%m-%d"),
+            alt.Tooltip("subject:N"),
+            alt.Tooltip("effect:N"),
+        ],
+    )
+    rule = base.mark_rule(color=_COLOURS[2], strokeWidth=2)
+    text = base.mark_text(angle=270, align="right", dx=-4, dy=-6, fontSize=11)
+    return alt.layer(rule, text.encode(text="commit:N", y=alt.value(0)))
+
+
+def _price(scope: Scope, tolerance: Tolerance) -> Picture:
+    cells = (
+        alt.Chart(alt.NamedData("cells"))
+        .add_params(
+            *_parameters(scope)[2:],
+            alt.param(name="show_verdicts", value=[str(v) for v in _VERDICTS]),
+        )
+        .transform_filter(
+            f"{_SHOWN} && indexof(show_verdicts, datum.verdict) >= 0 && isValid(datum.out) "
+            "&& isValid(datum.ms)"
+        )
+        .transform_calculate(drawn=f"max(datum.out, {FLOOR})")
+        .encode(
+            x=alt.X("ms:Q", title="latency, ms", scale=alt.Scale(zero=False, nice=True)),
+            y=alt.Y("drawn:Q", title=f"{_ERROR}, output", scale=_log(), axis=_log_axis()),
+            tooltip=_cell_tooltip(),
+        )
+    )
+    points = cells.mark_point(filled=True, size=60, opacity=0.75).encode(
+        color=alt.Color(
+            "verdict:N",
+            title="verdict",
+            scale=alt.Scale(domain=[str(v) for v in _VERDICTS], range=list(_COLOURS)),
+            legend=_legend(),
+        ),
+        shape=_verdict_shape(legend=True),
+    )
+    star = cells.transform_filter("datum.best").mark_text(text="★", fontSize=22, dy=-1)
+    return Picture(
+        id="price",
+        title="Error against latency",
+        lead="Every cell: what precision costs. Left is faster, down is more precise; ★ is the "
+        f"recommended configuration, the dashed line the limit of {tolerance.output:g}.",
+        spec=_finished(alt.layer(_limit(tolerance.output), points, star), height=280),
+    )
+
+
+def _limit(value: float) -> alt.LayerChart:
+    base = alt.Chart(alt.InlineData(values=[{"limit": value}]))
+    rule = base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5).encode(y="limit:Q")
+    text = base.mark_text(text=f"limit {value:g}", align="left", dx=4, dy=-7, fontSize=11)
+    return alt.layer(rule, text.encode(y="limit:Q", x=alt.value(0)))
+
+
+def _cell_tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("build:N", title="build"),
+        alt.Tooltip("run:N", title="run options"),
+        alt.Tooltip("input:N", title="input"),
+        alt.Tooltip("verdict:N", title="verdict"),
+        alt.Tooltip("out:Q", title="error of the output", format=".1e"),
+        alt.Tooltip("worst:Q", title="worst layer", format=".1e"),
+        alt.Tooltip("ms:Q", title="latency, ms", format=".1f"),
+    ]
+
+
+def _verdict_shape(*, legend: bool) -> alt.Shape:
+    return alt.Shape(
+        "verdict:N",
+        title="verdict",
+        scale=alt.Scale(domain=[str(v) for v in _VERDICTS], range=list(_SHAPES)),
+        legend=_legend() if legend else None,
+    )
+
+
+def _flag_colour(scope: Scope) -> alt.Color:
+    return alt.Color(
+        "flags:N",
+        title="flag set",
+        scale=alt.Scale(domain=list(scope.flags), scheme=_LINES),
+        legend=_legend(),
+    )
+
+
+def _legend() -> alt.Legend:
+    columns = alt.ExprRef("max(1, floor(width / 110))")
+    return alt.Legend(orient="bottom", columns=columns, symbolOpacity=1)
+
+
+def _log() -> alt.Scale:
+    return alt.Scale(type="log")
+
+
+def _log_axis() -> alt.Axis:
+    """Draw a line at every power of ten."""
+    return alt.Axis(format="~e", values=[10.0**power for power in range(-12, 13)])
+
+
+def _finished(chart: alt.Chart | alt.LayerChart, *, height: int | alt.Step) -> Spec:
+    """Return the specification; colours of text and lines are left to the page's style sheet."""
+    spec: Spec = (
+        chart.properties(width="container", height=height, background="transparent")
+        .configure_view(strokeOpacity=0)
+        .configure(font="inherit", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        .to_dict()
+    )
+    return spec

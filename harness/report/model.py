@@ -1,0 +1,113 @@
+"""The report itself, before it takes a form: every format is made from this and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.records import CellRecord, Verdict
+from harness.report.advice import Recommendation, recommend, verdict_sentence
+from harness.report.changes import Changes, compare
+from harness.report.commits import GuiltyCommit
+from harness.report.dataset import Scope, absent, scopes
+from harness.summary import Summary, summarise
+from harness.tolerance import Tolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Everything said about one model on one machine."""
+
+    scope: Scope
+    summary: Summary
+    sentence: str
+    recommendation: Recommendation | None
+
+    @property
+    def unaligned(self) -> dict[str, tuple[str, ...]]:
+        """Layers that could not be compared: the reason, with their names."""
+        notes: dict[str, dict[str, None]] = {}
+        for record in self.scope.records:
+            for layer in record.layers:
+                if layer.cumulative is None:
+                    note = layer.note or "no ONNX value corresponds to it"
+                    notes.setdefault(note, {})[f"{layer.type} {layer.name}"] = None
+        return {note: tuple(names) for note, names in notes.items()}
+
+    @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Ids of cells within the axes that have no record."""
+        return absent(self.scope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that the report says."""
+
+    title: str
+    tolerance: Tolerance
+    parts: tuple[Part, ...]
+    commits: tuple[GuiltyCommit, ...]
+    changes: Changes | None
+    config: str
+    """Configuration file for the commands that reproduce a cell; empty for the default one."""
+
+    @property
+    def records(self) -> tuple[CellRecord, ...]:
+        """The cells of all parts."""
+        return tuple(record for part in self.parts for record in part.scope.records)
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many cells got each verdict, in the order of `Verdict`."""
+        found = Counter(record.verdict for record in self.records)
+        return {verdict: found[verdict] for verdict in Verdict if found[verdict]}
+
+    def reproduce(self, record: CellRecord) -> str:
+        """Return the shell command that measures just this build and run again."""
+        config = f"--config {shlex.quote(self.config)} " if self.config else ""
+        build_and_run = record.cell.rpartition("/")[0]
+        return f"nox -s matrix -- {config}--only {shlex.quote(build_and_run)}"
+
+
+def assemble(
+    records: Sequence[CellRecord],
+    *,
+    title: str,
+    tolerance: Tolerance,
+    commits: Sequence[GuiltyCommit] = (),
+    previous: Sequence[CellRecord] = (),
+    config: str | Path = "",
+) -> Report:
+    """Work out everything that the report says.
+
+    Args:
+        records: at least one cell; of one or more models, machines and runs.
+        title: heading; empty for a plain one.
+        tolerance: limits to draw and to find causes with; verdicts are those of the records.
+        commits: guilty commits to mark.
+        previous: older records to compare with.
+        config: configuration file for the commands that reproduce a cell.
+    """
+    parts = []
+    for scope in scopes(records):
+        part = Part(
+            scope=scope,
+            summary=summarise(scope.records, tolerance),
+            sentence=verdict_sentence(scope),
+            recommendation=recommend(scope.records),
+        )
+        parts.append(part)
+    current = [record for part in parts for record in part.scope.records]
+    return Report(
+        title=title or "ncnn compatibility report",
+        tolerance=tolerance,
+        parts=tuple(parts),
+        commits=tuple(commits),
+        changes=compare(previous, current, tolerance) if previous else None,
+        config=str(config),
+    )

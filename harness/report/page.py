@@ -1,0 +1,131 @@
+"""The HTML page: templates and style from files, one script with all libraries, no network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+
+import altair as alt
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.attribution import own_error
+from harness.records import Verdict
+from harness.report.charts import Pictures, draw
+from harness.report.details import Details, details
+from harness.report.grid import Table, tables
+from harness.report.model import Part, Report
+from harness.report.numbers import MEANINGS, SYMBOLS, chain_error, milliseconds, number
+from harness.report.provenance import Provenance, provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the report with everything that the page draws of it."""
+
+    id: str
+    part: Part
+    tables: tuple[Table, ...]
+    details: tuple[Details, ...]
+    pictures: Pictures
+    provenance: Provenance
+
+
+def html(report: Report) -> str:
+    """Return the whole page."""
+    sections = [_section(place, part, report) for place, part in enumerate(report.parts)]
+    drawn = {
+        section.id: {
+            "data": section.pictures.data,
+            "specs": {picture.id: picture.spec for picture in section.pictures.pictures},
+        }
+        for section in sections
+    }
+    axes = {
+        "version": _distinct(v for part in report.parts for v in part.scope.versions),
+        "flags": _distinct(f for part in report.parts for f in part.scope.flags),
+        "run": _distinct(r for part in report.parts for r in part.scope.runs),
+        "input": _distinct(i for part in report.parts for i in part.scope.inputs),
+    }
+    text: str = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            sections=sections,
+            axes=axes,
+            charts=Markup(_embedded(drawn)),
+            style=Markup(_template_file("style.css")),
+            glue=Markup(_template_file("glue.js")),
+            library=Markup(_library()),
+        )
+    )
+    return text
+
+
+def environment() -> Environment:
+    """Return the template engine with the report's filters."""
+    made = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "number": number,
+        "milliseconds": milliseconds,
+        "own_error": own_error,
+        "chain_error": chain_error,
+        "decibels": _decibels,
+        "cell_text": _cell_text,
+    }
+    made.globals |= {"SYMBOLS": SYMBOLS, "MEANINGS": MEANINGS, "Verdict": Verdict}
+    return made
+
+
+def _section(place: int, part: Part, report: Report) -> Section:
+    best = part.recommendation.records if part.recommendation else ()
+    found = tables(part.scope, prefix=f"cell-{place}", recommended=best)
+    return Section(
+        id=f"part-{place}",
+        part=part,
+        tables=found,
+        details=tuple(details(tile, report) for table in found for tile in table.tiles),
+        pictures=draw(part.scope, report.tolerance, report.commits, best),
+        provenance=provenance(part.scope.records),
+    )
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _embedded(value: object) -> str:
+    """Return JSON that no HTML parser takes for a tag."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _template_file(name: str) -> str:
+    return resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed in one script, of the version the pictures are for."""
+    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    script: str = vl_convert.javascript_bundle(vl_version=version)
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _decibels(value: float) -> str:
+    return "∞" if math.isinf(value) else f"{value:.0f}"
+
+
+def _cell_text(text: str) -> str:
+    """Return text fit for one cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
