@@ -93,6 +93,8 @@ class Build:
     core: Path
     """The shared library with ncnn and the harness's core."""
     record: BuildRecord
+    runner: tuple[str, ...] = ()
+    """Command that runs it, where Python itself cannot load it."""
 
 
 @cache

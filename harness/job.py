@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from harness.records import LayerRecord, Metrics
+from harness.spec import When
 
 
 class _Value(BaseModel):
@@ -25,6 +26,9 @@ class Job(_Value):
     """One build, one set of run options, several inputs: the work of one process."""
 
     front: str
+    """The pybind11 front; not needed with a `runner`."""
+    runner: tuple[str, ...] = ()
+    """Command of the executable front, for a build that Python itself cannot load."""
     core: str
     param: str
     bin: str
@@ -32,12 +36,13 @@ class Job(_Value):
     """ncnn blob → ONNX value, where the names differ."""
     options: dict[str, bool | int] = {}
     threads: int = 1
+    when: When = "first"
     inputs: tuple[JobInput, ...]
     output: str
     """ncnn blob of the model's output."""
     local: bool = True
     """Whether to run every layer alone on the reference's values as well."""
-    repeats: int = 3
+    repeats: int = 1
     """Forward passes from which the fastest gives the latency."""
     memory_bytes: int = 0
     """Limit of the process's address space; 0 for none."""
@@ -51,10 +56,14 @@ class Outcome(_Value):
     """Why there are no numbers: the model does not load, an output has the wrong shape."""
     unsupported: str = ""
     """A requested option that this build does not have."""
+    skipped: str = ""
+    """Something that this machine lacks, and the remedy."""
     options: dict[str, bool | int] = {}
     """Every option as it was in force."""
     defaults: dict[str, bool | int] = {}
     """Every option as the build sets it by itself."""
+    device: dict[str, str] = {}
+    """What ncnn tells of the Vulkan device in use."""
     output: Metrics | None = None
     layers: tuple[LayerRecord, ...] = ()
     latency_ms: float | None = None

@@ -28,6 +28,8 @@ from harness.toolchain import cpu_description
 from harness.worker import OUTCOMES
 
 TAIL_LINES = 8
+REPEATS = 3
+"""Passes from which the fastest gives the latency; an emulator's says nothing, so one will do."""
 _NO_LAYER = re.compile(r"layer (\w+) not exists or registered")
 
 
@@ -96,15 +98,18 @@ class Launcher:
             folder = Path(name)
             job = Job(
                 front=str(self.front),
+                runner=build.runner,
                 core=str(build.core),
                 param=str(model.param),
                 bin=str(model.bin),
                 names=model.names,
                 options=dict(run_spec.options),
                 threads=run_spec.threads,
+                when=run_spec.when,
                 inputs=tuple(item.job for _, item in pending),
                 output=model.output,
                 local=self.local,
+                repeats=1 if build.runner else REPEATS,
                 memory_bytes=self.memory_bytes,
             )
             (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
@@ -139,12 +144,15 @@ class Launcher:
                 "output": outcome.output,
                 "layers": layers,
                 "latency_ms": outcome.latency_ms,
+                "machine": machine() | {f"vulkan {k}": v for k, v in outcome.device.items()},
                 "text": finished.text,
                 "reference_text": item.text,
             }
         )
         if outcome.unsupported:
             verdict, reason = Verdict.UNSUPPORTED, outcome.unsupported
+        elif outcome.skipped:
+            verdict, reason = Verdict.SKIPPED, outcome.skipped
         elif outcome.failure or outcome.output is None:
             verdict, reason = Verdict.BROKEN, _explain(outcome.failure, done.output)
         else:

@@ -78,6 +78,8 @@ class LayerRecord(_Value):
     """Scale-relative error of the fp32 reference itself at this value, against float64."""
     local: Metrics | None = None
     """Error of this layer alone, fed with the reference's values at its inputs."""
+    device: str = ""
+    """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
 
 
 class BuildRecord(_Value):

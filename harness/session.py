@@ -15,8 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from harness.front import load_front
+from harness.spec import When
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+
+USE_VULKAN = "use_vulkan_compute"
+DEVICE_REMEDY = "apt-get install mesa-vulkan-drivers"
+PLACES = {-1: "", 0: "cpu", 1: "vulkan"}
+"""What the core's codes for the place of a layer mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +49,37 @@ class Reply:
     """Wall time of the fastest pass."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What makes a session of a build: the model and the options."""
+
+    core: Path
+    param: Path
+    weights: Path
+    options: Mapping[str, bool | int]
+    when: When = "first"
+    """When the options are set; `harness.spec.RunSpec` says more."""
+
+    @property
+    def wants_vulkan(self) -> bool:
+        """Whether the options ask for a Vulkan device."""
+        return bool(self.options.get(USE_VULKAN))
+
+
 class LoadError(Exception):
     """The build cannot load the model."""
 
 
-class UnknownOptionError(Exception):
-    """The build has no option of a requested name."""
+class RunError(Exception):
+    """The program that runs the model elsewhere did not end well."""
+
+
+class UnsupportedError(Exception):
+    """The build has no option of a requested name, or no Vulkan."""
+
+
+class NoDeviceError(Exception):
+    """The build has Vulkan, but there is no device that it could use."""
 
 
 class Session(Protocol):
@@ -64,40 +95,94 @@ class Session(Protocol):
         """Every option as it is in force."""
         ...
 
+    @property
+    def device(self) -> Mapping[str, str]:
+        """What ncnn tells of the Vulkan device in use; empty on the CPU."""
+        ...
+
+    def placement(self, layers: int) -> tuple[str, ...]:
+        """Return where each of the model's `layers` runs, if a device is in use.
+
+        `vulkan`, `cpu`, or empty where this version of ncnn does not tell.
+        """
+        ...
+
     def run(self, requests: Sequence[Request]) -> Iterator[Reply]:
         """Answer the requests in their order."""
         ...
 
 
+def check_setup(setup: Setup, known: Mapping[str, object], devices: int) -> None:
+    """Check what is asked for against what a build has.
+
+    Args:
+        setup: what is asked for.
+        known: the build's options.
+        devices: number of Vulkan devices, -1 for a build without Vulkan.
+
+    Raises:
+        UnsupportedError: an unknown option, or Vulkan on a build without it.
+        NoDeviceError: Vulkan without a device.
+    """
+    unknown = sorted(set(setup.options) - set(known))
+    if unknown:
+        raise UnsupportedError(f"this build of ncnn has no option {', '.join(unknown)}")
+    if setup.wants_vulkan and devices < 0:
+        raise UnsupportedError(f"{USE_VULKAN}: this build has no Vulkan (NCNN_VULKAN=OFF)")
+    if setup.wants_vulkan and not devices:
+        raise NoDeviceError(f"no Vulkan device. A software one: {DEVICE_REMEDY}")
+
+
+def device_properties(text: str) -> dict[str, str]:
+    """Return what the core says of a device, one `key value` per line, as a dictionary."""
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {key: value for key, _, value in pairs}
+
+
 class NativeSession:
     """A session in this process, over the pybind11 front."""
 
-    def __init__(self, front: Path, core: Path, options: Mapping[str, bool | int]) -> None:
-        """Open a build and set its options.
+    def __init__(self, front: Path, setup: Setup) -> None:
+        """Open a build, set its options and load the model.
 
         Raises:
-            UnknownOptionError: the build has no such option.
+            UnsupportedError: the build does not have what is asked for.
+            NoDeviceError: Vulkan without a device.
+            LoadError: ncnn does not take the model; its own words are on stderr.
         """
         module = load_front(front)
-        self._net = module.Net(module.Core(str(core)))
+        core = module.Core(str(setup.core))
+        self._net = module.Net(core)
         self.defaults: Mapping[str, bool | int] = dict(self._net.options())
-        unknown = sorted(set(options) - set(self.defaults))
-        if unknown:
-            raise UnknownOptionError(f"this build of ncnn has no option {', '.join(unknown)}")
-        for name, value in options.items():
-            self._net.set_option(name, int(value))
-        self.options: Mapping[str, bool | int] = dict(self._net.options())
-
-    def load(self, param: Path, weights: Path) -> None:
-        """Load a model; options have to be set by now, since ncnn converts weights here.
-
-        Raises:
-            LoadError: ncnn does not take it; its own words are on stderr.
-        """
+        # Counting devices starts the Vulkan driver: only where it is asked for.
+        check_setup(setup, self.defaults, core.device_count() if setup.wants_vulkan else -1)
+        self.device: Mapping[str, str] = (
+            device_properties(core.device_text()) if setup.wants_vulkan else {}
+        )
         try:
-            self._net.load(str(param), str(weights))
+            self._load(setup)
         except RuntimeError as error:
             raise LoadError(str(error)) from error
+        # Loading changes options: ncnn drops what the device cannot do.
+        self.options: Mapping[str, bool | int] = dict(self._net.options())
+
+    def _load(self, setup: Setup) -> None:
+        def set_if_due(now: When) -> None:
+            if now == setup.when:
+                for name, value in setup.options.items():
+                    self._net.set_option(name, int(value))
+
+        set_if_due("first")
+        self._net.load_param(str(setup.param))
+        set_if_due("after-param")
+        self._net.load_model(str(setup.weights))
+        set_if_due("after-model")
+
+    def placement(self, layers: int) -> tuple[str, ...]:
+        """Return where each layer runs, if a device is in use."""
+        if not self.device:
+            return ("",) * layers
+        return tuple(PLACES[self._net.layer_on_device(index)] for index in range(layers))
 
     def run(self, requests: Sequence[Request]) -> Iterator[Reply]:
         """Answer the requests in their order."""

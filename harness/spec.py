@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 OptionValue = bool | int
+When = Literal["first", "after-param", "after-model"]
 
 
 def content_key(value: Any) -> str:
@@ -43,6 +44,24 @@ class Revision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """A machine that builds are made for, other than the one at hand."""
+
+    name: str
+    compiler: str
+    """C++ compiler by name or path."""
+    system: str
+    processor: str
+    """What CMake calls the target's system and processor (`CMAKE_SYSTEM_PROCESSOR`)."""
+    arch: str
+    """Folder below ncnn's `src/layer` with the target's kernels, such as `arm`."""
+    emulator: str
+    """Command that runs a program of the target, to be followed by that program's path."""
+    install: str
+    """Command that installs compiler and emulator."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlagSet:
     """One named set of compile-time choices, before it is resolved against a version."""
 
@@ -55,6 +74,8 @@ class FlagSet:
     """C++ compiler by name or path; empty for the first of `c++`, `g++`, `clang++` on PATH."""
     cxx_flags: str = ""
     """Flags appended to every compile command, after ncnn's own `CMAKE_CXX_FLAGS`."""
+    target: Target | None = None
+    """What the builds are for; None for the machine at hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +101,9 @@ class RunSpec:
     options: tuple[tuple[str, OptionValue], ...] = ()
     """Fields of `ncnn::Option` that differ from that version's defaults, sorted by name."""
     threads: int = 1
+    when: When = "first"
+    """When the options are set: before the model is loaded, as ncnn wants it, or later, as
+    programs do by mistake: between `load_param` and `load_model`, or after both."""
 
 
 @dataclass(frozen=True, kw_only=True)

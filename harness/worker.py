@@ -20,14 +20,18 @@ from harness.job import Job, JobInput, Outcome
 from harness.metrics import measure
 from harness.model.param import Layer, Param, read_param
 from harness.reference import Reference
+from harness.remote import RemoteSession
 from harness.session import (
     Array,
     LoadError,
     NativeSession,
+    NoDeviceError,
     Reply,
     Request,
+    RunError,
     Session,
-    UnknownOptionError,
+    Setup,
+    UnsupportedError,
 )
 
 OUTCOMES = "outcomes.jsonl"
@@ -46,20 +50,40 @@ def main(arguments: list[str]) -> int:
 
 def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
     """Run a job and yield the outcome of each of its inputs."""
-    options = {**job.options, "num_threads": job.threads}
     try:
-        session = NativeSession(Path(job.front), Path(job.core), options)
-    except UnknownOptionError as error:
-        yield from (Outcome(input=item.name, unsupported=str(error)) for item in job.inputs)
-        return
-    try:
-        session.load(Path(job.param), Path(job.bin))
-    except LoadError as error:
-        yield from (Outcome(input=item.name, failure=str(error)) for item in job.inputs)
+        session = _open(job, folder)
+    except tuple(_STAND_INS) as error:
+        kind = _STAND_INS[type(error)]
+        yield from (Outcome(input=item.name, **{kind: str(error)}) for item in job.inputs)
         return
     param = read_param(Path(job.param))
     for item in job.inputs:
-        yield _measure(session, job, item, param, folder)
+        try:
+            yield _measure(session, job, item, param, folder)
+        except RunError as error:
+            yield Outcome(input=item.name, failure=str(error))
+
+
+_STAND_INS: dict[type[Exception], str] = {
+    UnsupportedError: "unsupported",
+    NoDeviceError: "skipped",
+    LoadError: "failure",
+    RunError: "failure",
+}
+"""The field of an outcome that tells what kept a session from starting."""
+
+
+def _open(job: Job, folder: Path) -> Session:
+    setup = Setup(
+        core=Path(job.core),
+        param=Path(job.param),
+        weights=Path(job.bin),
+        options={**job.options, "num_threads": job.threads},
+        when=job.when,
+    )
+    if job.runner:
+        return RemoteSession(job.runner, setup, folder / "remote")
+    return NativeSession(Path(job.front), setup)
 
 
 def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: Path) -> Outcome:
@@ -74,7 +98,12 @@ def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: P
             Request(feeds=feeds, blobs=blobs, keep_intermediate=True),
         ]
     )
-    base = Outcome(input=item.name, options=dict(session.options), defaults=dict(session.defaults))
+    base = Outcome(
+        input=item.name,
+        options=dict(session.options),
+        defaults=dict(session.defaults),
+        device=dict(session.device),
+    )
     if job.output not in plain.blobs:
         return base.model_copy(update={"failure": plain.failures[job.output]})
     values = {a.blob: a.value for a in alignments if a.value}
@@ -82,7 +111,13 @@ def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: P
     again = kept.blobs.get(job.output, np.empty(0, np.float32))
     np.save(folder / f"{item.name}.npy", actual)
     local = _local(session, param, values, kept, reference) if job.local else {}
-    layers = layer_records(param, alignments, {**kept.failures, **kept.blobs}, local, reference)
+    places = session.placement(len(param.layers))
+    layers = tuple(
+        layer.model_copy(update={"device": places[layer.index]})
+        for layer in layer_records(
+            param, alignments, {**kept.failures, **kept.blobs}, local, reference
+        )
+    )
     base = base.model_copy(
         update={
             "layers": layers,

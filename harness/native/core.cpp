@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sstream>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "net.h"
 #include "option.h"
+#if NCNN_VULKAN
+#include "gpu.h"
+#endif
 
 namespace {
 
@@ -204,6 +209,71 @@ int to_tensor(const ncnn::Mat& mat, hx_tensor* out)
     return HX_OK;
 }
 
+// The layers were a public member first, then hidden, and have had an accessor since 2021.
+struct Layers
+{
+    template<typename T>
+    static auto at(const T& net, size_t index, int) -> decltype(net.layers().at(index))
+    {
+        return net.layers().at(index);
+    }
+    template<typename T>
+    static auto at(const T& net, size_t index, long) -> decltype(net.layers.at(index))
+    {
+        return net.layers.at(index);
+    }
+    template<typename T>
+    static const ncnn::Layer* at(const T&, size_t, ...)
+    {
+        return 0;
+    }
+};
+
+#if NCNN_VULKAN
+// What ncnn tells of a device was a set of members first and has been functions since 2021.
+#define HX_DEVICE(property)                                                                    \
+    struct property##_of                                                                       \
+    {                                                                                          \
+        template<typename T>                                                                   \
+        static auto add(std::ostream& out, const T& gpu, int)                                  \
+            -> decltype(void(out << gpu.property()))                                           \
+        {                                                                                      \
+            out << #property " " << gpu.property() << "\n";                                    \
+        }                                                                                      \
+        template<typename T>                                                                   \
+        static auto add(std::ostream& out, const T& gpu, long)                                 \
+            -> decltype(void(out << gpu.property))                                             \
+        {                                                                                      \
+            out << #property " " << gpu.property << "\n";                                      \
+        }                                                                                      \
+        template<typename T>                                                                   \
+        static void add(std::ostream&, const T&, ...)                                          \
+        {                                                                                      \
+        }                                                                                      \
+    };
+#define HX_DEVICE_PROPERTIES                                                                   \
+    HX_DEVICE(device_name)                                                                     \
+    HX_DEVICE(driver_name)                                                                     \
+    HX_DEVICE(driver_version)                                                                  \
+    HX_DEVICE(api_version)                                                                     \
+    HX_DEVICE(support_fp16_packed)                                                             \
+    HX_DEVICE(support_fp16_storage)                                                            \
+    HX_DEVICE(support_fp16_arithmetic)                                                         \
+    HX_DEVICE(support_bf16_packed)                                                             \
+    HX_DEVICE(support_bf16_storage)
+HX_DEVICE_PROPERTIES
+#undef HX_DEVICE
+
+std::string describe_device(const ncnn::GpuInfo& gpu)
+{
+    std::ostringstream out;
+#define HX_DEVICE(property) property##_of::add(out, gpu, 0);
+    HX_DEVICE_PROPERTIES
+#undef HX_DEVICE
+    return out.str();
+}
+#endif // NCNN_VULKAN
+
 } // namespace
 
 struct hx_net
@@ -274,14 +344,50 @@ int hx_net_get_option(const hx_net* net, const char* name, int* value)
     return HX_OK;
 }
 
-int hx_net_load(hx_net* net, const char* param_path, const char* bin_path)
+int hx_net_load_param(hx_net* net, const char* path)
 {
-    if (net->net.load_param(param_path) != 0)
-        return HX_PARAM_FAILED;
+    return net->net.load_param(path) == 0 ? HX_OK : HX_PARAM_FAILED;
+}
+
+int hx_net_load_model(hx_net* net, const char* path)
+{
     // Some versions return the number of bytes read here, others 0.
-    if (net->net.load_model(bin_path) < 0)
-        return HX_BIN_FAILED;
-    return HX_OK;
+    return net->net.load_model(path) >= 0 ? HX_OK : HX_BIN_FAILED;
+}
+
+int hx_device_count(void)
+{
+#if NCNN_VULKAN
+    // Older versions want this call; newer ones do it by themselves, and twice does no harm.
+    ncnn::create_gpu_instance();
+    return ncnn::get_gpu_count();
+#else
+    return -1;
+#endif
+}
+
+const char* hx_device_text(void)
+{
+    static std::string text;
+#if NCNN_VULKAN
+    if (hx_device_count() > 0)
+        text = describe_device(ncnn::get_gpu_info(ncnn::get_default_gpu_index()));
+#endif
+    return text.c_str();
+}
+
+int hx_net_layer_on_device(const hx_net* net, int index)
+{
+#if NCNN_VULKAN
+    const ncnn::Layer* layer = Layers::at(net->net, index, 0);
+    if (!layer)
+        return -1;
+    return net->net.opt.use_vulkan_compute && layer->support_vulkan ? 1 : 0;
+#else
+    (void)net;
+    (void)index;
+    return 0;
+#endif
 }
 
 hx_extractor* hx_extractor_new(hx_net* net, int keep_intermediate)

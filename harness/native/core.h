@@ -9,7 +9,7 @@
 #ifndef HARNESS_CORE_H
 #define HARNESS_CORE_H
 
-#define HX_ABI 1
+#define HX_ABI 2
 #define HX_MAX_DIMS 4
 
 #if defined(HX_BUILDING_CORE)
@@ -54,10 +54,18 @@ HX_API int hx_option_is_bool(int index);
 
 HX_API hx_net* hx_net_new(void);
 HX_API void hx_net_delete(hx_net* net);
-/* Options take effect only when set before hx_net_load: ncnn converts weights while loading. */
+/* Options take full effect only when set before loading: ncnn converts weights while loading. */
 HX_API int hx_net_set_option(hx_net* net, const char* name, int value);
 HX_API int hx_net_get_option(const hx_net* net, const char* name, int* value);
-HX_API int hx_net_load(hx_net* net, const char* param_path, const char* bin_path);
+HX_API int hx_net_load_param(hx_net* net, const char* path);
+HX_API int hx_net_load_model(hx_net* net, const char* path);
+
+/* Number of Vulkan devices; -1 if this build has no Vulkan. */
+HX_API int hx_device_count(void);
+/* The device that ncnn takes by default, as lines `key value`; empty if there is none. */
+HX_API const char* hx_device_text(void);
+/* Where a layer of a loaded network runs: 1 on the Vulkan device, 0 on the CPU, -1 unknown. */
+HX_API int hx_net_layer_on_device(const hx_net* net, int index);
 
 /* One forward pass. With keep_intermediate every blob stays available after it was computed;
  * without, ncnn's light mode is as the options say. */

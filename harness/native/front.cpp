@@ -37,7 +37,11 @@ public:
         resolve(net_delete, "hx_net_delete");
         resolve(net_set_option, "hx_net_set_option");
         resolve(net_get_option, "hx_net_get_option");
-        resolve(net_load, "hx_net_load");
+        resolve(net_load_param, "hx_net_load_param");
+        resolve(net_load_model, "hx_net_load_model");
+        resolve(net_layer_on_device, "hx_net_layer_on_device");
+        resolve(device_count, "hx_device_count");
+        resolve(device_text, "hx_device_text");
         resolve(extractor_new, "hx_extractor_new");
         resolve(extractor_delete, "hx_extractor_delete");
         resolve(extractor_input, "hx_extractor_input");
@@ -55,7 +59,11 @@ public:
     decltype(&hx_net_delete) net_delete;
     decltype(&hx_net_set_option) net_set_option;
     decltype(&hx_net_get_option) net_get_option;
-    decltype(&hx_net_load) net_load;
+    decltype(&hx_net_load_param) net_load_param;
+    decltype(&hx_net_load_model) net_load_model;
+    decltype(&hx_net_layer_on_device) net_layer_on_device;
+    decltype(&hx_device_count) device_count;
+    decltype(&hx_device_text) device_text;
     decltype(&hx_extractor_new) extractor_new;
     decltype(&hx_extractor_delete) extractor_delete;
     decltype(&hx_extractor_input) extractor_input;
@@ -172,9 +180,19 @@ public:
         return result;
     }
 
-    void load(const std::string& param, const std::string& bin)
+    void load_param(const std::string& path)
     {
-        check(core_->net_load(net_.get(), param.c_str(), bin.c_str()), param);
+        check(core_->net_load_param(net_.get(), path.c_str()), path);
+    }
+
+    void load_model(const std::string& path)
+    {
+        check(core_->net_load_model(net_.get(), path.c_str()), path);
+    }
+
+    int layer_on_device(int index) const
+    {
+        return core_->net_layer_on_device(net_.get(), index);
     }
 
     std::unique_ptr<Pass> forward(bool keep_intermediate)
@@ -193,12 +211,19 @@ PYBIND11_MODULE(ncnn_front, m)
 {
     m.doc() = "Runs models with one build of ncnn.";
     py::class_<Core, CorePtr>(m, "Core", "One build of ncnn, opened from its shared library.")
-        .def(py::init<const std::string&>(), py::arg("path"));
-    py::class_<Net>(m, "Net", "A network; options must be set before the model is loaded.")
+        .def(py::init<const std::string&>(), py::arg("path"))
+        .def("device_count", [](const Core& core) { return core.device_count(); },
+             "Number of Vulkan devices; -1 if the build has no Vulkan.")
+        .def("device_text", [](const Core& core) { return std::string(core.device_text()); },
+             "The default Vulkan device as lines `key value`.");
+    py::class_<Net>(m, "Net", "A network; options belong before the loading.")
         .def(py::init<CorePtr>(), py::arg("core"))
         .def("set_option", &Net::set_option, py::arg("name"), py::arg("value"))
         .def("options", &Net::options, "All fields of ncnn::Option with their values.")
-        .def("load", &Net::load, py::arg("param"), py::arg("bin"))
+        .def("load_param", &Net::load_param, py::arg("path"))
+        .def("load_model", &Net::load_model, py::arg("path"))
+        .def("layer_on_device", &Net::layer_on_device, py::arg("index"),
+             "1 if the layer runs on the Vulkan device, 0 if on the CPU, -1 if not knowable.")
         .def("forward", &Net::forward, py::arg("keep_intermediate") = false);
     py::class_<Pass>(m, "Pass", "One forward pass.")
         .def("input", &Pass::input, py::arg("blob"), py::arg("array"))
