@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 import harness
 from harness.commands import matrix
 from harness.errors import EXIT_INTERRUPTED, HarnessError
+from harness.files import disk_trouble_explained
 
 COMMANDS = (matrix,)
 
@@ -61,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     console = Console(stderr=True)
     try:
-        code: int = options.execute(options)
+        with disk_trouble_explained(getattr(options, "builds", Path())):
+            code: int = options.execute(options)
     except HarnessError as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code

@@ -7,7 +7,6 @@ Which index, mirror, certificate and so on is pip's configuration to say (`harne
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import shutil
 import ssl
@@ -30,7 +29,12 @@ from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import Fetcher, PyPIClient
 
 from harness.errors import MachineError, SourceError
-from harness.files import append_line, directory_atomically, sha256_of
+from harness.files import (
+    append_line,
+    directory_atomically,
+    disk_trouble_explained,
+    sha256_of,
+)
 from harness.pip_config import PipConfig
 
 Kind = Literal["wheel", "sdist"]
@@ -101,23 +105,6 @@ def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]
     with _finder(PipConfig.load()) as finder:
         packages = _find_all(finder, project, kind)
     return [(package.version or "", package.link.filename, _size(package)) for package in packages]
-
-
-@contextlib.contextmanager
-def disk_trouble_explained(place: Path) -> Iterator[None]:
-    """Turn a full disk or missing write permission below `place` into a `MachineError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MachineError(
-                f"{place}: no space left on the disk. Free some, or move the directory elsewhere."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise MachineError(
-                f"{error.filename or place}: not writable. Make it so, or choose another directory."
-            ) from error
-        raise
 
 
 def _cached(slot: Path) -> Path | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from harness.errors import MachineError
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -45,6 +51,31 @@ def directory_atomically(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def disk_trouble_explained(place: Path) -> Iterator[None]:
+    """Turn a full disk or missing write permission below `place` into a `MachineError`."""
+    try:
+        yield
+    except OSError as error:
+        # NumPy reports a short write without an error number.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or _SHORT_WRITE.match(str(error)):
+            free = shutil.disk_usage(existing_parent(place)).free / 2**20
+            raise MachineError(
+                f"{place}: no space left on the disk ({free:.0f} MiB free). Free some, or choose "
+                "another directory; what is finished stays."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise MachineError(
+                f"{error.filename or place}: not writable. Make it so, or choose another directory."
+            ) from error
+        raise
+
+
+def existing_parent(path: Path) -> Path:
+    """Return the path itself or the nearest directory above it that exists."""
+    return next(p for p in (path, *path.absolute().parents) if p.exists())
 
 
 def sha256_of(path: Path) -> str:

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.download import (
-    disk_trouble_explained,
     fetch_distribution,
     list_versions,
     nearest,
 )
 from harness.errors import HarnessError, MachineError, SourceError
-from harness.files import sha256_of
+from harness.files import disk_trouble_explained, sha256_of
 from tests.local_index import make_sdist, use_find_links
 
 

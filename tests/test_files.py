@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import append_line, directory_atomically, write_atomically
+from harness.errors import MachineError
+from harness.files import (
+    append_line,
+    directory_atomically,
+    disk_trouble_explained,
+    write_atomically,
+)
 
 
 def test_failed_directory_leaves_nothing(tmp_path: Path) -> None:
@@ -35,3 +41,11 @@ def test_append_line(tmp_path: Path) -> None:
     append_line(path, "a")
     append_line(path, "b")
     assert path.read_text() == "a\nb\n"
+
+
+def test_short_write_of_numpy_is_a_full_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(MachineError, match="no space left on the disk"),
+        disk_trouble_explained(tmp_path / "not" / "there"),
+    ):
+        raise OSError("245760 requested and 159216 written")

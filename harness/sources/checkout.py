@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from harness.download import disk_trouble_explained
 from harness.errors import SourceError
-from harness.files import append_line, directory_atomically
+from harness.files import append_line, directory_atomically, disk_trouble_explained
 from harness.process import capture, run
 from harness.sources import git
 from harness.sources.tree import (

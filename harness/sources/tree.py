@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.download import disk_trouble_explained
 from harness.errors import SourceError
-from harness.files import directory_atomically
+from harness.files import directory_atomically, disk_trouble_explained
 
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""
