@@ -36,6 +36,11 @@ class Arithmetic:
     matmul: Callable[[Array, Array], Array] = np.matmul
     """Sum of products over the last axis of the first and the last but one of the second."""
 
+    def replaced(self, name: str, function: Callable[..., Array]) -> Arithmetic:
+        """Return an arithmetic with one function replaced."""
+        changes: dict[str, Any] = {name: function}
+        return replace(self, **changes)
+
 
 EXACT = Arithmetic()
 
