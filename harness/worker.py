@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
     """Run a job and yield the outcome of each of its inputs."""
     try:
-        session = _open(job, folder)
+        session = open_session(job, folder)
     except tuple(_STAND_INS) as error:
         kind = _STAND_INS[type(error)]
         yield from (Outcome(input=item.name, **{kind: str(error)}) for item in job.inputs)
@@ -73,7 +73,12 @@ _STAND_INS: dict[type[Exception], str] = {
 """The field of an outcome that tells what kept a session from starting."""
 
 
-def _open(job: Job, folder: Path) -> Session:
+def open_session(job: Job, folder: Path) -> Session:
+    """Open a job's build with its options and its model; a remote one keeps files in `folder`.
+
+    Raises:
+        UnsupportedError, NoDeviceError, LoadError, RunError: as the session says.
+    """
     setup = Setup(
         core=Path(job.core),
         param=Path(job.param),
