@@ -7,7 +7,6 @@ derives from it. A build is found again while its plan is unchanged, and never r
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from pathlib import Path
 from harness import cmake
 from harness.errors import BuildError, MachineError
 from harness.files import directory_atomically, sha256_of, write_atomically
-from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against
+from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against, undone
+from harness.options import read_option_fields
 from harness.process import run
 from harness.records import BuildRecord
 from harness.sources import SourceTree
-from harness.spec import BuildSpec, content_key
+from harness.spec import BuildSpec, FlagSet, content_key
 from harness.store import Store
 from harness.toolchain import Compiler, predefined_macros
 from harness.trim import listed_layers, required_layers
@@ -49,8 +49,6 @@ FIXED_OPTIONS = {
 }
 """What every build has in common; a flag set may override it."""
 
-_FIELD = re.compile(r"^\s+(?:bool|int)\s+(\w+)\s*;", re.MULTILINE)
-
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
@@ -65,6 +63,8 @@ class BuildPlan:
     options: tuple[tuple[str, str], ...]
     ineffective: tuple[tuple[str, str], ...]
     """Requested options that the version does not declare, each with a note."""
+    glslang: Path | None = None
+    """Where a glslang that was compiled before describes itself to CMake (Vulkan builds only)."""
 
     @property
     def key(self) -> str:
@@ -77,6 +77,7 @@ class BuildPlan:
                 "options": self.options,
                 "cxx_flags": self.spec.flags.cxx_flags,
                 "core": core_digest(),
+                "glslang": self.tree.glslang_digest,
             }
         )
 
@@ -103,8 +104,22 @@ def core_digest() -> str:
     return content_key({name: sha256_of(NATIVE / name) for name in CORE_SOURCES})
 
 
-def plan_build(spec: BuildSpec, tree: SourceTree, compiler: Compiler, *, arch: str) -> BuildPlan:
+def plan_build(
+    spec: BuildSpec,
+    tree: SourceTree,
+    compiler: Compiler,
+    *,
+    arch: str,
+    glslang: Path | None = None,
+) -> BuildPlan:
     """Resolve a build against the version of ncnn at hand.
+
+    Args:
+        spec: what to build.
+        tree: its source.
+        compiler: what compiles it.
+        arch: folder below `src/layer` with the kernels of what it is built for.
+        glslang: a shared glslang for a Vulkan build, see `harness.glslang`.
 
     Raises:
         BuildError: this version lacks a layer that the model needs.
@@ -121,6 +136,9 @@ def plan_build(spec: BuildSpec, tree: SourceTree, compiler: Compiler, *, arch: s
         for name, value in FIXED_OPTIONS.items()
         if not name.startswith("NCNN_") or name in known or name == "NCNN_VERSION"
     }
+    fixed |= _target_options(spec.flags)
+    if glslang:
+        fixed["NCNN_SYSTEM_GLSLANG"] = "ON"
     return BuildPlan(
         spec=spec,
         tree=tree,
@@ -130,7 +148,18 @@ def plan_build(spec: BuildSpec, tree: SourceTree, compiler: Compiler, *, arch: s
         omitted=tuple(sorted(set(listed) - required)),
         options=tuple(sorted((fixed | dict(resolved.options)).items())),
         ineffective=resolved.ineffective,
+        glslang=glslang,
     )
+
+
+def _target_options(flags: FlagSet) -> dict[str, str]:
+    """Return what makes CMake compile for another machine."""
+    if flags.target is None:
+        return {}
+    return {
+        "CMAKE_SYSTEM_NAME": flags.target.system,
+        "CMAKE_SYSTEM_PROCESSOR": flags.target.processor,
+    }
 
 
 def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
@@ -143,6 +172,10 @@ def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
         "CMAKE_PROJECT_INCLUDE": str(NATIVE / "inject.cmake"),
         "HARNESS_CXX_FLAGS": plan.spec.flags.cxx_flags,
     }
+    if plan.compiler.c_path:
+        definitions["CMAKE_C_COMPILER"] = str(plan.compiler.c_path)
+    if plan.glslang:
+        definitions["glslang_DIR"] = str(plan.glslang)
     return [
         cmake.CMAKE,
         "-G",
@@ -157,9 +190,7 @@ def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
 
 def option_fields(tree: Path) -> str:
     """Return one `HX_FIELD(name)` line per bool or int field that `option.h` declares."""
-    header = (tree / "src" / "option.h").read_text(encoding="utf-8")
-    names = dict.fromkeys(_FIELD.findall(header))
-    return "".join(f"HX_FIELD({name})\n" for name in names if "reserved" not in name)
+    return "".join(f"HX_FIELD({field.name})\n" for field in read_option_fields(tree))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +287,11 @@ class Builder:
         void = [
             note for option, note in plan.ineffective if OPTION_MACROS.get(option) not in macros
         ]
-        void += overridden(plan.options, macros)
+        # Also what was to be off and is unknown here: another option may imply it.
+        unknown = {option for option, _ in plan.ineffective}
+        requested = dict(plan.spec.flags.options) | dict(plan.options)
+        void += overridden([i for i in requested.items() if i[0] not in unknown], macros)
+        void += undone(plan.spec.flags.cxx_flags, macros)
         entries = cmake.read_cache(build)
         kept = ("NCNN_", "WITH_LAYER_", "CMAKE_CXX_", "CMAKE_BUILD_TYPE", "HARNESS_", "OpenMP_")
         return BuildRecord(

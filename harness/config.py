@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,6 +14,9 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import ConfigError
 from harness.flags import FlagTable
+from harness.options import ONE_AT_A_TIME
+from harness.spec import When
+from harness.targets import TargetTable
 from harness.tolerance import Tolerance
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -85,6 +88,10 @@ class RunTable(_Table):
         default_factory=dict, description="Fields of ncnn::Option."
     )
     threads: int = Field(default=1, ge=1, description="Number of threads.")
+    when: When = Field(
+        default="first",
+        description="When options are set: first, or as by mistake after-param or after-model.",
+    )
 
 
 class Rule(_Table):
@@ -109,7 +116,9 @@ class MatrixTable(_Table):
 
     versions: tuple[str, ...] = Field(min_length=1, description="Releases, revisions or labels.")
     flags: tuple[str, ...] = Field(min_length=1, description="Names of flag sets.")
-    runs: tuple[str, ...] = Field(min_length=1, description="Names of run option sets.")
+    runs: tuple[str, ...] = Field(
+        min_length=1, description="Names of run option sets, or one-at-a-time for generated ones."
+    )
     exclude: tuple[Rule, ...] = ()
     include: tuple[Extra, ...] = ()
     build_unsupported: bool = Field(
@@ -135,13 +144,24 @@ class Config(_Table):
     sources: dict[str, SourceTable] = Field(default_factory=dict)
     flags: dict[str, FlagTable] = Field(default_factory=dict)
     runs: dict[str, RunTable] = Field(default_factory=dict)
+    targets: dict[str, TargetTable] = Field(default_factory=dict)
     matrix: MatrixTable
     tolerance: Tolerance = Tolerance()
     limits: Limits = Limits()
 
 
+def with_repository(config: Config, repository: str) -> Config:
+    """Return the same configuration with `repository` in place of every git repository in it."""
+
+    def moved(table: SourceTable) -> SourceTable:
+        return table.model_copy(update={"git": repository}) if table.git else table
+
+    sources = {label: moved(table) for label, table in config.sources.items()}
+    return config.model_copy(update={"source": moved(config.source), "sources": sources})
+
+
 def load_config(path: Path) -> Config:
-    """Read a configuration file and add the built-in flag and run sets.
+    """Read a configuration file and add the built-in flag sets, run options and targets.
 
     Raises:
         ConfigError: not readable, not TOML, or not valid; every mistake is one line.
@@ -159,6 +179,7 @@ def load_config(path: Path) -> Config:
         update={
             "flags": _builtin("flags.toml", FlagTable) | config.flags,
             "runs": _builtin("runs.toml", RunTable) | config.runs,
+            "targets": _builtin("targets.toml", TargetTable) | config.targets,
         }
     )
     _check_names(config, path)
@@ -171,18 +192,24 @@ def _builtin(file: str, table: type[Model]) -> dict[str, Model]:
 
 
 def _check_names(config: Config, path: Path) -> None:
-    axes: tuple[tuple[str, Iterable[str], Mapping[str, Any]], ...] = (
-        ("matrix.flags", config.matrix.flags, config.flags),
-        ("matrix.runs", config.matrix.runs, config.runs),
-        ("matrix.include.flags", (extra.flags for extra in config.matrix.include), config.flags),
-        ("matrix.include.run", (extra.run for extra in config.matrix.include), config.runs),
+    if ONE_AT_A_TIME in config.runs:
+        raise ConfigError(
+            f"{path}: runs.{ONE_AT_A_TIME}: this name stands for generated run options. Rename it."
+        )
+    flags, runs = set(config.flags), {*config.runs, ONE_AT_A_TIME}
+    extra = config.matrix.include
+    axes: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
+        ("matrix.flags", config.matrix.flags, flags),
+        ("matrix.runs", config.matrix.runs, runs),
+        ("matrix.include.flags", (item.flags for item in extra), flags),
+        ("matrix.include.run", (item.run for item in extra), runs),
     )
     for key, names, known in axes:
         for name in names:
             if name not in known:
                 raise ConfigError(
                     f"{path}: {key}: '{name}' is not defined{_nearest(name, known)} Choose one "
-                    f"of {', '.join(known)}, or define it."
+                    f"of {', '.join(sorted(known))}, or define it."
                 )
     for key, values in (("versions", config.matrix.versions), ("flags", config.matrix.flags)):
         for value in values:

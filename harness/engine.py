@@ -10,17 +10,19 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.build import Build, Builder, BuildPlan, plan_build
-from harness.errors import BuildError, LacksLayerError, MachineError
+from harness.errors import BuildError, LacksLayerError, MachineError, SourceError
+from harness.glslang import shared_glslang
 from harness.launch import Launcher
 from harness.prepare import PreparedInput, PreparedModel
 from harness.process import stop_everything
 from harness.progress import BuildFinished, BuildStarted, CellFinished, Event
 from harness.records import BuildRecord, CellRecord, Verdict
-from harness.sources import SourceTree
+from harness.runner import compiler_of, runner_command
+from harness.sources import SourceTree, obtain
 from harness.spec import BuildSpec, CellSpec, Revision
 from harness.store import Store
 from harness.toolchain import find_compiler, layer_arch, missing_features
@@ -111,20 +113,39 @@ class LocalEngine:
         if unsupported and not self.build_unsupported:
             return Verdict.UNSUPPORTED, unsupported, blank
         try:
-            compiler = find_compiler(spec.flags.compiler)
-        except MachineError as error:
-            return Verdict.SKIPPED, str(error), blank
-        try:
-            plan = plan_build(spec, self.trees[spec.revision], compiler, arch=layer_arch())
-            build = self._make(plan)
+            plan = self._plan(spec)
+            runner = runner_command(target, self.store) if (target := spec.flags.target) else ()
         except LacksLayerError as error:
             return Verdict.UNSUPPORTED, str(error), blank
+        except (MachineError, SourceError) as error:
+            return Verdict.SKIPPED, str(error), blank
+        try:
+            build = self._make(plan)
         except BuildError as error:
             self.notify(BuildFinished(build=spec.id, error=error.first_error))
             return Verdict.BUILD_FAILED, f"{error.first_error} (log: {error.log})", blank
         if unsupported:
             return Verdict.UNSUPPORTED, f"{unsupported}; compiled only", build.record
-        return build
+        return replace(build, runner=runner)
+
+    def _plan(self, spec: BuildSpec) -> BuildPlan:
+        """Find out what a build needs.
+
+        Raises:
+            MachineError: no compiler or emulator.
+            SourceError: no glslang for a Vulkan build.
+            LacksLayerError: this version lacks a layer that the model needs.
+        """
+        target = spec.flags.target
+        compiler = compiler_of(target) if target else find_compiler(spec.flags.compiler)
+        arch = target.arch if target else layer_arch()
+        tree = self.trees[spec.revision]
+        if not spec.flags.wants_vulkan:
+            return plan_build(spec, tree, compiler, arch=arch)
+        log = self.store.logs / f"source-{spec.revision.label}.log"
+        tree = obtain(spec.revision, store=self.store.sources, log=log, with_glslang=True)
+        glslang = shared_glslang(tree, compiler, self.builder)
+        return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
 
     def _make(self, plan: BuildPlan) -> Build:
         found = self.builder.find(plan)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import ConfigError
 from harness.spec import FlagSet
+from harness.targets import NO_TARGETS, TargetTable
 
 OPTION_MACROS: Mapping[str, str] = {
     "NCNN_SSE2": "__SSE2__",
@@ -27,6 +28,13 @@ OPTION_MACROS: Mapping[str, str] = {
     "NCNN_AVX512VNNI": "__AVX512VNNI__",
     "NCNN_AVX512BF16": "__AVX512BF16__",
     "NCNN_AVX512FP16": "__AVX512FP16__",
+    "NCNN_ARM82": "__ARM_FEATURE_FP16_VECTOR_ARITHMETIC",
+    "NCNN_ARM82DOT": "__ARM_FEATURE_DOTPROD",
+    "NCNN_ARM82FP16FML": "__ARM_FEATURE_FP16_FML",
+    "NCNN_ARM84BF16": "__ARM_FEATURE_BF16_VECTOR_ARITHMETIC",
+    "NCNN_ARM84I8MM": "__ARM_FEATURE_MATMUL_INT8",
+    "NCNN_ARM86SVE": "__ARM_FEATURE_SVE",
+    "NCNN_OPENMP": "_OPENMP",
 }
 """The macro that the compiler defines when an ISA option took effect in a fixed-ISA build."""
 
@@ -51,13 +59,16 @@ class FlagTable(BaseModel):
     )
     compiler: str = Field(default="", description="C++ compiler by name or path.")
     cxx_flags: str = Field(default="", description="Flags appended after ncnn's own.")
+    target: str = Field(default="", description="What to build for: a name from [targets].")
 
 
-def resolve_flag_set(name: str, tables: Mapping[str, FlagTable]) -> FlagSet:
+def resolve_flag_set(
+    name: str, tables: Mapping[str, FlagTable], targets: Mapping[str, TargetTable] = NO_TARGETS
+) -> FlagSet:
     """Return the flag set `name` with everything it inherits.
 
     Raises:
-        ConfigError: an unknown base, or a cycle of bases.
+        ConfigError: an unknown base or target, or a cycle of bases.
     """
     chain: list[FlagTable] = []
     seen: list[str] = []
@@ -73,12 +84,16 @@ def resolve_flag_set(name: str, tables: Mapping[str, FlagTable]) -> FlagSet:
     options: dict[str, str] = {}
     for table in reversed(chain):
         options |= {key: _cmake_value(value) for key, value in table.options.items()}
+    target = next((table.target for table in chain if table.target), "")
+    if target and target not in targets:
+        raise ConfigError(f"flags.{name}: no target '{target}'. Define [targets.{target}].")
     return FlagSet(
         name=name,
         options=tuple(sorted(options.items())),
         needs=frozenset(feature for table in chain for feature in table.needs),
         compiler=next((table.compiler for table in chain if table.compiler), ""),
         cxx_flags=" ".join(table.cxx_flags for table in reversed(chain) if table.cxx_flags),
+        target=targets[target].named(target) if target else None,
     )
 
 
@@ -136,4 +151,23 @@ def overridden(options: Iterable[tuple[str, str]], macros: frozenset[str]) -> tu
             notes.append(f"{name}=ON: the compile command does not enable it ({macro} undefined)")
         elif found and not wanted and macro not in BASELINE:
             notes.append(f"{name}=OFF: another option enables it ({macro} defined)")
+    return tuple(notes)
+
+
+_FLAG_MACROS = {"-ffast-math": ("__FAST_MATH__", True), "-fno-fast-math": ("__FAST_MATH__", False)}
+"""Compiler flags that show in a macro: its name, and whether it is defined."""
+
+
+def undone(cxx_flags: str, macros: frozenset[str]) -> tuple[str, ...]:
+    """Return a note per appended compiler flag that the real compile command contradicts.
+
+    Args:
+        cxx_flags: the flags as they were appended.
+        macros: what the compiler defines under the flags of a kernel.
+    """
+    notes = []
+    for flag in cxx_flags.split():
+        macro, defined = _FLAG_MACROS.get(flag, ("", False))
+        if macro and (macro in macros) != defined:
+            notes.append(f"{flag}: the compile command undoes it")
     return tuple(notes)

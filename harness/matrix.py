@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +11,11 @@ from pathlib import Path
 from harness.config import Config, Rule, SourceTable
 from harness.errors import SelectorError
 from harness.flags import resolve_flag_set
+from harness.options import ONE_AT_A_TIME
 from harness.spec import BuildSpec, CellSpec, FlagSet, InputSpec, ModelSpec, Revision, RunSpec
+
+BASELINE = "default"
+"""The run options that generated ones are compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,31 +39,54 @@ class Matrix:
         return tuple(dict.fromkeys(cell.build for cell in self.cells))
 
 
-def expand(config: Config, *, base: Path, layers: frozenset[str] | None = None) -> Matrix:
+def expand(
+    config: Config,
+    *,
+    base: Path,
+    generate: Callable[[Revision], Iterable[RunSpec]] = lambda _: (),
+    layers: frozenset[str] | None = None,
+) -> Matrix:
     """Multiply the axes of a configuration and apply its include and exclude rules.
 
     Args:
         config: a checked configuration.
         base: folder that relative paths in it refer to.
+        generate: gives the run options that `one-at-a-time` stands for in a revision.
         layers: layer types the model needs, if known already.
     """
     revisions = {v: revision_of(v, config, base) for v in _all_versions(config)}
-    flag_sets = {name: resolve_flag_set(name, config.flags) for name in _all_flags(config)}
-    runs = {name: run_of(name, config) for name in config.runs}
+    flag_sets = {
+        name: resolve_flag_set(name, config.flags, config.targets) for name in _all_flags(config)
+    }
     model = model_of(config, base)
     inputs = inputs_of(config, base)
-    cells = []
-    left_out = []
-    for version, flags, run in _combinations(config):
+    product: dict[CellSpec, Rule | None] = {}
+    for version, flags, name in _combinations(config):
         build = BuildSpec(revision=revisions[version], flags=flag_sets[flags], layers=layers)
-        for item in inputs:
-            cell = CellSpec(build=build, run=runs[run], model=model, input=item)
-            rule = _excluding(config.matrix.exclude, cell)
-            if rule is None:
-                cells.append(cell)
-            else:
-                left_out.append(LeftOut(cell=cell, reason=f"excluded by {_rule_text(rule)}"))
-    return Matrix(cells=tuple(cells), left_out=tuple(left_out))
+        for run in _runs(name, config, build.revision, generate):
+            for item in inputs:
+                cell = CellSpec(build=build, run=run, model=model, input=item)
+                product[cell] = _excluding(config.matrix.exclude, cell)
+    return Matrix(
+        cells=tuple(cell for cell, rule in product.items() if rule is None),
+        left_out=tuple(
+            LeftOut(cell=cell, reason=f"excluded by {_rule_text(rule)}")
+            for cell, rule in product.items()
+            if rule is not None
+        ),
+    )
+
+
+def _runs(
+    name: str,
+    config: Config,
+    revision: Revision,
+    generate: Callable[[Revision], Iterable[RunSpec]],
+) -> tuple[RunSpec, ...]:
+    """Return what a name in `matrix.runs` stands for; generated options need the defaults too."""
+    if name == ONE_AT_A_TIME:
+        return run_of(BASELINE, config), *generate(revision)
+    return (run_of(name, config),)
 
 
 def with_layers(matrix: Matrix, layers: frozenset[str] | None) -> Matrix:
@@ -117,7 +144,12 @@ def _repository(table: SourceTable, base: Path) -> str:
 def run_of(name: str, config: Config) -> RunSpec:
     """Return the run options called `name`."""
     table = config.runs[name]
-    return RunSpec(name=name, options=tuple(sorted(table.options.items())), threads=table.threads)
+    return RunSpec(
+        name=name,
+        options=tuple(sorted(table.options.items())),
+        threads=table.threads,
+        when=table.when,
+    )
 
 
 def model_of(config: Config, base: Path) -> ModelSpec:

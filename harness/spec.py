@@ -77,6 +77,11 @@ class FlagSet:
     target: Target | None = None
     """What the builds are for; None for the machine at hand."""
 
+    @property
+    def wants_vulkan(self) -> bool:
+        """Whether the builds need a shader compiler."""
+        return ("NCNN_VULKAN", "ON") in self.options
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSpec:

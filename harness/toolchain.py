@@ -16,7 +16,6 @@ from harness.process import capture
 
 CANDIDATES = ("c++", "g++", "clang++")
 ANSWER_SECONDS = 60.0
-PACKAGES = {"clang++": "clang", "clang": "clang"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +25,8 @@ class Compiler:
     path: Path
     version: str
     """First line of `--version`."""
+    c_path: Path | None = None
+    """The C compiler of the same family, if there is one; ncnn's CMake code asks for one too."""
 
 
 @cache
@@ -39,12 +40,25 @@ def find_compiler(name: str) -> Compiler:
         found = shutil.which(candidate)
         if found:
             answer = capture([found, "--version"], timeout=ANSWER_SECONDS)
-            return Compiler(path=Path(found), version=answer.text.splitlines()[0])
-    package = PACKAGES.get(name, "g++")
+            return Compiler(
+                path=Path(found), version=answer.text.splitlines()[0], c_path=_c_compiler(found)
+            )
+    # Clang's OpenMP is a package of its own, without which ncnn is compiled single-threaded.
+    package = "clang libomp-dev" if "clang" in name else "g++"
     raise MachineError(
         f"{name or 'C++ compiler'}: not found on PATH. Install it, on Debian or Ubuntu with: "
         f"apt-get install {package}"
     )
+
+
+def _c_compiler(path: str) -> Path | None:
+    """Return the C compiler beside a C++ compiler: `…/aarch64-linux-gnu-g++-12` → `…-gcc-12`."""
+    place = Path(path)
+    for plus, c in (("clang++", "clang"), ("g++", "gcc"), ("c++", "cc")):
+        if plus in place.name:
+            found = shutil.which(place.with_name(place.name.replace(plus, c)))
+            return Path(found) if found else None
+    return None
 
 
 @cache

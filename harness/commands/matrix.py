@@ -6,22 +6,25 @@ import argparse
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import harness
 from harness.build import Builder
-from harness.config import Config, load_config
+from harness.config import Config, load_config, with_repository
 from harness.console import Reporter, show, wide_console
 from harness.engine import Engine, LocalEngine
 from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.front import build_front
 from harness.launch import Launcher
 from harness.matrix import Matrix, expand, inputs_of, model_of, select, with_layers
+from harness.options import one_at_a_time, read_option_fields
 from harness.prepare import prepare_input, prepare_model
 from harness.records import CellRecord
 from harness.results import RunDirectory, open_run, write_tables
 from harness.sources import obtain_all
-from harness.spec import content_key
+from harness.sources.checkout import is_url
+from harness.spec import Revision, RunSpec, content_key
 from harness.store import Store
 from harness.summary import markdown, summarise
 from harness.toolchain import find_compiler
@@ -53,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("configs/default.toml"),
         metavar="FILE",
         help="configuration file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repo",
+        default="",
+        metavar="PATH",
+        help="clone or URL to use in place of the git repositories in the configuration",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="GLOB", help="run only cells that match"
@@ -100,12 +109,16 @@ def execute(options: argparse.Namespace) -> int:
     if options.json and not options.list:
         raise UsageError("--json goes with --list. Results are in results/*/cells.jsonl.")
     config = load_config(options.config)
+    if options.repo:
+        local = Path(options.repo).expanduser().resolve()
+        config = with_repository(config, options.repo if is_url(options.repo) else str(local))
     base = options.config.resolve().parent
-    matrix = select(expand(config, base=base), only=options.only, skip=options.skip)
+    store = Store(root=options.builds.resolve())
+    expanded = expand(config, base=base, generate=partial(_generated, store))
+    matrix = select(expanded, only=options.only, skip=options.skip)
     if options.list:
         return _list(matrix, as_json=options.json)
     console = wide_console()
-    store = Store(root=options.builds.resolve())
     store.prepare()
     compiler = find_compiler("")
     with console.status("fetching model, inputs and sources"):
@@ -151,6 +164,13 @@ def execute(options: argparse.Namespace) -> int:
     show(console, summary)
     console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if summary.has_findings else EXIT_OK
+
+
+def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:
+    """Return what `one-at-a-time` stands for in a revision, whose source is fetched for it."""
+    store.prepare()
+    tree = obtain_all([revision], store=store.sources, logs=store.logs)[revision]
+    return one_at_a_time(read_option_fields(tree.path), threads=os.cpu_count() or 1)
 
 
 def _run(engine: Engine, matrix: Matrix, run: RunDirectory, reporter: Reporter) -> list[CellRecord]:
