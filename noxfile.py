@@ -50,6 +50,18 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def report(session: nox.Session) -> None:
+    """Turn results into one HTML page, Markdown, CSV, JSON and JUnit XML."""
+    _harness(session, "report")
+
+
+@nox.session
+def bisect(session: nox.Session) -> None:
+    """Find the commit, the build flag or the run option that made results worse."""
+    _harness(session, "bisect")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
     _install(session, "test")

@@ -5,7 +5,7 @@ Everything said here was measured: a configuration counts as precise only if eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.attribution import build_settings
@@ -13,12 +13,18 @@ from harness.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
 from harness.report.numbers import largest, output_error, worst
 
+NOISE = 1.05
+"""Latencies that differ by less than this factor are the same."""
+
 _MEASURED = (Verdict.OK, Verdict.DROP, Verdict.BROKEN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """The fastest configuration of the newest version in which every input is `ok`."""
+    """The fastest configuration of the newest version in which every input is `ok`.
+
+    Of configurations within 5 % of it, the one that changes the fewest run options.
+    """
 
     records: tuple[CellRecord, ...]
     """One record per input."""
@@ -88,7 +94,7 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
         groups = [g for (v, _, _), g in scope.configurations.items() if v == version]
         precise = [group for group in groups if _is_precise(group, scope)]
         if precise:
-            best = min(precise, key=_by_latency)
+            best = _simplest(precise)
             faster = [g for g in groups if _drops(g) and _by_latency(g) < _by_latency(best)]
             rival = min(faster, key=_by_latency, default=())
             return Recommendation(records=best, newest=scope.versions[-1], rival=rival)
@@ -98,6 +104,13 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
 def _is_precise(group: Sequence[CellRecord], scope: Scope) -> bool:
     complete = {record.input for record in group} == set(scope.inputs)
     return complete and all(record.verdict is Verdict.OK for record in group)
+
+
+def _simplest(groups: Sequence[tuple[CellRecord, ...]]) -> tuple[CellRecord, ...]:
+    """Return the fastest; of those that are as good as that, the one that changes least."""
+    fastest, _ = _by_latency(min(groups, key=_by_latency))
+    near = [group for group in groups if _by_latency(group)[0] <= fastest * NOISE]
+    return min(near, key=lambda group: (len(changed_options(group[0])), *_by_latency(group)))
 
 
 def _drops(group: Sequence[CellRecord]) -> bool:
@@ -123,8 +136,19 @@ def verdict_sentence(scope: Scope) -> str:
     ways = [way for way in (_run_way(scope, newest, bad), _build_way(scope, newest, bad)) if way]
     others = _clean_words(scope, scope.versions[:-1])
     if not ways:
-        return f"{newest}: no configuration tried here is precise{others}"
+        return _last_resort(scope, newest) + others
     return f"{newest}: {', or '.join(ways)}{others}"
+
+
+def _last_resort(scope: Scope, newest: str) -> str:
+    """Say what is left where no single change of run options or build clears the newest version."""
+    best = recommend(scope.records)
+    if best is None:
+        return f"{newest}: no configuration tried here is precise"
+    words = f"built as {best.flags} and run with {best.run}"
+    if best.version == newest:
+        return f"{newest}: precise only in some configurations, the fastest of them {words}"
+    return f"{newest}: no configuration tried here is precise; use {best.version} {words}"
 
 
 def _defaults(scope: Scope, version: str) -> dict[str, Verdict]:
@@ -202,8 +226,10 @@ def _caveat(scope: Scope, version: str) -> str:
     return f"; avoid {', '.join(avoid)}" if avoid else ""
 
 
-def _assignments(options: dict[str, str] | dict[str, bool | int]) -> str:
-    return " and ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in options.items()
-    )
+def _assignments(options: Mapping[str, object]) -> str:
+    """Return `a=false and b=true`, or, where all are the same, `a, b and c set to false`."""
+    texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in options.items()}
+    names = sorted(texts)
+    if len(names) > 1 and len(set(texts.values())) == 1:
+        return f"{', '.join(names[:-1])} and {names[-1]} set to {texts[names[0]]}"
+    return " and ".join(f"{name}={texts[name]}" for name in names)

@@ -16,7 +16,7 @@ import altair as alt
 from harness.records import CellRecord, LayerRecord, Metrics, Verdict
 from harness.report.commits import GuiltyCommit
 from harness.report.dataset import Scope, date_of
-from harness.report.numbers import chain_error, largest, output_error
+from harness.report.numbers import chain_error, largest, output_error, short
 from harness.tolerance import Tolerance
 
 FLOOR = 1e-9
@@ -25,12 +25,18 @@ MAX_NUMBERS = 250_000
 """Layer errors in one report, about 8 bytes each: a limit to the size of the file."""
 
 Spec = dict[str, Any]
+Layer = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _VERDICTS = (Verdict.OK, Verdict.DROP, Verdict.BROKEN)
 _COLOURS = ("#2f9e5b", "#d9860a", "#d6365b")
 _SHAPES = ("circle", "triangle-down", "cross")
-_LINES = "tableau10"
+_SIGNS = ("●", "▼", "✚")
+_LINES = ("#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#9d755d")
+_RAMP = ("#2166ac", "#f2f2f2", "#b2182b")
+_DECADES = 3
+"""How far from the limit the colours of the heat map reach."""
 _ERROR = "scale-relative error"
+_ALONG = "layer, along the network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,10 @@ class Picture:
     lead: str
     """How to read it."""
     spec: Spec
+    legend: tuple[tuple[str, str], ...] = ()
+    """Labels with their colours; on the page, where it wraps as the reader's screen demands."""
+    ramp: tuple[str, ...] = ()
+    """Colours from far below the limit to far above it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +77,12 @@ def draw(
     names = _layers(scope.records)
     drawn, left_out = _affordable(scope.records, len(names), numbers)
     best = {record.cell for record in recommended}
-    cells = [_cell(record, best) for record in scope.records if record.output]
+    by_flags = sorted(scope.records, key=lambda record: scope.flags.index(record.flags))
+    cells = [_cell(record, best) for record in by_flags if record.output]
     curves = [_curve(record, names) for record in drawn]
     pictures = []
     if curves:
-        pictures += _networks(scope, tolerance, any(any(c["loc"]) for c in curves))
+        pictures += _networks(scope, tolerance, curves)
     if cells:
         pictures.append(_history(scope, tolerance, commits))
         if any(row["ms"] is not None for row in cells):
@@ -173,25 +184,30 @@ _PICKED = "datum.run === pick_run && datum.input === pick_input"
 _SHOWN = "indexof(show_versions, datum.version) >= 0 && indexof(show_flags, datum.flags) >= 0"
 
 
-def _networks(scope: Scope, tolerance: Tolerance, has_local: bool) -> list[Picture]:
+def _networks(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> list[Picture]:
     """Return the pictures along the network."""
-    note = f"The dashed line is the limit of {tolerance.layer:g}; a cross marks NaN or infinity."
+    layers = len(curves[0]["cum"])
+    broken = any(curve["bad"] for curve in curves)
+    note = f"The dashed line is the limit of {short(tolerance.layer)}"
+    note += "; a cross at the top marks NaN or infinity." if broken else "."
     pictures = [
         Picture(
             id="cumulative",
             title="Error along the network: the chain as it runs",
             lead=f"What has piled up at each layer, one line per build. {note}",
-            spec=_network(scope, tolerance, "cum"),
+            spec=_network(scope, tolerance, "cum", layers, crosses=broken),
+            legend=_flag_legend(scope),
         )
     ]
-    if has_local:
+    if any(any(curve["loc"]) for curve in curves):
         pictures.append(
             Picture(
                 id="local",
                 title="Error along the network: each layer by itself",
                 lead="Each layer fed with the reference's values: what it loses on its own. "
-                f"The dashed line is the limit of {tolerance.layer:g}.",
-                spec=_network(scope, tolerance, "loc"),
+                f"The dashed line is the limit of {short(tolerance.layer)}.",
+                spec=_network(scope, tolerance, "loc", layers, crosses=False),
+                legend=_flag_legend(scope),
             )
         )
     pictures.append(
@@ -200,7 +216,8 @@ def _networks(scope: Scope, tolerance: Tolerance, has_local: bool) -> list[Pictu
             title="Layers × builds",
             lead="Each layer's own error divided by the limit (the chain's where its own was not "
             "measured): blue is below the limit, red above, pale is near it.",
-            spec=_heat(scope, tolerance),
+            spec=_heat(scope, tolerance, layers),
+            ramp=_RAMP,
         )
     )
     return pictures
@@ -208,7 +225,8 @@ def _networks(scope: Scope, tolerance: Tolerance, has_local: bool) -> list[Pictu
 
 def _flattened(scope: Scope, error: str) -> alt.Chart:
     """Return a chart with one row per build and layer; `error` is an expression."""
-    return (
+    names = alt.LookupData(alt.NamedData("layers"), key="layer", fields=["name", "type"])
+    chart: alt.Chart = (
         alt.Chart(alt.NamedData("curves"))
         .add_params(*_parameters(scope))
         .transform_filter(f"{_PICKED} && {_SHOWN}")
@@ -216,12 +234,9 @@ def _flattened(scope: Scope, error: str) -> alt.Chart:
         .transform_flatten(["layer", "cum", "loc"])
         .transform_calculate(error=error)
         .transform_filter("isValid(datum.error)")
-        .transform_calculate(drawn=f"max(datum.error, {FLOOR})")
-        .transform_lookup(
-            "layer",
-            from_=alt.LookupData(alt.NamedData("layers"), key="layer", fields=["name", "type"]),
-        )
+        .transform_lookup("layer", from_=names)
     )
+    return chart.transform_calculate(drawn=f"max(datum.error, {FLOOR})")
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -234,12 +249,13 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _network(scope: Scope, tolerance: Tolerance, field: str) -> Spec:
+def _network(scope: Scope, tolerance: Tolerance, field: str, layers: int, *, crosses: bool) -> Spec:
     base = _flattened(scope, f"datum.{field}")
     hover = alt.selection_point(
         name="hover", fields=["build"], on="pointerover", clear="pointerout", empty=False
     )
-    x = alt.X("layer:Q", title="layer, in the order of the network", scale=alt.Scale(nice=False))
+    last = max(1, layers - 1)
+    x = alt.X("layer:Q", title=_ALONG, scale=alt.Scale(domain=[0, last], nice=False))
     y = alt.Y("drawn:Q", title=_ERROR, scale=_log(), axis=_log_axis())
     colour = _flag_colour(scope)
     lines = base.mark_line(strokeJoin="round").encode(
@@ -260,49 +276,37 @@ def _network(scope: Scope, tolerance: Tolerance, field: str) -> Spec:
         )
         .add_params(hover)
     )
-    layers = [_limit(tolerance.layer), lines, points]
-    if field == "cum":
-        layers.append(_broken(scope))
-    return _finished(alt.layer(*layers), height=280)
+    drawn: list[Layer] = [_limit(tolerance.layer), lines, points]
+    if crosses:
+        drawn.append(_broken())
+    return _finished(alt.layer(*drawn), height=280)
 
 
-def _broken(scope: Scope) -> alt.Chart:
+def _broken() -> alt.Chart:
     """Return crosses at the top where values are no numbers."""
-    return (
+    rows: alt.Chart = (
         alt.Chart(alt.NamedData("curves"))
         .transform_filter(f"{_PICKED} && {_SHOWN} && length(datum.bad) > 0")
         .transform_flatten(["bad"], as_=["layer"])
-        .mark_point(shape="cross", filled=True, size=60, color=_COLOURS[2])
         .encode(x="layer:Q", y=alt.value(4), tooltip=alt.Tooltip("build:N", title="NaN or ∞ in"))
     )
+    return rows.mark_point(shape="cross", filled=True, size=60, color=_COLOURS[2])
 
 
-def _heat(scope: Scope, tolerance: Tolerance) -> Spec:
+def _heat(scope: Scope, tolerance: Tolerance, layers: int) -> Spec:
     builds = [f"{version}-{flags}" for version in scope.versions for flags in scope.flags]
     own = "isValid(datum.loc) ? datum.loc : datum.cum"
+    every = max(10, round(layers / 15, -1))
+    axis = alt.Axis(values=list(range(0, layers, int(every))), labelAngle=0, labelOverlap=True)
+    scale = alt.Scale(domain=[-_DECADES, 0, _DECADES], range=list(_RAMP), clamp=True)
     chart = (
         _flattened(scope, own)
         .transform_calculate(excess=f"log(datum.drawn / {tolerance.layer}) / LN10")
         .mark_rect()
         .encode(
-            x=alt.X(
-                "layer:O",
-                title="layer, in the order of the network",
-                axis=alt.Axis(
-                    labelExpr="datum.value % 10 === 0 ? datum.label : ''",
-                    labelAngle=0,
-                    ticks=False,
-                ),
-            ),
+            x=alt.X("layer:O", title=_ALONG, axis=axis),
             y=alt.Y("build:N", title=None, sort=builds, axis=alt.Axis(labelLimit=140)),
-            color=alt.Color(
-                "excess:Q",
-                title="error ÷ limit, as a power of ten",
-                scale=alt.Scale(
-                    scheme="redblue", reverse=True, domain=[-3, 3], domainMid=0, clamp=True
-                ),
-                legend=alt.Legend(orient="bottom", format="+d", gradientLength=220),
-            ),
+            color=alt.Color("excess:Q", scale=scale, legend=None),
             tooltip=_tooltip(),
         )
     )
@@ -328,10 +332,18 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]
             tooltip=_cell_tooltip(),
         )
     )
-    layers: list[alt.Chart | alt.LayerChart] = [
+    # Later flag sets are thinner, so that equal lines show inside each other.
+    step = min(2.2, 10 / len(scope.flags))
+    width = f"1.5 + {step} * ({len(scope.flags) - 1} - indexof({list(scope.flags)}, datum.flags))"
+    lines = lines.transform_calculate(width=width, area="pow(datum.width + 5, 2)")
+    layers: list[Layer] = [
         _limit(tolerance.output),
-        lines.mark_line(),
-        lines.mark_point(filled=True, size=70).encode(shape=_verdict_shape(legend=True)),
+        lines.mark_line(strokeJoin="round").encode(
+            strokeWidth=alt.StrokeWidth("width:Q", scale=None)
+        ),
+        lines.mark_point(filled=True, opacity=1).encode(
+            shape=_verdict_shape(), size=alt.Size("area:Q", scale=None)
+        ),
     ]
     if commits and dated:
         layers.append(_marks(commits))
@@ -339,13 +351,14 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]
     return Picture(
         id="history",
         title="Error against version",
-        lead=f"The model's output, one line per flag set. The dashed line is the limit of "
-        f"{tolerance.output:g}{marked}.",
+        lead="The model's output, one line per flag set; ● is ok, ▼ a drop, ✚ broken. The dashed "
+        f"line is the limit of {short(tolerance.output)}{marked}.",
         spec=_finished(alt.layer(*layers), height=260),
+        legend=_flag_legend(scope),
     )
 
 
-def _marks(commits: Sequence[GuiltyCommit]) -> alt.LayerChart:
+def _marks(commits: Sequence[GuiltyCommit]) -> Layer:
     rows = [
         {"when": c.date[:10], "commit": c.short, "subject": c.subject, "effect": c.effect}
         for c in commits
@@ -385,26 +398,26 @@ def _price(scope: Scope, tolerance: Tolerance) -> Picture:
     points = cells.mark_point(filled=True, size=60, opacity=0.75).encode(
         color=alt.Color(
             "verdict:N",
-            title="verdict",
             scale=alt.Scale(domain=[str(v) for v in _VERDICTS], range=list(_COLOURS)),
-            legend=_legend(),
+            legend=None,
         ),
-        shape=_verdict_shape(legend=True),
+        shape=_verdict_shape(),
     )
     star = cells.transform_filter("datum.best").mark_text(text="★", fontSize=22, dy=-1)
     return Picture(
         id="price",
         title="Error against latency",
         lead="Every cell: what precision costs. Left is faster, down is more precise; ★ is the "
-        f"recommended configuration, the dashed line the limit of {tolerance.output:g}.",
+        f"recommended configuration, the dashed line the limit of {short(tolerance.output)}.",
         spec=_finished(alt.layer(_limit(tolerance.output), points, star), height=280),
+        legend=_verdict_legend(),
     )
 
 
-def _limit(value: float) -> alt.LayerChart:
+def _limit(value: float) -> Layer:
     base = alt.Chart(alt.InlineData(values=[{"limit": value}]))
     rule = base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5).encode(y="limit:Q")
-    text = base.mark_text(text=f"limit {value:g}", align="left", dx=4, dy=-7, fontSize=11)
+    text = base.mark_text(text=f"limit {short(value)}", align="left", dx=4, dy=-7, fontSize=11)
     return alt.layer(rule, text.encode(y="limit:Q", x=alt.value(0)))
 
 
@@ -420,27 +433,31 @@ def _cell_tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _verdict_shape(*, legend: bool) -> alt.Shape:
+def _verdict_shape() -> alt.Shape:
     return alt.Shape(
         "verdict:N",
-        title="verdict",
         scale=alt.Scale(domain=[str(v) for v in _VERDICTS], range=list(_SHAPES)),
-        legend=_legend() if legend else None,
+        legend=None,
     )
 
 
 def _flag_colour(scope: Scope) -> alt.Color:
-    return alt.Color(
-        "flags:N",
-        title="flag set",
-        scale=alt.Scale(domain=list(scope.flags), scheme=_LINES),
-        legend=_legend(),
-    )
+    colours = [_line(place) for place in range(len(scope.flags))]
+    scale = alt.Scale(domain=list(scope.flags), range=colours)
+    return alt.Color("flags:N", scale=scale, legend=None)
 
 
-def _legend() -> alt.Legend:
-    columns = alt.ExprRef("max(1, floor(width / 110))")
-    return alt.Legend(orient="bottom", columns=columns, symbolOpacity=1)
+def _flag_legend(scope: Scope) -> tuple[tuple[str, str], ...]:
+    return tuple((f"● {flags}", _line(place)) for place, flags in enumerate(scope.flags))
+
+
+def _verdict_legend() -> tuple[tuple[str, str], ...]:
+    names = zip(_SIGNS, _VERDICTS, _COLOURS, strict=True)
+    return tuple((f"{sign} {verdict}", colour) for sign, verdict, colour in names)
+
+
+def _line(place: int) -> str:
+    return _LINES[place % len(_LINES)]
 
 
 def _log() -> alt.Scale:
@@ -452,12 +469,17 @@ def _log_axis() -> alt.Axis:
     return alt.Axis(format="~e", values=[10.0**power for power in range(-12, 13)])
 
 
-def _finished(chart: alt.Chart | alt.LayerChart, *, height: int | alt.Step) -> Spec:
+def _finished(chart: Layer, *, height: int | alt.Step) -> Spec:
     """Return the specification; colours of text and lines are left to the page's style sheet."""
     spec: Spec = (
-        chart.properties(width="container", height=height, background="transparent")
+        chart.properties(
+            width="container",
+            height=height,
+            background="transparent",
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        )
         .configure_view(strokeOpacity=0)
-        .configure(font="inherit", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        .configure(font="system-ui, sans-serif")
         .to_dict()
     )
     return spec

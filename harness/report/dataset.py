@@ -52,7 +52,23 @@ def read_run(path: Path) -> Run:
             f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix` "
             "made, such as results/20260101-120000-default."
         )
-    return Run(path=path, records=tuple(records), config=load_config(path / "config.toml"))
+    config = load_config(path / "config.toml")
+    return Run(path=path, records=_in_order(records, config), config=config)
+
+
+def _in_order(records: Iterable[CellRecord], config: Config) -> tuple[CellRecord, ...]:
+    """Sort records, which lie there as they finished, by the axes of the configuration."""
+    axes = config.matrix
+    orders = (axes.versions, axes.flags, axes.runs, tuple(config.inputs))
+
+    def place(record: CellRecord) -> tuple[int, ...]:
+        names = (record.version, record.flags, record.run, record.input)
+        return tuple(
+            order.index(name) if name in order else len(order)
+            for name, order in zip(names, orders, strict=True)
+        )
+
+    return tuple(sorted(records, key=place))
 
 
 def newest_run(results: Path) -> Path:
@@ -68,8 +84,8 @@ def newest_run(results: Path) -> Path:
 
 
 def machine_name(record: CellRecord) -> str:
-    """Return what tells machines apart: the CPU and the operating system."""
-    parts = (record.machine.get("cpu"), record.machine.get("system"))
+    """Return what tells machines apart: the CPU and the operating system, whatever its version."""
+    parts = (record.machine.get("cpu", ""), record.machine.get("system", "").partition(" ")[0])
     return ", ".join(part for part in parts if part) or "unknown machine"
 
 

@@ -28,6 +28,11 @@ class Part:
     recommendation: Recommendation | None
 
     @property
+    def recommended(self) -> tuple[CellRecord, ...]:
+        """Cells of the recommended configuration; empty if there is none."""
+        return self.recommendation.records if self.recommendation else ()
+
+    @property
     def unaligned(self) -> dict[str, tuple[str, ...]]:
         """Layers that could not be compared: the reason, with their names."""
         notes: dict[str, dict[str, None]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -56,6 +57,11 @@ def number(value: float | None) -> str:
         return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def short(value: float) -> str:
+    """Return a limit as a person would write it: `2e-5`, `0.001`."""
+    return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
 
 
 def milliseconds(value: float | None) -> str:

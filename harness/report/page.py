@@ -19,8 +19,10 @@ from harness.report.charts import Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
 from harness.report.model import Part, Report
-from harness.report.numbers import MEANINGS, SYMBOLS, chain_error, milliseconds, number
+from harness.report.numbers import MEANINGS, SYMBOLS, chain_error, milliseconds, number, short
 from harness.report.provenance import Provenance, provenance
+
+_SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "number": number,
+        "short": short,
         "milliseconds": milliseconds,
         "own_error": own_error,
         "chain_error": chain_error,
@@ -89,7 +92,7 @@ def environment() -> Environment:
 
 
 def _section(place: int, part: Part, report: Report) -> Section:
-    best = part.recommendation.records if part.recommendation else ()
+    best = part.recommended
     found = tables(part.scope, prefix=f"cell-{place}", recommended=best)
     return Section(
         id=f"part-{place}",
@@ -118,7 +121,7 @@ def _template_file(name: str) -> str:
 def _library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed in one script, of the version the pictures are for."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script: str = vl_convert.javascript_bundle(vl_version=version)
+    script: str = vl_convert.javascript_bundle(snippet=_SNIPPET, vl_version=version)
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from harness.files import write_atomically
 from harness.records import CellRecord
 from harness.report.commits import GuiltyCommit
+from harness.report.exports import csv, json_text
+from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
 from harness.report.page import html
 from harness.tolerance import Tolerance
@@ -20,10 +22,9 @@ def write_report(
     title: str,
     tolerance: Tolerance,
     commits: Sequence[GuiltyCommit] = (),
-    previous: Sequence[CellRecord] = (),
     config: str | Path = "",
 ) -> Path:
-    """Write `report.html`, `report.md`, `report.csv` and `report.json`; return the first's path.
+    """Write `report.html`, `.md`, `.csv` and `.json` into a directory; return the first's path.
 
     Args:
         records: at least one cell; of one or more models, machines and runs.
@@ -31,21 +32,16 @@ def write_report(
         title: heading; empty for a plain one.
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
         commits: guilty commits to mark.
-        previous: older records to compare with.
         config: configuration file for the commands that reproduce a cell.
     """
-    report = assemble(
-        records,
-        title=title,
-        tolerance=tolerance,
-        commits=commits,
-        previous=previous,
-        config=config,
-    )
+    report = assemble(records, title=title, tolerance=tolerance, commits=commits, config=config)
     return write_files(report, out_dir / "report.html")
 
 
 def write_files(report: Report, page: Path) -> Path:
-    """Write the page, and the other forms beside it under the same name; return the page's path."""
+    """Write the page, and the other forms beside it under the same name; return its path."""
+    forms = ((".md", markdown), (".csv", csv), (".json", json_text))
+    for suffix, form in forms:
+        write_atomically(page.with_suffix(suffix), form(report))
     write_atomically(page, html(report))
     return page

@@ -1,0 +1,144 @@
+"""`report`: what to ship, what to avoid and why, from results that are there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.files import append_line, write_atomically
+from harness.records import Verdict
+from harness.report.commits import read_commits
+from harness.report.dataset import Run, merged, newest_run, read_run
+from harness.report.exports import junit
+from harness.report.markdown import markdown
+from harness.report.model import Report, assemble
+from harness.report.terminal import show
+from harness.report.write import write_files
+
+NAME = "report"
+HELP = "turn results into one HTML page, Markdown, CSV, JSON and JUnit XML"
+DESCRIPTION = """\
+Says which ncnn version, build flags and run options to ship, which to avoid and why, as one HTML
+page that needs no network, with report.md, report.csv and report.json beside it.
+"""
+EXAMPLES = """\
+examples:
+  nox -s report                                     the newest run
+  nox -s report -- results/A results/B              several runs, machines or models in one
+  nox -s report -- --compare results/A              the newest run against an older one
+  nox -s report -- --junit out.xml --fail-on drop   for a CI job
+"""
+
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+
+
+class FailOn(StrEnum):
+    """Which findings end the command with exit code 1."""
+
+    DROP = "drop"
+    BROKEN = "broken"
+    NEVER = "never"
+
+
+_FAILURES = {
+    FailOn.DROP: (Verdict.DROP, Verdict.BROKEN, Verdict.BUILD_FAILED),
+    FailOn.BROKEN: (Verdict.BROKEN, Verdict.BUILD_FAILED),
+    FailOn.NEVER: (),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN_DIR", help="run directories (default: newest)"
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="OLD",
+        help="older run directory: show what got better, worse, is new or gone",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the HTML file (default: report.html in the run directory, of several above them)",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the Markdown instead of the tables"
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
+    parser.add_argument(
+        "--github-summary",
+        action="store_true",
+        help=f"also append the Markdown to the job summary, ${SUMMARY_VARIABLE}",
+    )
+    parser.add_argument(
+        "--fail-on",
+        type=FailOn,
+        choices=list(FailOn),
+        default=FailOn.NEVER,
+        metavar="WHAT",
+        help="end with exit code 1 on any drop or worse (drop), only on broken cells and failed "
+        "builds (broken), or never (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where run directories are (default: %(default)s)",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        HarnessError: with one clear message.
+    """
+    summary_file = os.environ.get(SUMMARY_VARIABLE, "")
+    if options.github_summary and not summary_file:
+        raise UsageError(
+            f"--github-summary: ${SUMMARY_VARIABLE} is not set, as it is within a GitHub job. "
+            "Leave the option out elsewhere, or use --markdown."
+        )
+    runs = [read_run(path) for path in options.runs or [newest_run(options.results)]]
+    report = _assemble(runs, options.compare)
+    page = write_files(report, options.out or _default_page(runs))
+    if options.junit:
+        write_atomically(options.junit, junit(report))
+    if options.github_summary:
+        append_line(Path(summary_file), markdown(report))
+    console = Console()
+    if options.markdown:
+        print(markdown(report))
+    else:
+        show(console, report)
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    failures = _FAILURES[options.fail_on]
+    found = any(record.verdict in failures for record in report.records)
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
+def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
+    latest = runs[-1]
+    return assemble(
+        merged(runs),
+        title=latest.config.title,
+        tolerance=latest.config.tolerance,
+        commits=read_commits(run.path for run in runs),
+        previous=read_run(older).records if older else (),
+        config=latest.config_path,
+    )
+
+
+def _default_page(runs: Sequence[Run]) -> Path:
+    folder = runs[0].path if len(runs) == 1 else runs[0].path.resolve().parent
+    return folder / "report.html"

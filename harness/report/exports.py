@@ -1,0 +1,144 @@
+"""The report for machines: a table as CSV, everything as JSON, a test suite as JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from harness.records import CellRecord, Verdict
+from harness.report.dataset import machine_name
+from harness.report.details import plain
+from harness.report.model import Part, Report
+from harness.report.numbers import number, output_error
+from harness.results import matrix_table
+
+_RESULTS = {
+    Verdict.DROP: Failure,
+    Verdict.BROKEN: Error,
+    Verdict.BUILD_FAILED: Error,
+    Verdict.UNSUPPORTED: Skipped,
+    Verdict.SKIPPED: Skipped,
+}
+
+
+def csv(report: Report) -> str:
+    """Return one row per cell: the table of the run directory, with model and machine."""
+    table = matrix_table(report.records)
+    table.insert(0, "model", [record.model for record in report.records])
+    table.insert(1, "machine", [machine_name(record) for record in report.records])
+    text: str = table.to_csv(index=False)
+    return text
+
+
+def json_text(report: Report) -> str:
+    """Return everything the report says, and every cell without its layers."""
+    content = {
+        "schema_version": 1,
+        "title": report.title,
+        "tolerance": report.tolerance.model_dump(),
+        "parts": [_part(part) for part in report.parts],
+        "commits": [commit.model_dump() for commit in report.commits],
+        "changes": _changes(report),
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n"
+
+
+def _part(part: Part) -> dict[str, Any]:
+    best = part.recommendation
+    return {
+        "model": part.scope.model,
+        "machine": part.scope.machine,
+        "verdict": part.sentence,
+        "counts": part.summary.counts,
+        "recommendation": {
+            "version": best.version,
+            "flags": best.flags,
+            "run": best.run,
+            "threads": best.threads,
+            "scale_relative": best.error,
+            "latency_ms": best.latency_ms,
+            "options": best.options,
+            "settings": best.settings,
+        }
+        if best
+        else None,
+        "causes": [
+            {
+                "layer_type": cause.layer_type,
+                "worst": cause.worst,
+                "layers": cause.layers,
+                "cells": cause.cells,
+                "remedies": [
+                    {
+                        "words": remedy.words,
+                        "change": [setting._asdict() for setting in sorted(remedy.change)],
+                        **{k: v for k, v in asdict(remedy).items() if k != "change"},
+                    }
+                    for remedy in cause.remedies
+                ],
+            }
+            for cause in part.summary.causes
+        ],
+        "not_tested": {
+            "cells": part.summary.explanations,
+            "flags_without_effect": part.summary.ineffective,
+            "layers": part.unaligned,
+            "no_record": part.absent,
+        },
+        "cells": [
+            record.model_dump(mode="json", exclude={"layers": True, "build": {"layers"}})
+            for record in part.scope.records
+        ],
+    }
+
+
+def _changes(report: Report) -> dict[str, list[dict[str, str]]] | None:
+    if report.changes is None:
+        return None
+    found: dict[str, list[dict[str, str]]] = {}
+    for change in report.changes.changes:
+        found.setdefault(str(change.kind), []).append({"cell": change.cell, "words": change.words})
+    return found
+
+
+def junit(report: Report) -> str:
+    """Return a test suite per build and machine with a test case per cell.
+
+    A drop is a failure, `broken` and `build-failed` are errors, the rest is skipped. The time of
+    a case is its latency in seconds.
+    """
+    document = JUnitXml(report.title)
+    for part in report.parts:
+        suites: dict[str, TestSuite] = {}
+        for record in part.scope.records:
+            name = f"{record.version}-{record.flags}"
+            if name not in suites:
+                suites[name] = TestSuite(name)
+                suites[name].add_property("model", part.scope.model)
+                suites[name].add_property("machine", plain(part.scope.machine))
+            suites[name].add_testcase(_case(record, report))
+        for suite in suites.values():
+            document.add_testsuite(suite)
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return text.decode()
+
+
+def _case(record: CellRecord, report: Report) -> TestCase:
+    case = TestCase(
+        f"{record.run}/{record.input}",
+        classname=f"{record.model}.{record.version}-{record.flags}",
+        time=(record.latency_ms or 0.0) / 1000,
+    )
+    kind = _RESULTS.get(record.verdict)
+    if kind:
+        result = kind(plain(f"{record.verdict}: {record.reason}"), str(record.verdict))
+        result.text = f"reproduce: {report.reproduce(record)}"
+        case.result = [result]
+    if record.output:
+        case.system_out = f"scale-relative error of the output {number(output_error(record))}"
+    if record.stderr:
+        case.system_err = plain(record.stderr)
+    return case
