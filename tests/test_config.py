@@ -4,6 +4,7 @@ import pytest
 
 from harness.config import load_config
 from harness.errors import ConfigError
+from harness.matrix import expand
 
 VALID = """
 [inputs.a]
@@ -28,6 +29,13 @@ def test_default_configuration_is_valid() -> None:
     assert config.matrix.runs[0] == "default"
 
 
+@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_configuration_expands(path: Path) -> None:
+    matrix = expand(load_config(path), base=path.parent)
+    assert matrix.cells
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -38,6 +46,9 @@ def test_default_configuration_is_valid() -> None:
         ("[model]\nonnx = 'a'\n", "model: give all of onnx, param and bin"),
         ("[inputs.b]\ntext = 'a'\n", "inputs.b: shape is missing"),
         ("[inputs.b]\nshape = [1]\n", "inputs.b: give exactly one of text, image, npy and random"),
+        ("[runs.one-at-a-time]\n", "runs.one-at-a-time: this name stands for generated"),
+        ("[runs.x]\nwhen = 'late'\n", "runs.x.when: input should be 'first', 'after-param' or"),
+        ("[targets.x]\ncompiler = 'c'\narch = 'arm'\n", "targets.x.processor: missing"),
         ("[source]\ngit = 'a'\ndirectory = 'b'\n", "source: give git or directory, not both"),
         ("[", "not valid TOML"),
     ],

@@ -1,8 +1,9 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.flags import FlagTable, overridden, resolve_against, resolve_flag_set
+from harness.flags import FlagTable, overridden, resolve_against, resolve_flag_set, undone
 from harness.spec import FlagSet
+from harness.targets import TargetTable
 
 
 def test_ring_of_bases() -> None:
@@ -41,3 +42,31 @@ def test_compile_command_is_the_truth(
     found = overridden(({"NCNN_RUNTIME_CPU": "OFF"} | options).items(), frozenset(macros))
     assert len(found) == len(notes)
     assert all(text.startswith(note) for text, note in zip(found, notes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("cxx_flags", "macros", "notes"),
+    [
+        ("-fno-fast-math", {"__FAST_MATH__"}, ("-fno-fast-math: the compile command undoes it",)),
+        ("-O2 -ffast-math", set(), ("-ffast-math: the compile command undoes it",)),
+        ("-O2 -ffast-math", {"__FAST_MATH__"}, ()),
+        ("-fno-fast-math -DX", set(), ()),
+    ],
+)
+def test_appended_flag_that_has_no_effect(
+    cxx_flags: str, macros: set[str], notes: tuple[str, ...]
+) -> None:
+    assert undone(cxx_flags, frozenset(macros)) == notes
+
+
+def test_target_is_inherited() -> None:
+    tables = {"a": FlagTable(target="pi"), "b": FlagTable(base="a")}
+    targets = {"pi": TargetTable(compiler="pi-g++", processor="aarch64", arch="arm")}
+    target = resolve_flag_set("b", tables, targets).target
+    assert target is not None
+    assert (target.name, target.compiler, target.system) == ("pi", "pi-g++", "Linux")
+
+
+def test_unknown_target() -> None:
+    with pytest.raises(ConfigError, match=r"no target 'pi'\. Define \[targets\.pi\]"):
+        resolve_flag_set("a", {"a": FlagTable(target="pi")})

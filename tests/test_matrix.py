@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Config, load_config
+from harness.config import Config, load_config, with_repository
 from harness.errors import SelectorError
 from harness.matrix import Matrix, expand, select
+from harness.spec import Revision, RunSpec
 
 TEXT = """
 [inputs.a]
@@ -97,3 +98,21 @@ def test_selection(matrix: Matrix, only: list[str], skip: list[str], kept: int) 
 def test_unmatched_selector_names_the_nearest(matrix: Matrix) -> None:
     with pytest.raises(SelectorError, match="nearest id is '20220420-avx2'"):
         select(matrix, only=["20220420-avx"], skip=[])
+
+
+def test_generated_run_options_differ_per_version(config: Config, tmp_path: Path) -> None:
+    def generate(revision: Revision) -> tuple[RunSpec, ...]:
+        return (RunSpec(name=f"has-{revision.label}"),)
+
+    axes = config.matrix.model_copy(update={"runs": ("default", "one-at-a-time")})
+    matrix = expand(config.model_copy(update={"matrix": axes}), base=tmp_path, generate=generate)
+    names = [cell.run.name for cell in matrix.cells if cell.build.id == "today-avx2"]
+    assert names == ["default", "default", "has-today", "has-today"]
+
+
+def test_another_repository_for_all_that_are_named(config: Config, tmp_path: Path) -> None:
+    matrix = expand(with_repository(config, "/clone"), base=tmp_path)
+    revisions = {build.revision.label: build.revision for build in matrix.builds}
+    assert {r.where for r in revisions.values() if r.kind == "git"} == {"/clone"}
+    assert revisions["mine"].kind == "directory"
+    assert revisions["today"].name == "origin/master"
