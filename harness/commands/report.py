@@ -14,7 +14,7 @@ from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.files import append_line, write_atomically
 from harness.records import Verdict
 from harness.report.commits import read_commits
-from harness.report.dataset import Run, merged, newest_run, read_run
+from harness.report.dataset import Run, cmake_arguments, merged, newest_run, read_run
 from harness.report.exports import junit
 from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
@@ -136,6 +136,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         commits=read_commits(run.path for run in runs),
         previous=read_run(older).records if older else (),
         config=latest.config_path,
+        requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},
     )
 
 

@@ -1,5 +1,7 @@
 """The compatibility report: results as one HTML page, Markdown, CSV, JSON and JUnit XML."""
 
+from harness.report.commits import GuiltyCommit
+from harness.report.dataset import cmake_arguments
 from harness.report.write import write_report
 
-__all__ = ["write_report"]
+__all__ = ["GuiltyCommit", "cmake_arguments", "write_report"]

@@ -83,10 +83,10 @@ def draw(
     pictures = []
     if curves:
         pictures += _networks(scope, tolerance, curves)
-    if cells:
+    if len({row["version"] for row in cells}) > 1:
         pictures.append(_history(scope, tolerance, commits))
-        if any(row["ms"] is not None for row in cells):
-            pictures.append(_price(scope, tolerance))
+    if any(row["ms"] is not None for row in cells):
+        pictures.append(_price(scope, tolerance))
     layers = [{"layer": i, "name": n, "type": t} for i, (n, t) in enumerate(names)]
     return Pictures(
         pictures=tuple(pictures),
@@ -284,13 +284,14 @@ def _network(scope: Scope, tolerance: Tolerance, field: str, layers: int, *, cro
 
 def _broken() -> alt.Chart:
     """Return crosses at the top where values are no numbers."""
-    rows: alt.Chart = (
+    marks: alt.Chart = (
         alt.Chart(alt.NamedData("curves"))
-        .transform_filter(f"{_PICKED} && {_SHOWN} && length(datum.bad) > 0")
-        .transform_flatten(["bad"], as_=["layer"])
+        .mark_point(shape="cross", filled=True, size=60, color=_COLOURS[2])
         .encode(x="layer:Q", y=alt.value(4), tooltip=alt.Tooltip("build:N", title="NaN or ∞ in"))
     )
-    return rows.mark_point(shape="cross", filled=True, size=60, color=_COLOURS[2])
+    return marks.transform_filter(
+        f"{_PICKED} && {_SHOWN} && length(datum.bad) > 0"
+    ).transform_flatten(["bad"], as_=["layer"])
 
 
 def _heat(scope: Scope, tolerance: Tolerance, layers: int) -> Spec:
@@ -476,7 +477,6 @@ def _finished(chart: Layer, *, height: int | alt.Step) -> Spec:
             width="container",
             height=height,
             background="transparent",
-            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
         .configure_view(strokeOpacity=0)
         .configure(font="system-ui, sans-serif")

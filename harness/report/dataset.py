@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from harness.config import Config, load_config
 from harness.errors import UsageError
+from harness.flags import resolve_flag_set
 from harness.records import CellRecord, read_records
 from harness.results import CELLS
 
@@ -81,6 +83,18 @@ def newest_run(results: Path) -> Path:
     if not found:
         raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
     return found[-1].parent
+
+
+def cmake_arguments(config: Config) -> dict[str, str]:
+    """Return what each flag set of a configuration passes to CMake, by its name."""
+    found = {}
+    for name in config.flags:
+        flags = resolve_flag_set(name, config.flags, config.targets)
+        settings = dict(flags.options)
+        settings |= {"CMAKE_CXX_COMPILER": flags.compiler} if flags.compiler else {}
+        settings |= {"CMAKE_CXX_FLAGS": flags.cxx_flags} if flags.cxx_flags else {}
+        found[name] = " ".join(f"-D{key}={shlex.quote(value)}" for key, value in settings.items())
+    return found
 
 
 def machine_name(record: CellRecord) -> str:

@@ -22,8 +22,10 @@ class Details:
 
     tile: Tile
     build: BuildRecord
-    flags: str
-    """The build settings, as they were in force, as CMake arguments."""
+    requested: str
+    """What the flag set passes to CMake; empty where that is not known."""
+    settings: str
+    """All build settings, as they were in force."""
     changed: str
     """Run options that differ from the defaults."""
     options: str
@@ -45,7 +47,8 @@ def details(tile: Tile, report: Report) -> Details:
     return Details(
         tile=tile,
         build=first.build,
-        flags=" ".join(f"-D{k}={v}" for k, v in sorted(build_settings(first.build).items())),
+        requested=report.requested.get(tile.flags, ""),
+        settings=" ".join(f"-D{k}={v}" for k, v in sorted(build_settings(first.build).items())),
         changed=_words(changed_options(first)),
         options=_words(first.options),
         machine=", ".join(f"{name} {value}" for name, value in first.machine.items()),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
@@ -16,6 +17,8 @@ from harness.report.commits import GuiltyCommit
 from harness.report.dataset import Scope, absent, scopes
 from harness.summary import Summary, summarise
 from harness.tolerance import Tolerance
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,8 @@ class Report:
     changes: Changes | None
     config: str
     """Configuration file for the commands that reproduce a cell; empty for the default one."""
+    requested: Mapping[str, str]
+    """What each flag set passes to CMake, by its name, where that is known."""
 
     @property
     def records(self) -> tuple[CellRecord, ...]:
@@ -87,6 +92,7 @@ def assemble(
     commits: Sequence[GuiltyCommit] = (),
     previous: Sequence[CellRecord] = (),
     config: str | Path = "",
+    requested: Mapping[str, str] = NOTHING,
 ) -> Report:
     """Work out everything that the report says.
 
@@ -97,6 +103,7 @@ def assemble(
         commits: guilty commits to mark.
         previous: older records to compare with.
         config: configuration file for the commands that reproduce a cell.
+        requested: what each flag set passes to CMake, see `cmake_arguments`.
     """
     parts = []
     for scope in scopes(records):
@@ -115,4 +122,5 @@ def assemble(
         commits=tuple(commits),
         changes=compare(previous, current, tolerance) if previous else None,
         config=str(config),
+        requested=requested,
     )

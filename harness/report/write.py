@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.files import write_atomically
@@ -10,7 +10,7 @@ from harness.records import CellRecord
 from harness.report.commits import GuiltyCommit
 from harness.report.exports import csv, json_text
 from harness.report.markdown import markdown
-from harness.report.model import Report, assemble
+from harness.report.model import NOTHING, Report, assemble
 from harness.report.page import html
 from harness.tolerance import Tolerance
 
@@ -23,6 +23,7 @@ def write_report(
     tolerance: Tolerance,
     commits: Sequence[GuiltyCommit] = (),
     config: str | Path = "",
+    requested: Mapping[str, str] = NOTHING,
 ) -> Path:
     """Write `report.html`, `.md`, `.csv` and `.json` into a directory; return the first's path.
 
@@ -33,8 +34,16 @@ def write_report(
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
         commits: guilty commits to mark.
         config: configuration file for the commands that reproduce a cell.
+        requested: what each flag set passes to CMake, see `cmake_arguments`.
     """
-    report = assemble(records, title=title, tolerance=tolerance, commits=commits, config=config)
+    report = assemble(
+        records,
+        title=title,
+        tolerance=tolerance,
+        commits=commits,
+        config=config,
+        requested=requested,
+    )
     return write_files(report, out_dir / "report.html")
 
 
