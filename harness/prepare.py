@@ -104,7 +104,7 @@ def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> Prepar
     Raises:
         ModelError: the input does not fit the model, or the model cannot be evaluated.
     """
-    tensors = _tensors(spec, model)
+    tensors = tensors_of(spec, model)
     reference = reference_for(
         model.onnx, tensors, store=store.references, kind="fp32", wanted=model.values
     )
@@ -134,7 +134,7 @@ def decode(output: Tensor, model: PreparedModel) -> str:
     return ctc_decode(output.reshape(-1, classes), model.characters)
 
 
-def _tensors(spec: InputSpec, model: PreparedModel) -> dict[str, Tensor]:
+def tensors_of(spec: InputSpec, model: PreparedModel) -> dict[str, Tensor]:
     """Return one tensor per input of the ONNX model; a `.npz` file holds several by name."""
     if spec.npy.endswith(".npz"):
         try:

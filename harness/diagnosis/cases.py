@@ -38,7 +38,7 @@ class Case:
     expected: Array
     """The reference's float64 value, in ncnn's layout."""
     floor: float = 0.0
-    """Scale-relative error of honest fp32 arithmetic here, where it is known from elsewhere."""
+    """Scale-relative error of honest fp32 arithmetic here, for a layer without a formula."""
     initialisers: Mapping[str, Array] = field(default_factory=dict)
     """Constants of the ONNX graph by name."""
 
@@ -64,11 +64,18 @@ class Case:
 
     @cached_property
     def noise(self) -> float:
-        """The noise floor: what single precision costs this layer, scale-relative."""
-        single = 0.0
-        if self.has_formula:
-            single = self.error(self.predict(dtype=np.float32), self.exact)
-        return max(ULP, self.floor, single if np.isfinite(single) else 0.0)
+        """The noise floor, scale-relative: what single precision costs this layer.
+
+        With a formula that is the rounding of each step, or of the inputs where these are nearly
+        cancelled out; without, what was measured elsewhere.
+        """
+        if not self.has_formula:
+            return max(ULP, self.floor)
+        single = self.error(self.predict(dtype=np.float32), self.exact)
+        signs = np.random.default_rng(0)
+        nudged = [x * (1 + ULP / 2 * signs.choice((-1, 1), x.shape)) for x in self.inputs]
+        moved = self.error(self.predict(inputs=nudged), self.exact)
+        return max(ULP, *(cost for cost in (single, moved) if np.isfinite(cost)))
 
     @cached_property
     def functions(self) -> frozenset[str]:

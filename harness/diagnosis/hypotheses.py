@@ -6,7 +6,8 @@ prediction that removes the error makes it a mechanism (see `harness.diagnosis.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from harness.diagnosis.prediction import Hypothesis, Prediction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.model.param import Layer
 
     Array = NDArray[Any]
 
@@ -61,26 +61,26 @@ def _storage(case: Case) -> Iterator[Hypothesis]:
     if case.has_formula:
         parts = [*(["weights"] if case.stored else []), "inputs", *parts]
     for kind in _FORMATS:
-        for count in range(1, len(parts) + 1):
-            for chosen in combinations(parts, count):
-                name = f"{_list(chosen)} rounded to {kind}"
-                yield Hypothesis(name, _stored(case, chosen, kind), count)
+        for truncated in (False, True):
+            words = f"{kind}, towards zero" if truncated else kind
+            for count in range(1, len(parts) + 1):
+                for chosen in combinations(parts, count):
+                    name = f"{_list(chosen)} rounded to {words}"
+                    narrow = partial(numbers.rounded, kind=kind, truncated=truncated)
+                    yield Hypothesis(name, partial(_stored, case, chosen, narrow), count)
 
 
 def _stored(
-    case: Case, parts: tuple[str, ...], kind: numbers.Format
-) -> Callable[[], Prediction | None]:
-    def predict() -> Prediction | None:
-        weights, inputs = dict(case.weights), list(case.inputs)
-        if "weights" in parts:
-            weights |= {n: numbers.rounded(weights[n].astype(float), kind) for n in case.stored}
-        if "inputs" in parts:
-            inputs = [numbers.rounded(x.astype(float), kind) for x in inputs]
-        changed = "weights" in parts or "inputs" in parts
-        y = case.predict(weights=weights, inputs=inputs) if changed else case.exact
-        return Prediction(numbers.rounded(y, kind) if "outputs" in parts else y)
-
-    return predict
+    case: Case, parts: tuple[str, ...], narrow: Callable[[Array], Array]
+) -> Prediction | None:
+    weights, inputs = dict(case.weights), list(case.inputs)
+    if "weights" in parts:
+        weights |= {name: narrow(weights[name].astype(float)) for name in case.stored}
+    if "inputs" in parts:
+        inputs = [narrow(x.astype(float)) for x in inputs]
+    changed = "weights" in parts or "inputs" in parts
+    y = case.predict(weights=weights, inputs=inputs) if changed else case.exact
+    return Prediction(narrow(y) if "outputs" in parts else y)
 
 
 def _left_out(case: Case) -> Iterator[Hypothesis]:
@@ -88,12 +88,11 @@ def _left_out(case: Case) -> Iterator[Hypothesis]:
     biases = [name for name in case.weights if "bias" in name or name in ("C", "beta")]
     if biases:
         zeros = {name: np.zeros_like(case.weights[name]) for name in biases}
-        yield Hypothesis(
-            "bias left out", lambda: predicted(case, weights={**case.weights, **zeros})
-        )
+        weights = {**case.weights, **zeros}
+        yield Hypothesis("bias left out", partial(predicted, case, weights=weights))
     if case.layer.integer(9, 0) and case.layer.type != "Gemm":
         bare = case.layer.with_param(9, 0)
-        yield Hypothesis("activation left out", lambda: predicted(case, layer=bare))
+        yield Hypothesis("activation left out", partial(predicted, case, layer=bare))
     for name in case.stored:
         turned = transposed(case.weights[name])
         if turned is not None:
@@ -102,7 +101,7 @@ def _left_out(case: Case) -> Iterator[Hypothesis]:
 
 def with_weight(case: Case, name: str, array: Array) -> Callable[[], Prediction | None]:
     """Return the prediction with one tensor replaced."""
-    return lambda: predicted(case, weights={**case.weights, name: array})
+    return partial(predicted, case, weights={**case.weights, name: array})
 
 
 def transposed(array: Array) -> Array | None:
@@ -118,11 +117,7 @@ def epsilons(case: Case) -> Iterator[Hypothesis]:
     key = EPSILON_KEYS.get(case.layer.type)
     for value in EPSILONS if key is not None else ():
         changed = case.layer.with_param(key or 0, value)
-        yield Hypothesis(f"epsilon {value:g}", _with_layer(case, changed))
-
-
-def _with_layer(case: Case, layer: Layer) -> Callable[[], Prediction | None]:
-    return lambda: predicted(case, layer=layer)
+        yield Hypothesis(f"epsilon {value:g}", partial(predicted, case, layer=changed))
 
 
 def _functions(case: Case) -> Iterator[Hypothesis]:
@@ -130,22 +125,15 @@ def _functions(case: Case) -> Iterator[Hypothesis]:
     for function, choices in _APPROXIMATE.items():
         if function in case.functions:
             for name, replacement in choices:
-                yield Hypothesis(name, _with_maths(case, EXACT.replaced(function, replacement)))
+                maths = EXACT.replaced(function, replacement)
+                yield Hypothesis(name, partial(predicted, case, arithmetic=maths))
     for function, words in (("reciprocal", "reciprocal"), ("rsqrt", "reciprocal square root")):
         if function in case.functions:
             name = f"{words} by the CPU's estimate"
-            yield Hypothesis(name, _fit(fitted_rows, case, function), 2)
-            yield Hypothesis(f"{name}, element by element", _fit(learnt_table, case, function), 3)
-
-
-def _with_maths(case: Case, maths: Arithmetic) -> Callable[[], Prediction | None]:
-    return lambda: predicted(case, arithmetic=maths)
-
-
-def _fit(
-    method: Callable[[Case, str], Prediction | None], case: Case, function: str
-) -> Callable[[], Prediction | None]:
-    return lambda: method(case, function)
+            yield Hypothesis(name, partial(fitted_rows, case, function), 2)
+            yield Hypothesis(
+                f"{name}, element by element", partial(learnt_table, case, function), 3
+            )
 
 
 def _half_sums(case: Case) -> Iterator[Hypothesis]:
@@ -159,15 +147,18 @@ def _half_sums(case: Case) -> Iterator[Hypothesis]:
     inputs = [numbers.rounded(x.astype(float), "fp16") for x in case.inputs]
     for lanes in (1, 4, 8):
         maths = EXACT.replaced("matmul", matmul_in_fp16(lanes))
-
-        def predict(maths: Arithmetic = maths) -> Prediction | None:
-            depth = max((w[0].size for w in case.weights.values()), default=case.inputs[0].size)
-            if case.output.size * depth > MAX_HALF_PRODUCTS:
-                return None
-            y = case.predict(weights=weights, inputs=inputs, arithmetic=maths)
-            return Prediction(numbers.rounded(y, "fp16"))
-
+        predict = partial(_summed, case, weights, inputs, maths)
         yield Hypothesis(f"fp16 accumulation in {lanes} partial sums", predict, 4)
+
+
+def _summed(
+    case: Case, weights: Mapping[str, Array], inputs: Sequence[Array], maths: Arithmetic
+) -> Prediction | None:
+    depth = max((w[0].size for w in case.weights.values()), default=case.inputs[0].size)
+    if case.output.size * depth > MAX_HALF_PRODUCTS:
+        return None
+    y = case.predict(weights=weights, inputs=inputs, arithmetic=maths)
+    return Prediction(numbers.rounded(y, "fp16"))
 
 
 def _saturation(case: Case) -> Iterator[Hypothesis]:
@@ -176,11 +167,11 @@ def _saturation(case: Case) -> Iterator[Hypothesis]:
     for limit in dict.fromkeys((numbers.FP16_MAX, bound)):
         if 0 < limit < np.abs(case.exact).max(initial=0) * 0.999:
             name = f"saturation at {limit:g}"
-            yield Hypothesis(name, _clipped(case, limit), 2)
+            yield Hypothesis(name, partial(_clipped, case, limit), 2)
 
 
-def _clipped(case: Case, limit: float) -> Callable[[], Prediction | None]:
-    return lambda: Prediction(np.clip(case.exact, -limit, limit))
+def _clipped(case: Case, limit: float) -> Prediction:
+    return Prediction(np.clip(case.exact, -limit, limit))
 
 
 def _tails(case: Case) -> Iterator[Hypothesis]:
@@ -192,18 +183,14 @@ def _tails(case: Case) -> Iterator[Hypothesis]:
             done = extent // pack * pack
             if 0 < done < extent:
                 name = f"the last {extent - done} of {extent} along {words} not computed"
-                yield Hypothesis(name, _beyond(case, axis, done), 2)
+                yield Hypothesis(name, partial(_before, case, axis, done), 2)
 
 
-def _beyond(case: Case, axis: int, done: int) -> Callable[[], Prediction | None]:
-    def predict() -> Prediction | None:
-        tail = np.zeros(case.output.shape, bool)
-        tail[(slice(None),) * axis + (slice(done, None),)] = True
-        wrong = case.error(case.output[tail], case.exact[tail])
-        note = f"error {wrong:.1e} in the tail"
-        return Prediction(case.exact, ~tail, note)
-
-    return predict
+def _before(case: Case, axis: int, done: int) -> Prediction:
+    tail = np.zeros(case.output.shape, bool)
+    tail[(slice(None),) * axis + (slice(done, None),)] = True
+    wrong = case.error(case.output[tail], case.exact[tail])
+    return Prediction(case.exact, ~tail, f"error {wrong:.1e} in the tail")
 
 
 def predicted(case: Case, **changes: Any) -> Prediction | None:

@@ -81,4 +81,4 @@ def _activations(case: Case) -> Iterator[Hypothesis]:
     present = case.layer.integer(9, 0)
     name = "an activation too much (9=)" if present else "a ReLU is missing (9=1)"
     changed = case.layer.with_param(9, 0 if present else 1)
-    yield Hypothesis(name, lambda: predicted(case, layer=changed))
+    yield Hypothesis(name, partial(predicted, case, layer=changed))

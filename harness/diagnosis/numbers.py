@@ -18,32 +18,32 @@ FP16_MAX = 65504.0
 """The largest finite half-precision number."""
 
 
-def rounded(array: Array, kind: Format) -> Array:
-    """Return an array rounded to nearest even in a narrow format, in its own type.
+def rounded(array: Array, kind: Format, *, truncated: bool = False) -> Array:
+    """Return an array as a narrow format holds it, in its own type.
 
-    Values beyond the format's range become infinite, as the conversion instructions do.
+    To nearest even, where values beyond the format's range become infinite as the conversion
+    instructions do; or truncated, that is, rounded towards zero.
     """
-    return _fp16(array) if kind == "fp16" else _bf16(array)
+    return _fp16(array, truncated) if kind == "fp16" else _bf16(array, truncated)
 
 
-def _fp16(array: Array) -> Array:
+def _fp16(array: Array, truncated: bool) -> Array:
     with np.errstate(over="ignore"):
-        return array.astype(np.float16).astype(array.dtype)
+        nearest = array.astype(np.float16)
+    if truncated:
+        beyond = np.abs(nearest.astype(array.dtype)) > np.abs(array)
+        nearest = np.where(beyond, np.nextafter(nearest, np.float16(0)), nearest)
+    return nearest.astype(array.dtype)
 
 
-def _bf16(array: Array) -> Array:
-    """Keep the upper half of a float32, rounded to nearest even."""
+def _bf16(array: Array, truncated: bool) -> Array:
+    """Keep the upper half of a float32."""
     bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
-    upper = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & ~np.uint32(
-        0xFFFF
-    )
+    if not truncated:
+        bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    upper = bits & ~np.uint32(0xFFFF)
     finite = np.isfinite(array)
     return np.where(finite, upper.view(np.float32), array).astype(array.dtype)
-
-
-def fits(array: Array, kind: Format) -> bool:
-    """Whether every value is held exactly by a format."""
-    return bool(np.array_equal(rounded(array, kind), array))
 
 
 def erf(array: Array) -> Array:

@@ -62,19 +62,22 @@ def computed(right: Case, output: Array) -> Case:
     return replace(right, output=output.astype(np.float32))
 
 
-def half(array: Array, kind: numbers.Format = "fp16") -> Array:
-    return numbers.rounded(array.astype(float), kind)
+def half(array: Array, kind: numbers.Format = "fp16", truncated: bool = False) -> Array:
+    return numbers.rounded(array.astype(float), kind, truncated=truncated)
 
 
 @pytest.mark.parametrize("kind", ["InnerProduct", "Convolution", "MultiHeadAttention", "Gemm"])
 @pytest.mark.parametrize("stored", ["fp16", "bf16"])
-def test_weights_in_a_narrow_format(kind: str, stored: numbers.Format) -> None:
+@pytest.mark.parametrize("truncated", [False, True])
+def test_weights_in_a_narrow_format(kind: str, stored: numbers.Format, truncated: bool) -> None:
     right = case(kind)
     weights = {
-        name: half(w, stored) if name in right.stored else w for name, w in right.weights.items()
+        name: half(w, stored, truncated) if name in right.stored else w
+        for name, w in right.weights.items()
     }
     explanation = found(computed(right, right.predict(weights=weights, dtype=np.float32)))
-    assert explanation.mechanism == f"weights rounded to {stored}"
+    words = f"weights rounded to {stored}"
+    assert explanation.mechanism == (f"{words}, towards zero" if truncated else words)
     assert explanation.at_noise_floor
     assert explanation.side == "ncnn"
     assert explanation.residual < explanation.error / 10
@@ -249,3 +252,20 @@ def test_nan_is_not_explained_away() -> None:
     y = right.output.copy()
     y[0, 0] = np.nan
     assert not found(computed(right, y)).explained
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "nearest", "truncated"),
+    [
+        ("fp16", 1 + 2**-10 * 0.75, 1 + 2**-10, 1.0),
+        ("fp16", -(1 + 2**-10 * 0.75), -(1 + 2**-10), -1.0),
+        ("fp16", 1e6, np.inf, 65504.0),
+        ("bf16", 1 + 2**-7 * 0.75, 1 + 2**-7, 1.0),
+        ("bf16", 1 + 2**-8, 1.0, 1.0),
+        ("bf16", np.inf, np.inf, np.inf),
+    ],
+)
+def test_rounding(kind: numbers.Format, value: float, nearest: float, truncated: float) -> None:
+    array = np.array([value])
+    assert numbers.rounded(array, kind)[0] == nearest
+    assert numbers.rounded(array, kind, truncated=True)[0] == truncated

@@ -1,0 +1,219 @@
+"""What a diagnosis finds, as values that are written to disk and shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.diagnosis.mechanism import Explanation
+from harness.records import Metrics
+
+
+class Status(StrEnum):
+    """What a layer has to do with an error; in the order of gravity."""
+
+    GUILTY = "guilty"
+    """Its own error, on the reference's inputs, is above its limit."""
+    PASSES_ON = "passes on"
+    """Wrong in the chain, right alone: the error came in from upstream."""
+    NOT_MEASURED = "not measured"
+    CLEAN = "clean"
+    NOT_ALIGNED = "not aligned"
+    """No ONNX value corresponds to its output."""
+
+
+GRAVITY = {status: at for at, status in enumerate(Status)}
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class LayerFinding(_Value):
+    """One output blob of one layer for one input; errors are against float64."""
+
+    index: int
+    """Position of the layer in the `.param` file, from 0."""
+    name: str
+    type: str
+    blob: str
+    value: str = ""
+    """The ONNX value that the blob holds."""
+    aligned: str
+    """How that is known: `name`, `mapped`, `split`, `value`, or `none`."""
+    sure: str = ""
+    """How sure a match by value is."""
+    status: Status
+    cumulative: Metrics | None = None
+    """Error of the chain as it ran."""
+    local: Metrics | None = None
+    """Error of this layer alone, on the reference's values at its inputs."""
+    onnxruntime: float | None = None
+    """Scale-relative error of ONNX Runtime's own chain at this value."""
+    noise: float | None = None
+    """Scale-relative error that honest fp32 arithmetic has here."""
+    limit: float | None = None
+    """Scale-relative error above which the layer is to blame."""
+    note: str = ""
+
+
+class InputFinding(_Value):
+    """All layers for one input."""
+
+    name: str
+    failure: str = ""
+    """Why there are no numbers."""
+    output: Metrics | None = None
+    """Error of the model's output."""
+    output_limit: float = 0.0
+    latency_ms: float | None = None
+    layers: tuple[LayerFinding, ...] = ()
+
+    @property
+    def guilty(self) -> frozenset[str]:
+        """Blobs of the layers that are to blame."""
+        return frozenset(item.blob for item in self.layers if item.status is Status.GUILTY)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no layer is to blame and the output is within its limit."""
+        return (
+            self.output is not None
+            and not (self.output.nan or self.output.inf)
+            and self.output.scale_relative <= self.output_limit
+            and not self.guilty
+        )
+
+
+class LayerSummary(_Value):
+    """One output blob over all inputs."""
+
+    index: int
+    name: str
+    type: str
+    blob: str
+    value: str
+    aligned: str
+    sure: str
+    status: Status
+    """The gravest over all inputs."""
+    worst_input: str
+    """The input with the largest error of the layer alone, or of the chain."""
+    cumulative_worst: float | None
+    cumulative_median: float | None
+    local_worst: float | None
+    local_median: float | None
+    onnxruntime: float | None
+    noise: float | None
+    limit: float | None
+    note: str
+    explanation: Explanation | None = None
+
+
+class Score(_Value):
+    """How good a configuration is, over some inputs."""
+
+    output_max_abs: float
+    """Largest absolute error of the output."""
+    output_scale_relative: float
+    worst_layer: float
+    """Largest scale-relative error of a layer alone."""
+    guilty: tuple[str, ...]
+    """Layers that are to blame, as `type name`."""
+    latency_ms: float | None
+    good: bool
+    """Whether nobody is to blame and the output is within its limit."""
+
+
+class Fix(_Value):
+    """One change that was applied and measured, or the reason why it was not."""
+
+    kind: str
+    """`options`, `masks`, `flags`, `rewrite` or `version`."""
+    change: str
+    """What was changed, in words."""
+    before: Score | None = None
+    after: Score | None = None
+    by_type: dict[str, tuple[float, float]] = {}
+    """Largest error of a layer alone, before and after, by the type of layers that were guilty."""
+    param: str = ""
+    """The `.param` file that was written."""
+    diff: str = ""
+    note: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """`cured`, `helped`, `did not help`, or `not tried`."""
+        if self.before is None or self.after is None:
+            return "not tried"
+        if self.after.good:
+            return "cured"
+        better = self.after.output_max_abs < self.before.output_max_abs / 2
+        fewer = set(self.after.guilty) < set(self.before.guilty)
+        return "helped" if better or fewer else "did not help"
+
+
+class Diagnosis(_Value):
+    """Everything that was found about one cell."""
+
+    cell: str
+    model: str
+    build: str
+    options: dict[str, bool | int]
+    inputs: tuple[InputFinding, ...]
+    layers: tuple[LayerSummary, ...]
+    fixes: tuple[Fix, ...] = ()
+
+    @property
+    def guilty(self) -> tuple[LayerSummary, ...]:
+        """The layers to blame, the worst first."""
+        found = [layer for layer in self.layers if layer.status is Status.GUILTY]
+        return tuple(sorted(found, key=lambda layer: -(layer.local_worst or 0.0)))
+
+
+def summarised(
+    findings: tuple[InputFinding, ...], explanations: dict[str, Explanation]
+) -> tuple[LayerSummary, ...]:
+    """Put the findings of several inputs together, layer by layer."""
+    usable = [finding for finding in findings if finding.layers]
+    return tuple(
+        _summary([(f.name, f.layers[at]) for f in usable], explanations)
+        for at in range(len(usable[0].layers) if usable else 0)
+    )
+
+
+def _summary(
+    items: list[tuple[str, LayerFinding]], explanations: dict[str, Explanation]
+) -> LayerSummary:
+    first = items[0][1]
+    cumulative = [f.cumulative.scale_relative for _, f in items if f.cumulative]
+    local = [f.local.scale_relative for _, f in items if f.local]
+    worst, finding = max(items, key=lambda item: _own_or_chain(item[1]))
+    status = min((f.status for _, f in items), key=GRAVITY.__getitem__)
+    return LayerSummary(
+        index=first.index,
+        name=first.name,
+        type=first.type,
+        blob=first.blob,
+        value=first.value,
+        aligned=first.aligned,
+        sure=first.sure,
+        status=status,
+        worst_input=worst,
+        cumulative_worst=max(cumulative, default=None),
+        cumulative_median=median(cumulative) if cumulative else None,
+        local_worst=max(local, default=None),
+        local_median=median(local) if local else None,
+        onnxruntime=max((f.onnxruntime for _, f in items if f.onnxruntime), default=None),
+        noise=max((f.noise for _, f in items if f.noise), default=None),
+        limit=finding.limit,
+        note=next((f.note for _, f in items if f.note), ""),
+        explanation=explanations.get(first.blob),
+    )
+
+
+def _own_or_chain(finding: LayerFinding) -> float:
+    error = finding.local or finding.cumulative
+    return error.scale_relative if error else -1.0
