@@ -10,8 +10,8 @@ apart, and for each faulty cell only the smallest changes that clear it count.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from harness.records import BuildRecord, CellRecord, LayerRecord, Verdict
@@ -46,9 +46,14 @@ class Remedy:
     contradicting: int
     """Pairs in which the same change leaves it."""
     error_before: float
-    """Largest scale-relative error on the faulty side of the supporting pairs."""
+    """Largest scale-relative error of the layers alone, faulty side of the supporting pairs."""
     error_after: float
-    """Largest scale-relative error on the clean side of the supporting pairs."""
+    """The same on the clean side."""
+    chain_before: float
+    """Scale-relative error of the layers in the chain, faulty side of the pair whose clean side
+    has the smallest: where no other cause hides the effect."""
+    chain_after: float
+    """The same on the clean side."""
     exceptions: tuple[str, ...]
     """Ids of cells that stay faulty in spite of the change."""
     together: bool
@@ -63,15 +68,16 @@ class Remedy:
     @property
     def words(self) -> str:
         """What to change, in words."""
+        link = " together with " if self.together else ", "
         parts = []
         versions = [s for s in self.change if s.axis == "version"]
         parts += [f"ncnn is {s.after} instead of {s.before}" for s in versions]
         for axis, when in (("build", "at build time"), ("run", "at run time")):
             names = sorted(s for s in self.change if s.axis == axis)
             if names:
-                values = ", ".join(f"{s.name}={s.after or 'absent'}" for s in names)
+                values = link.join(f"{s.name}={s.after or 'absent'}" for s in names)
                 parts.append(f"{values} {when}")
-        return " together with ".join(parts) if self.together else " and ".join(parts)
+        return (link if self.together else " and ").join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +93,29 @@ class Cause:
     """Largest scale-relative error of these layers in these cells."""
     remedies: tuple[Remedy, ...]
     """Alternatives; empty when no pair shows what causes the fault."""
+    also: tuple[str, ...] = ()
+    """Other layer types, less wrong, that the first remedy clears as well."""
 
     @property
     def sentence(self) -> str:
         """The cause in one sentence with its numbers."""
-        start = f"{self.layer_type}, scale-relative"
+        who = ", ".join([self.layer_type, *self.also[:2]])
+        if len(self.also) > 2:
+            who += f" and {len(self.also) - 2} more layer types"
         if not self.remedies:
             return (
-                f"{start} {self.worst:.1e} in {len(self.cells)} cells: no pair of cells shows "
-                "what causes it"
+                f"{who}, scale-relative {self.worst:.1e} in {len(self.cells)} cells: no pair of "
+                "cells shows what causes it"
             )
         before = max(remedy.error_before for remedy in self.remedies)
         after = max(remedy.error_after for remedy in self.remedies)
+        chain = min(self.remedies, key=lambda remedy: remedy.chain_after)
         parts = [f"{remedy.words} ({remedy.pairs})" for remedy in self.remedies]
-        return f"{start} {before:.1e} → {after:.1e}, when {' or '.join(parts)}"
+        return (
+            f"{who}, scale-relative {before:.1e} → {after:.1e} "
+            f"(in the chain {chain.chain_before:.1e} → {chain.chain_after:.1e}), "
+            f"when {' or '.join(parts)}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +128,9 @@ class _Cell:
     """Names of the flag set and the run options."""
     settings: Mapping[Axis, Mapping[str, str]]
     error: float
+    """Largest scale-relative error of the layers of that type by themselves."""
+    chain: float
+    """The same in the chain as it runs."""
     faulty: bool
 
 
@@ -123,7 +141,7 @@ class _Pair(NamedTuple):
 
 
 def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, ...]:
-    """Return the causes found in a table of cells, the worst first.
+    """Return the causes found in a table of cells, the most frequent first.
 
     Args:
         records: the cells of one or more matrices over the same model.
@@ -132,7 +150,31 @@ def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, .
     measured = [r for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers]
     types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
     causes = [cause for name in types for cause in _causes(name, measured, tolerance)]
-    return tuple(sorted(causes, key=lambda cause: (not cause.remedies, -cause.worst)))
+    return tuple(sorted(_merged(causes), key=lambda c: (not c.remedies, -len(c.cells), -c.worst)))
+
+
+def _merged(causes: Iterable[Cause]) -> list[Cause]:
+    """Make one cause of those with the same first remedy; the worst layer type speaks for all."""
+    merged: dict[Change | str, Cause] = {}
+    for cause in sorted(causes, key=lambda c: -c.worst):
+        key = cause.remedies[0].change if cause.remedies else cause.layer_type
+        first = merged.get(key)
+        if first is None:
+            merged[key] = cause
+        elif cause.layer_type in (first.layer_type, *first.also):
+            merged[key] = replace(first, cells=_union(first.cells, cause.cells))
+        else:
+            merged[key] = replace(
+                first,
+                also=(*first.also, cause.layer_type),
+                layers=first.layers + cause.layers,
+                cells=_union(first.cells, cause.cells),
+            )
+    return list(merged.values())
+
+
+def _union(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*one, *other]))
 
 
 def own_error(layer: LayerRecord) -> float | None:
@@ -157,7 +199,7 @@ def _causes(layer_type: str, records: Sequence[CellRecord], tolerance: float) ->
             if layer.type == layer_type and (error := own_error(layer)) is not None
         }
         if errors:
-            cells.append(_cell(record, max(errors.values()), tolerance))
+            cells.append(_cell(record, layer_type, max(errors.values()), tolerance))
             faults[record.cell] = tuple(name for name, e in errors.items() if e > tolerance)
     faulty = {cell.id: cell for cell in cells if cell.faulty}
     if not faulty:
@@ -178,7 +220,12 @@ def _causes(layer_type: str, records: Sequence[CellRecord], tolerance: float) ->
     return causes
 
 
-def _cell(record: CellRecord, error: float, tolerance: float) -> _Cell:
+def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -> _Cell:
+    chain = (
+        layer.cumulative.scale_relative
+        for layer in record.layers
+        if layer.type == layer_type and layer.cumulative
+    )
     return _Cell(
         id=record.cell,
         input=record.input,
@@ -186,9 +233,13 @@ def _cell(record: CellRecord, error: float, tolerance: float) -> _Cell:
         settings={
             "version": {"ncnn": record.version},
             "build": build_settings(record.build),
-            "run": {name: str(value).lower() for name, value in record.options.items()},
+            "run": {
+                **{name: str(value).lower() for name, value in record.options.items()},
+                "options set": record.when,
+            },
         },
         error=error,
+        chain=max(chain, default=error),
         faulty=error > tolerance,
     )
 
@@ -237,25 +288,17 @@ def _groups(
 ) -> list[tuple[list[str], list[Change]]]:
     """Group faulty cells that share a smallest clearing change, with the changes of each group."""
     groups: list[tuple[list[str], list[Change]]] = []
-    cleared: dict[str, list[Change]] = defaultdict(list)
+    cleared: dict[str, set[Change]] = defaultdict(set)
     failed: dict[str, set[Change]] = defaultdict(set)
     for pair in pairs:
-        if pair.other.faulty:
-            failed[pair.bad.id].add(pair.change)
-        else:
-            cleared[pair.bad.id].append(pair.change)
-    known = {change for changes in cleared.values() for change in changes}
+        (failed if pair.other.faulty else cleared)[pair.bad.id].add(pair.change)
+    direct = {cell: _smallest(cleared[cell]) for cell in faulty}
+    known = _smallest({change for changes in direct.values() for change in changes})
     for cell in faulty:
-        # A part of this cell's change that clears the fault elsewhere, and was not seen to fail
-        # here, explains it: the rest of the change only separates the two cells.
-        clearing = {
-            part
-            for change in cleared[cell]
-            for part in known
-            if part <= change and part not in failed[cell]
-        }
         members = [cell]
-        changes = [c for c in clearing if not any(o < c for o in clearing)]
+        changes = list(
+            _smallest({e for c in direct[cell] for e in _explain(c, known, failed[cell])})
+        )
         rest = []
         for group in groups:
             if set(group[1]) & set(changes) or (not group[1] and not changes):
@@ -264,24 +307,22 @@ def _groups(
             else:
                 rest.append(group)
         groups = [*rest, (members, changes)]
-    return _folded(groups)
+    return groups
 
 
-def _folded(groups: list[tuple[list[str], list[Change]]]) -> list[tuple[list[str], list[Change]]]:
-    """Let changes that only work together speak for the cells where one of them was made already.
+def _smallest(changes: Set[Change]) -> set[Change]:
+    """Return the changes that contain no other of them."""
+    return {change for change in changes if not any(other < change for other in changes)}
 
-    Where A and B are both needed, A alone clears the cells that have B: that is no other cause.
+
+def _explain(change: Change, known: Set[Change], failed: Set[Change]) -> Set[Change]:
+    """Return the parts of a cell's change that explain why it clears the fault.
+
+    A part that does so elsewhere is enough, and the rest of the change only separates the two
+    cells, unless such a part was tried on this very cell and failed: then the whole is needed.
     """
-    folded: list[tuple[list[str], list[Change]]] = []
-    for members, changes in sorted(groups, key=lambda group: -max(map(len, group[1]), default=0)):
-        whole = next(
-            (g for g in folded if changes and any(set().union(*changes) <= c for c in g[1])), None
-        )
-        if whole:
-            whole[0].extend(members)
-        else:
-            folded.append((members, changes))
-    return folded
+    parts = {part for part in known if part <= change}
+    return {change} if not parts or parts & failed else parts
 
 
 def _remedy(change: Change, pairs: Sequence[_Pair]) -> Remedy:
@@ -289,12 +330,15 @@ def _remedy(change: Change, pairs: Sequence[_Pair]) -> Remedy:
     cleared = [pair for pair in same if not pair.other.faulty]
     kept = [pair for pair in same if pair.other.faulty]
     helped = {pair.bad.id for pair in cleared}
+    clearest = min(cleared, key=lambda pair: pair.other.chain)
     return Remedy(
         change=change,
         supporting=len(cleared),
         contradicting=len(kept),
         error_before=max(pair.bad.error for pair in cleared),
         error_after=max(pair.other.error for pair in cleared),
+        chain_before=clearest.bad.chain,
+        chain_after=clearest.other.chain,
         exceptions=tuple(dict.fromkeys(pair.other.id for pair in kept)),
         together=any(p.change < change and p.other.faulty and p.bad.id in helped for p in pairs),
     )

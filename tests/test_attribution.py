@@ -50,17 +50,19 @@ def test_either_of_two_axes_clears_the_fault() -> None:
     }
     assert [remedy.pairs for remedy in cause.remedies] == ["4 of 4 pairs"] * 2
     assert not any(remedy.together for remedy in cause.remedies)
-    assert "InnerProduct, scale-relative 2.0e-03 → 3.0e-06, when " in cause.sentence
+    assert cause.sentence.startswith(
+        "InnerProduct, scale-relative 2.0e-03 → 3.0e-06 (in the chain 4.0e-03 → 6.0e-06), when "
+    )
 
 
 def test_two_changes_needed_at_once() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 3e-6 if not s[1] and not s[2] else 2e-3 for s in settings}
-    (cause,) = attribute(grid(errors), LIMIT)
-    (remedy,) = cause.remedies
-    assert remedy.together
-    assert {s.name for s in remedy.change} == {"use_fp16_storage", "use_packing_layout"}
-    assert len(cause.cells) == 12
+    remedies = {r.words: r for cause in attribute(grid(errors), LIMIT) for r in cause.remedies}
+    both = remedies["use_fp16_storage=false together with use_packing_layout=false at run time"]
+    assert both.together
+    assert both.supporting == 4
+    assert not remedies["use_fp16_storage=false at run time"].together
 
 
 def test_causes_of_different_layer_types_are_kept_apart() -> None:
@@ -134,3 +136,32 @@ def test_cells_without_numbers_prove_nothing(verdict: Verdict) -> None:
 
 def test_clean_table_accuses_nobody() -> None:
     assert attribute([cell({"A": 1e-7, "B": 3e-5}, verdict=Verdict.OK)], LIMIT) == ()
+
+
+def test_one_cause_speaks_for_all_layer_types_that_it_clears() -> None:
+    records = [
+        cell({"A": 1e-3, "B": 2e-3, "C": 1e-4, "D": 1e-4}),
+        cell(
+            {"A": 1e-7, "B": 1e-7, "C": 1e-7, "D": 1e-7},
+            run="x",
+            options={"use_bf16_storage": True},
+        ),
+    ]
+    (cause,) = attribute(records, LIMIT)
+    assert (cause.layer_type, cause.also) == ("B", ("A", "C", "D"))
+    assert cause.sentence.startswith("B, A, C and 1 more layer types, ")
+
+
+def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
+    def one(fp16: bool, bf16: bool, error: float) -> CellRecord:
+        options = {"use_fp16_storage": fp16, "use_bf16_storage": bf16}
+        return cell({"A": error}, run=f"{fp16}-{bf16}", options=options)
+
+    records = [one(True, False, 1e-3), one(False, False, 1e-7), one(False, True, 2e-3)]
+    both = one(True, True, 3e-3)
+    words = [tuple(r.words for r in cause.remedies) for cause in attribute([*records, both], LIMIT)]
+    assert sorted(words) == [
+        ("use_bf16_storage=false at run time",),
+        ("use_bf16_storage=false together with use_fp16_storage=false at run time",),
+        ("use_fp16_storage=false at run time",),
+    ]
