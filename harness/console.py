@@ -98,6 +98,8 @@ def show(console: Console, summary: Summary) -> None:
         right = name in ("output max abs", "its own error", "ms")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for record in summary.records:
+        if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
+            continue  # all of them are below, in one line per reason
         texts: Sequence[str] = row(record)
         style = STYLES[record.verdict]
         table.add_row(*(Text(t, style=style if t == record.verdict else "") for t in texts))

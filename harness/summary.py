@@ -105,7 +105,7 @@ def cause_lines(summary: Summary) -> list[str]:
 def exception_lines(summary: Summary) -> list[str]:
     """Return one line per remedy that does not work everywhere."""
     return [
-        f"{cause.layer_type}: {remedy.words} is not enough in {', '.join(remedy.exceptions)}"
+        f"{cause.layer_type}: {remedy.words} is not enough in {_some(remedy.exceptions)}"
         for cause in summary.causes
         for remedy in cause.remedies
         if remedy.exceptions
