@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from harness.bisection.rules import Rules
 from harness.errors import ConfigError
 from harness.flags import FlagTable
 from harness.options import ONE_AT_A_TIME
@@ -90,7 +91,7 @@ class RunTable(_Table):
     threads: int = Field(default=1, ge=1, description="Number of threads.")
     when: When = Field(
         default="first",
-        description="When options are set: first, or as by mistake after-param or after-model.",
+        description="When options are set: first, or by mistake after-param, -model or -extractor.",
     )
 
 
@@ -126,6 +127,15 @@ class MatrixTable(_Table):
     )
 
 
+class BisectTable(_Table):
+    """`[bisect]`: what `nox -s bisect` builds and runs, and how it judges."""
+
+    flags: str = Field(default="avx2", description="Flag set.")
+    run: str = Field(default="default", description="Run option set.")
+    input: str = Field(default="", description="Input; default: the first of the file.")
+    rules: Rules = Rules()
+
+
 class Limits(_Table):
     """`[limits]`: what stops a build or a cell."""
 
@@ -147,6 +157,7 @@ class Config(_Table):
     targets: dict[str, TargetTable] = Field(default_factory=dict)
     matrix: MatrixTable
     tolerance: Tolerance = Tolerance()
+    bisect: BisectTable = BisectTable()
     limits: Limits = Limits()
 
 

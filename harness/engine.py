@@ -84,6 +84,8 @@ class LocalEngine:
                     built = self._build(spec)
                     if not isinstance(built, Build):
                         verdict, reason, record = built
+                        if not record.key and verdict != Verdict.BUILD_FAILED:
+                            self.notify(BuildFinished(build=spec.id, left_out=reason))
                         finished.put([self._unrun(c, verdict, reason, record) for c in own])
                         continue
                     for run in dict.fromkeys(cell.run for cell in own):

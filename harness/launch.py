@@ -80,6 +80,7 @@ class Launcher:
             verdict=Verdict.SKIPPED,
             options=dict(cell.run.options),
             threads=cell.run.threads,
+            when=cell.run.when,
             build=build,
             machine=machine(),
             harness_version=harness.__version__,

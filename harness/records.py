@@ -126,6 +126,8 @@ class CellRecord(_Value):
     options: dict[str, bool | int] = {}
     """Every `ncnn::Option` field as it was in force."""
     threads: int = 1
+    when: str = "first"
+    """When the options were set; anything but `first` is a mistake made on purpose."""
     output_blob: str = ""
     output: Metrics | None = None
     """Error of the model's output."""

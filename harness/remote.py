@@ -15,6 +15,7 @@ import numpy as np
 from harness.process import signal_name
 from harness.session import (
     PLACES,
+    THREADS,
     Array,
     LoadError,
     Reply,
@@ -56,7 +57,8 @@ class RemoteSession:
         devices = [int(text) for text in _answers(answers, "devices")]
         check_setup(setup, self.defaults, devices[0] if devices else -1)
         self.device: Mapping[str, str] = device_properties("\n".join(_answers(answers, "device")))
-        self.options: Mapping[str, bool | int] = _options(self._follow([*self._load(), "options"]))
+        loaded = _options(self._follow([*self._load(), "options"]))
+        self.options: Mapping[str, bool | int] = setup.finally_set(loaded)
 
     def placement(self, layers: int) -> tuple[str, ...]:
         """Return where each layer runs, if a device is in use."""
@@ -83,20 +85,22 @@ class RemoteSession:
 
     def _load(self) -> list[str]:
         """Return the commands that load the model, with the options set when they should be."""
-        options = [f"set {name} {int(value)}" for name, value in self._setup.options.items()]
-        script = []
-        for when, command in (
-            ("first", ""),
-            ("after-param", f"param {self._setup.param}"),
-            ("after-model", f"model {self._setup.weights}"),
-        ):
-            script += [command] if command else []
-            script += options if when == self._setup.when else []
-        return script
+        setup = self._setup
+        script = [f"set {THREADS} {setup.threads}", *self._set_if(setup.when == "first")]
+        script += [f"param {setup.param}", *self._set_if(setup.when == "after-param")]
+        return [*script, f"model {setup.weights}", *self._set_if(setup.when == "after-model")]
+
+    def _set_if(self, due: bool, values: Mapping[str, bool | int] | None = None) -> list[str]:
+        """Return the commands that set the options, if now is the time."""
+        values = self._setup.options if values is None else values
+        return [f"set {name} {int(values[name])}" for name in self._setup.options] if due else []
 
     def _passes(self, index: int, request: Request) -> list[str]:
         """Write the tensors of one request and return its commands."""
-        script = [f"pass {int(request.keep_intermediate)}"]
+        late = self._setup.when == "after-extractor"
+        # As if no pass had been there before, and set no option.
+        script = self._set_if(late, self.defaults)
+        script += [f"pass {int(request.keep_intermediate)}", *self._set_if(late)]
         for number, (blob, array) in enumerate(request.feeds.items()):
             path = self._folder / f"in-{index}-{number}.npy"
             np.save(path, np.ascontiguousarray(array, dtype=np.float32))

@@ -19,6 +19,7 @@ from harness.spec import When
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
+THREADS = "num_threads"
 USE_VULKAN = "use_vulkan_compute"
 DEVICE_REMEDY = "apt-get install mesa-vulkan-drivers"
 PLACES = {-1: "", 0: "cpu", 1: "vulkan"}
@@ -57,8 +58,13 @@ class Setup:
     param: Path
     weights: Path
     options: Mapping[str, bool | int]
+    threads: int = 1
     when: When = "first"
     """When the options are set; `harness.spec.RunSpec` says more."""
+
+    def finally_set(self, loaded: Mapping[str, bool | int]) -> dict[str, bool | int]:
+        """Return the options as they are during a pass, given those after loading."""
+        return {**loaded, **(self.options if self.when == "after-extractor" else {})}
 
     @property
     def wants_vulkan(self) -> bool:
@@ -150,6 +156,7 @@ class NativeSession:
             NoDeviceError: Vulkan without a device.
             LoadError: ncnn does not take the model; its own words are on stderr.
         """
+        self._setup = setup
         module = load_front(front)
         core = module.Core(str(setup.core))
         self._net = module.Net(core)
@@ -164,19 +171,20 @@ class NativeSession:
         except RuntimeError as error:
             raise LoadError(str(error)) from error
         # Loading changes options: ncnn drops what the device cannot do.
-        self.options: Mapping[str, bool | int] = dict(self._net.options())
+        self.options: Mapping[str, bool | int] = setup.finally_set(self._net.options())
 
     def _load(self, setup: Setup) -> None:
-        def set_if_due(now: When) -> None:
-            if now == setup.when:
-                for name, value in setup.options.items():
-                    self._net.set_option(name, int(value))
-
-        set_if_due("first")
+        self._net.set_option(THREADS, setup.threads)
+        self._set_if(setup.when == "first")
         self._net.load_param(str(setup.param))
-        set_if_due("after-param")
+        self._set_if(setup.when == "after-param")
         self._net.load_model(str(setup.weights))
-        set_if_due("after-model")
+        self._set_if(setup.when == "after-model")
+
+    def _set_if(self, due: bool) -> None:
+        if due:
+            for name, value in self._setup.options.items():
+                self._net.set_option(name, int(value))
 
     def placement(self, layers: int) -> tuple[str, ...]:
         """Return where each layer runs, if a device is in use."""
@@ -191,7 +199,13 @@ class NativeSession:
             yield min(replies, key=lambda reply: reply.seconds)
 
     def _once(self, request: Request) -> Reply:
+        late = self._setup.when == "after-extractor"
+        if late:
+            # As if no pass had been there before, and set no option.
+            for name in self._setup.options:
+                self._net.set_option(name, int(self.defaults[name]))
         forward = self._net.forward(request.keep_intermediate)
+        self._set_if(late)
         for blob, array in request.feeds.items():
             forward.input(blob, array)
         blobs: dict[str, Array] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 OptionValue = bool | int
-When = Literal["first", "after-param", "after-model"]
+When = Literal["first", "after-param", "after-model", "after-extractor"]
 
 
 def content_key(value: Any) -> str:
@@ -108,7 +108,8 @@ class RunSpec:
     threads: int = 1
     when: When = "first"
     """When the options are set: before the model is loaded, as ncnn wants it, or later, as
-    programs do by mistake: between `load_param` and `load_model`, or after both."""
+    programs do by mistake: after `load_param`, `load_model` or `create_extractor`. The number of
+    threads is always set first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,8 @@ def open_session(job: Job, folder: Path) -> Session:
         core=Path(job.core),
         param=Path(job.param),
         weights=Path(job.bin),
-        options={**job.options, "num_threads": job.threads},
+        options=job.options,
+        threads=job.threads,
         when=job.when,
     )
     if job.runner:

@@ -47,7 +47,7 @@ def test_every_configuration_expands(path: Path) -> None:
         ("[inputs.b]\ntext = 'a'\n", "inputs.b: shape is missing"),
         ("[inputs.b]\nshape = [1]\n", "inputs.b: give exactly one of text, image, npy and random"),
         ("[runs.one-at-a-time]\n", "runs.one-at-a-time: this name stands for generated"),
-        ("[runs.x]\nwhen = 'late'\n", "runs.x.when: input should be 'first', 'after-param' or"),
+        ("[runs.x]\nwhen = 'late'\n", "runs.x.when: input should be 'first', 'after-param',"),
         ("[targets.x]\ncompiler = 'c'\narch = 'arm'\n", "targets.x.processor: missing"),
         ("[source]\ngit = 'a'\ndirectory = 'b'\n", "source: give git or directory, not both"),
         ("[", "not valid TOML"),

@@ -36,8 +36,8 @@ HERE = Target(
 
 
 def setup(core: Path, when: When = "first", /, name: str = "m", **options: OptionValue) -> Setup:
-    paths = {"core": core, "param": Path(f"/{name}.param"), "weights": Path("/m.bin")}
-    return Setup(**paths, options=options, when=when)
+    param, weights = Path(f"/{name}.param"), Path("/m.bin")
+    return Setup(core=core, param=param, weights=weights, options=options, when=when)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,9 @@ def request_of(first: float, repeats: int = 1) -> Request:
 def test_options_and_tensors_come_and_go(
     command: tuple[str, ...], core: Path, tmp_path: Path
 ) -> None:
-    session = RemoteSession(
-        command, setup(core, use_fp16_storage=False, num_threads=2), tmp_path / "work"
-    )
+    session = RemoteSession(command, setup(core, use_fp16_storage=False), tmp_path / "work")
     assert session.defaults == {"use_fp16_storage": True, "num_threads": 4}
-    assert session.options == {"use_fp16_storage": False, "num_threads": 2}
+    assert session.options == {"use_fp16_storage": False, "num_threads": 1}
     assert session.placement(2) == ("", "")
     first, second = session.run([request_of(1.0, repeats=2), request_of(3.0)])
     np.testing.assert_array_equal(first.blobs["y"], [[[1.0, 0.0], [2.0, 0.5]]])
@@ -76,7 +74,10 @@ def test_options_and_tensors_come_and_go(
 
 
 @pytest.mark.native
-@pytest.mark.parametrize(("when", "exact"), [("first", True), ("after-model", False)])
+@pytest.mark.parametrize(
+    ("when", "exact"),
+    [("first", True), ("after-param", True), ("after-model", False), ("after-extractor", False)],
+)
 def test_options_set_late_do_not_change_the_weights(
     command: tuple[str, ...], core: Path, tmp_path: Path, when: When, exact: bool
 ) -> None:
