@@ -86,6 +86,8 @@ class Reporter:
 def _finished(event: BuildFinished) -> str:
     if event.error:
         return f"failed    {event.build}: {event.error}"
+    if event.left_out:
+        return f"left out  {event.build}: {event.left_out}"
     if event.cached:
         return f"cached    {event.build}"
     return f"built     {event.build} in {event.seconds:.0f} s"

@@ -22,6 +22,8 @@ class BuildFinished:
     seconds: float = 0.0
     cached: bool = False
     error: str = ""
+    left_out: str = ""
+    """Why it was not compiled at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
