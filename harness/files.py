@@ -7,10 +7,10 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from harness.errors import MachineError
 
@@ -21,15 +21,16 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     """Write `data` to `path` so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = data.encode() if isinstance(data, str) else data
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not `tempfile`: what it makes is for this user only, and results are to be shared.
+    temporary = _beside(path)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -41,7 +42,8 @@ def directory_atomically(target: Path) -> Iterator[Path]:
     since both were made from the same key.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    temporary = _beside(target)
+    temporary.mkdir()
     try:
         yield temporary
         try:
@@ -51,6 +53,11 @@ def directory_atomically(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return a new hidden name in the same directory, so that a rename is atomic."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:12]}")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from harness.matrix import Matrix, expand, inputs_of, model_of, select, with_lay
 from harness.options import one_at_a_time, read_option_fields
 from harness.prepare import prepare_input, prepare_model
 from harness.records import CellRecord
+from harness.report import cmake_arguments, write_report
 from harness.results import RunDirectory, open_run, write_tables
 from harness.sources import obtain_all
 from harness.sources.checkout import is_url
@@ -160,9 +161,18 @@ def execute(options: argparse.Namespace) -> int:
         records = _run(engine, matrix, run, reporter)
     summary = summarise(records, config.tolerance)
     write_tables(run, records, markdown(summary, title=config.title))
+    report = write_report(
+        records,
+        run.path,
+        title=config.title,
+        tolerance=config.tolerance,
+        config=options.config,
+        requested=cmake_arguments(config),
+    )
     run.close()
     show(console, summary)
     console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    console.print(f"report:  {report}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if summary.has_findings else EXIT_OK
 
 
