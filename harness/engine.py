@@ -26,6 +26,7 @@ from harness.sources import SourceTree, obtain
 from harness.spec import BuildSpec, CellSpec, Revision
 from harness.store import Store
 from harness.toolchain import find_compiler, layer_arch, missing_features
+from harness.vulkan import check_sdk
 
 
 class Engine(Protocol):
@@ -134,7 +135,7 @@ class LocalEngine:
         """Find out what a build needs.
 
         Raises:
-            MachineError: no compiler or emulator.
+            MachineError: no compiler, no emulator, no headers of Vulkan.
             SourceError: no glslang for a Vulkan build.
             LacksLayerError: this version lacks a layer that the model needs.
         """
@@ -146,6 +147,7 @@ class LocalEngine:
             return plan_build(spec, tree, compiler, arch=arch)
         log = self.store.logs / f"source-{spec.revision.label}.log"
         tree = obtain(spec.revision, store=self.store.sources, log=log, with_glslang=True)
+        check_sdk(tree.path, compiler)
         glslang = shared_glslang(tree, compiler, self.builder)
         return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
 
