@@ -21,7 +21,7 @@ def check_sdk(tree: Path, compiler: Compiler) -> None:
     """
     if "NCNN_SIMPLEVK" in (tree / "CMakeLists.txt").read_text(encoding="utf-8"):
         return
-    command = [compiler.path, "-E", "-x", "c++", "-"]
+    command = [str(compiler.path), "-E", "-x", "c++", "-"]
     if not capture(command, timeout=ANSWER_SECONDS, stdin=HEADER).ok:
         raise MachineError(
             "versions of ncnn before 2023-11 need the headers of Vulkan: "
