@@ -2,35 +2,24 @@
 
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pandas as pd
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from harness.__main__ import main
-from harness.model.param import Layer, Param, write_param
-from harness.model.value import Value
-from harness.model.weights import write_weights
 from harness.records import Verdict, read_records
 from harness.toolchain import missing_features
+from tests import one_layer
 
-ROWS, WIDE, NARROW = 40, 360, 120
-CONFIG = """
-[model]
-name = "one-layer"
-onnx = "m.onnx"
-param = "m.param"
-bin = "m.bin"
-[inputs.random]
-random = 1
-shape = [1, 40, 120]
+CONFIG = (
+    one_layer.CONFIG
+    + """
 [matrix]
 versions = ["20250503"]
 flags = ["avx2", "avx2-nof16c", "avx512"]
 runs = ["default", "fp16-off"]
 exclude = [{ flags = "avx512", run = "fp16-off" }]
 """
+)
 
 pytestmark = [
     pytest.mark.native,
@@ -41,32 +30,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
-    generator = np.random.default_rng(0)
-    weight = generator.normal(size=(NARROW, WIDE)).astype(np.float32)
-    bias = generator.normal(size=WIDE).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["x", "w"], ["product"]),
-            helper.make_node("Add", ["product", "b"], ["y"]),
-        ],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, ROWS, NARROW))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, ROWS, WIDE))],
-        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
-    )
-    opset = [helper.make_opsetid("", 12)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "m.onnx")
-    sizes = ((0, WIDE), (1, 1), (2, WIDE * NARROW))
-    dense = tuple((key, Value.of(size)) for key, size in sizes)
-    param = Param(
-        (
-            Layer("Input", "in", (), ("x",), ()),
-            Layer("InnerProduct", "fc", ("x",), ("y",), dense),
-        )
-    )
-    write_param(param, folder / "m.param")
-    tensors = {"weight": np.ascontiguousarray(weight.T), "bias": bias}
-    write_weights(param, {"fc": tensors}, folder / "m.bin")
+    one_layer.write_model(folder)
     (folder / "c.toml").write_text(CONFIG)
     return folder
 
