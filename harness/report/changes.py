@@ -64,9 +64,9 @@ class Changes:
     same_machine: bool
     """Whether cells were matched by machine too; otherwise the machines have nothing in common."""
 
-    def of(self, kind: Kind) -> tuple[Change, ...]:
-        """Return the changes of one kind."""
-        return tuple(change for change in self.changes if change.kind is kind)
+    def of(self, kind: Kind | str) -> tuple[Change, ...]:
+        """Return the changes of one kind; templates name it by its text."""
+        return tuple(change for change in self.changes if change.kind == kind)
 
     @property
     def sentence(self) -> str:

@@ -216,7 +216,7 @@ def _networks(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> lis
             title="Layers × builds",
             lead="Each layer's own error divided by the limit (the chain's where its own was not "
             "measured): blue is below the limit, red above, pale is near it.",
-            spec=_heat(scope, tolerance, layers),
+            spec=_heat(scope, tolerance, curves),
             ramp=_RAMP,
         )
     )
@@ -294,11 +294,14 @@ def _broken() -> alt.Chart:
     ).transform_flatten(["bad"], as_=["layer"])
 
 
-def _heat(scope: Scope, tolerance: Tolerance, layers: int) -> Spec:
-    builds = [f"{version}-{flags}" for version in scope.versions for flags in scope.flags]
+def _heat(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> Spec:
+    drawn = {curve["build"] for curve in curves}
+    every = [f"{version}-{flags}" for version in scope.versions for flags in scope.flags]
+    builds = [build for build in every if build in drawn]
     own = "isValid(datum.loc) ? datum.loc : datum.cum"
-    every = max(10, round(layers / 15, -1))
-    axis = alt.Axis(values=list(range(0, layers, int(every))), labelAngle=0, labelOverlap=True)
+    layers = len(curves[0]["cum"])
+    step = max(10, layers // 150 * 10)
+    axis = alt.Axis(values=list(range(0, layers, step)), labelAngle=0, labelOverlap=True)
     scale = alt.Scale(domain=[-_DECADES, 0, _DECADES], range=list(_RAMP), clamp=True)
     chart = (
         _flattened(scope, own)
@@ -311,7 +314,7 @@ def _heat(scope: Scope, tolerance: Tolerance, layers: int) -> Spec:
             tooltip=_tooltip(),
         )
     )
-    return _finished(chart, height=alt.Step(15))
+    return _finished(chart, height=60 + 13 * len(builds))
 
 
 def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]) -> Picture:
@@ -470,7 +473,7 @@ def _log_axis() -> alt.Axis:
     return alt.Axis(format="~e", values=[10.0**power for power in range(-12, 13)])
 
 
-def _finished(chart: Layer, *, height: int | alt.Step) -> Spec:
+def _finished(chart: Layer, *, height: int) -> Spec:
     """Return the specification; colours of text and lines are left to the page's style sheet."""
     spec: Spec = (
         chart.properties(
@@ -478,8 +481,7 @@ def _finished(chart: Layer, *, height: int | alt.Step) -> Spec:
             height=height,
             background="transparent",
         )
-        .configure_view(strokeOpacity=0)
-        .configure(font="system-ui, sans-serif")
+        .configure(aria=False, font="system-ui, sans-serif", view=alt.ViewConfig(stroke=None))
         .to_dict()
     )
     return spec

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import altair as alt
@@ -118,6 +119,7 @@ def _template_file(name: str) -> str:
     return resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+@cache
 def _library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed in one script, of the version the pictures are for."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
-from harness.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
+from harness.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict, append_record
 
 VERSIONS = ("20220420", "20220729", "20221128", "20240102", "20250503", "20261020")
 FLAGS = ("sse2", "avx2-nof16c", "avx2", "avx512", "runtime")
 RUNS = ("default", "fp16-off", "packing-off", "bf16")
 INPUTS = ("short", "long")
+AXES = {"versions": VERSIONS, "flags": FLAGS, "runs": RUNS}
 LAYERS = 150
 TYPES = ("Convolution", "BinaryOp", "HardSwish", "Split", "InnerProduct", "MatMul", "LayerNorm")
 MACHINE = {
@@ -73,7 +76,6 @@ def cell(
     *,
     machine: str = "",
     layers: int = LAYERS,
-    verdict: Verdict | None = None,
 ) -> CellRecord:
     """Return one record; what became of it follows from its place in the matrix."""
     found, reason = _fate(version, flags, run)
@@ -87,7 +89,7 @@ def cell(
         flags=flags,
         run=run,
         input=item,
-        verdict=verdict or found,
+        verdict=found,
         reason=reason,
         options={**DEFAULTS, **OPTIONS[run]},
         build=_build(version, flags, failed=found is Verdict.BUILD_FAILED),
@@ -151,7 +153,7 @@ def _layer(index: int, error: float, verdict: Verdict) -> LayerRecord:
     broken = verdict is Verdict.BROKEN and index > 140
     return LayerRecord(
         index=index,
-        name=f"{kind.lower()}_{index}" if index % 40 else f"线性层_{index}",
+        name=f"线性层_{index}" if guilty else f"{kind.lower()}_{index}",
         type=kind,
         blob=f"blob_{index}",
         value=f"value_{index}" if aligned else "",
@@ -190,3 +192,18 @@ def _build(version: str, flags: str, *, failed: bool) -> BuildRecord:
         ineffective=("NCNN_AVX512=ON: unknown to this version",) if version < "20220422" else (),
         seconds=79.0,
     )
+
+
+def write_run(path: Path, records: Sequence[CellRecord]) -> Path:
+    """Write a run directory as `nox -s matrix` leaves it."""
+    for record in records:
+        append_record(path / "cells.jsonl", record)
+    quoted = {axis: ", ".join(f'"{name}"' for name in names) for axis, names in AXES.items()}
+    (path / "config.toml").write_text(
+        "[inputs.short]\ntext = 'ncnn'\nshape = [1, 3, 48, 320]\n"
+        "[inputs.long]\ntext = 'InnerProduct'\nshape = [1, 3, 48, 320]\n"
+        f"[matrix]\nversions = [{quoted['versions']}]\nflags = [{quoted['flags']}]\n"
+        f"runs = [{quoted['runs']}]\n",
+        encoding="utf-8",
+    )
+    return path
