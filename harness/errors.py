@@ -13,6 +13,10 @@ EXIT_FINDINGS = 1
 """At least one cell is not fine: `drop`, `broken` or `build-failed`."""
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 3
+EXIT_SUSPECTS = 4
+"""A bisection ends at several suspects: those between could not be tested."""
+EXIT_NOT_REPRODUCIBLE = 5
+"""A bisection has nothing to look for: its ends do not differ, or cannot be tested."""
 EXIT_INTERRUPTED = 130
 
 
@@ -46,6 +50,12 @@ class MachineError(HarnessError):
 
 class SourceError(HarnessError):
     """A revision of ncnn cannot be obtained."""
+
+
+class NotReproducibleError(HarnessError):
+    """The two ends of a bisection do not differ, or one of them cannot be tested."""
+
+    exit_code = EXIT_NOT_REPRODUCIBLE
 
 
 class BuildError(HarnessError):

@@ -1,0 +1,209 @@
+"""Builds a revision, runs something on it, and says what came of it as a measurement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+import harness
+from harness.bisection.history import Point
+from harness.bisection.measurement import Measurement, Memory
+from harness.bisection.part import Subject
+from harness.bisection.rules import Event
+from harness.build import Build, Builder, core_digest, plan_build
+from harness.errors import BuildError, LacksLayerError, MachineError
+from harness.launch import Launcher, machine
+from harness.records import CellRecord, Verdict
+from harness.sources import SourceTree, obtain
+from harness.spec import BuildSpec, CellSpec, FlagSet, InputSpec, Revision, RunSpec, content_key
+from harness.store import Store
+from harness.toolchain import find_compiler, layer_arch, missing_features
+
+_REASONS = {
+    "no result after": Event.TIMEOUT,
+    "this build has no layer": Event.LACKS_LAYER,
+    "ncnn could not load": Event.LOAD_FAILED,
+}
+"""How the reason of a broken cell tells what happened; all else is a failed run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a revision is compiled and run."""
+
+    flags: FlagSet
+    run: RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laboratory:
+    """What measuring takes."""
+
+    store: Store
+    builder: Builder
+    launcher: Launcher
+    whole: Subject
+    """The whole model: a build that has all its layers serves for each of them too."""
+    session: Memory
+    """The measurements of this bisection, in the order in which they were made."""
+    remember: bool = True
+    """Whether measurements of earlier bisections may be used."""
+
+    def memory(self, subject: Subject, setting: Setting) -> Memory:
+        """Return the memory of everything that was measured under the same conditions."""
+        compiler = find_compiler(setting.flags.compiler)
+        flags = {k: v for k, v in asdict(setting.flags).items() if k != "name"}
+        run = {k: v for k, v in asdict(setting.run).items() if k != "name"}
+        key = content_key(
+            {
+                "harness": harness.__version__,
+                "core": core_digest(),
+                "subject": subject.key,
+                "flags": flags,
+                "compiler": [str(compiler.path), compiler.version],
+                "run": run,
+                "cpu": machine()["cpu"],
+            }
+        )
+        return Memory(path=self.store.root / "bisect" / f"{key}.jsonl")
+
+    def recall(
+        self, subject: Subject, setting: Setting, *, this_session: bool = False
+    ) -> dict[str, list[Measurement]]:
+        """Return by point what is known: all of this bisection, else one earlier measurement.
+
+        Args:
+            subject: what was run.
+            setting: how it was compiled and run.
+            this_session: leave out what earlier bisections measured.
+        """
+        mine = {each.finished for found in self.session.by_point().values() for each in found}
+        known = {}
+        for point, found in self.memory(subject, setting).by_point().items():
+            own = [each for each in found if each.finished in mine]
+            earlier = found[-1:] if self.remember and not this_session else []
+            known[point] = own or earlier
+        return {point: found for point, found in known.items() if found}
+
+    def measure(self, point: Point, subject: Subject, setting: Setting) -> Measurement:
+        """Build a revision if need be, run the subject on it and remember what came of it.
+
+        Raises:
+            MachineError: something that has nothing to do with the revision.
+            SourceError: its source cannot be had.
+        """
+        started = time.monotonic()
+        blank = Measurement(point=point.id, event=Event.RUN_FAILED, alone=subject.alone)
+        try:
+            build = self.build(point.revision, subject, setting)
+        except LacksLayerError as error:
+            found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
+        except BuildError as error:
+            found = blank.model_copy(update=_failed(error))
+        else:
+            found = self._run(blank, build, subject, setting)
+        found = found.model_copy(
+            update={
+                "seconds": round(time.monotonic() - started, 2),
+                "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+            }
+        )
+        self.memory(subject, setting).append(found)
+        self.session.append(found)
+        return found
+
+    def build(self, revision: Revision, subject: Subject, setting: Setting) -> Build:
+        """Return the build for a subject: one with all layers if it is there, else its own.
+
+        Raises:
+            BuildError: it does not configure or compile, or lacks a layer.
+        """
+        lacking = missing_features(setting.flags.needs)
+        if lacking:
+            raise MachineError(
+                f"flag set {setting.flags.name} needs {', '.join(lacking)}, which this CPU has "
+                "not. Choose another with --flags."
+            )
+        tree = self.source(revision)
+        if subject.alone:
+            whole = self._find(revision, tree, self.whole, setting)
+            if whole:
+                return whole
+        spec = _spec(revision, subject, setting)
+        compiler = find_compiler(setting.flags.compiler)
+        return self.builder.build(plan_build(spec, tree, compiler, arch=layer_arch()))
+
+    def source(self, revision: Revision) -> SourceTree:
+        """Return the source of a revision, fetched or checked out if need be."""
+        log = self.store.logs / f"source-{revision.label}.log"
+        return obtain(revision, store=self.store.sources, log=log)
+
+    def is_built(self, point: Point, setting: Setting) -> bool:
+        """Return whether some build of this revision and these flags is there.
+
+        It may lack the layers asked for: this is for choosing among points, not for use.
+        """
+        pattern = f"{point.revision.label}-{setting.flags.name}-*"
+        return any(self.store.modules.glob(pattern))
+
+    def _find(
+        self, revision: Revision, tree: SourceTree, subject: Subject, setting: Setting
+    ) -> Build | None:
+        compiler = find_compiler(setting.flags.compiler)
+        try:
+            plan = plan_build(_spec(revision, subject, setting), tree, compiler, arch=layer_arch())
+            return self.builder.find(plan)
+        except BuildError:
+            return None
+
+    def _run(
+        self, blank: Measurement, build: Build, subject: Subject, setting: Setting
+    ) -> Measurement:
+        cell = CellSpec(
+            build=BuildSpec(
+                revision=Revision(label=build.record.version, kind="directory", name=""),
+                flags=setting.flags,
+                layers=None,
+            ),
+            run=setting.run,
+            model=subject.model.spec,
+            input=InputSpec(name=subject.input.name),
+        )
+        launcher = replace(self.launcher, local=not subject.alone)
+        record = launcher.run([cell], build, subject.model, [subject.input])[0]
+        event, detail = _what_happened(record)
+        return blank.model_copy(
+            update={
+                "event": event,
+                "detail": detail,
+                "output": record.output,
+                "layers": record.layers,
+                "options": record.options,
+                "latency_ms": record.latency_ms,
+                "build": f"{build.record.id}-{build.record.key}",
+            }
+        )
+
+
+def _spec(revision: Revision, subject: Subject, setting: Setting) -> BuildSpec:
+    layers = subject.model.graph.layer_types()
+    return BuildSpec(revision=revision, flags=setting.flags, layers=layers)
+
+
+def _failed(error: BuildError) -> dict[str, object]:
+    """Tell a failed configure step from a failed compile step and from one that hung."""
+    step, _, _ = error.first_error.partition(":")
+    event = Event.CONFIGURE_FAILED if step == "configure" else Event.BUILD_FAILED
+    if ": no result after" in error.first_error:
+        event = Event.TIMEOUT
+    return {"event": event, "detail": f"{error.first_error} (log: {error.log})"}
+
+
+def _what_happened(record: CellRecord) -> tuple[Event, str]:
+    if record.output is not None:
+        return Event.MEASURED, ""
+    if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
+        return Event.LOAD_FAILED, record.reason
+    event = next((e for words, e in _REASONS.items() if words in record.reason), Event.RUN_FAILED)
+    return event, record.reason

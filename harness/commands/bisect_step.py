@@ -1,0 +1,143 @@
+"""`bisect-step`: one verdict on the commit at hand, for plain `git bisect run`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from harness.bisection.history import Clone, Point
+from harness.bisection.laboratory import Laboratory
+from harness.bisection.measurement import Memory
+from harness.bisection.observations import Outcome
+from harness.bisection.part import Subject, layers_called, part_of
+from harness.bisection.rules import Metric, Question
+from harness.bisection.setup import Request, laboratory, setting_of
+from harness.config import Config, load_config
+from harness.errors import HarnessError
+from harness.sources import git
+from harness.store import Store
+
+NAME = "bisect-step"
+HELP = "one verdict on the checked-out commit, for `git bisect run`"
+DESCRIPTION = """\
+Builds the commit that git has checked out, runs the layer or the model on it and ends with the code
+that `git bisect run` understands. `nox -s bisect` does the whole search and needs fewer steps.
+"""
+EXAMPLES = """\
+example, in a clone of ncnn:
+  git bisect start 20221128 20220420
+  git bisect run python -m harness bisect-step --config ../configs/default.toml \\
+      --layer InnerProduct --threshold 1e-4
+
+exit codes of this command:
+  0    good
+  1    bad
+  125  cannot be tested: git bisect skips it
+  128  anything else and more: git bisect stops
+"""
+CODES = {Outcome.GOOD: 0, Outcome.BAD: 1, Outcome.SKIP: 125, Outcome.UNSTABLE: 125}
+STOP = 128
+"""`git bisect run` takes 1 to 127 for a verdict and stops at what is above."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--repo", default=".", metavar="PATH", help="the clone (default: the current directory)"
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="configuration file"
+    )
+    parser.add_argument("--flags", metavar="SET", help="build flags, as in bisect")
+    parser.add_argument("--run", metavar="SET", help="run options, as in bisect")
+    parser.add_argument("--input", metavar="NAME", help="input, as in bisect")
+    parser.add_argument(
+        "--layer",
+        default="",
+        metavar="NAME|TYPE",
+        help="layer to test alone (default: the whole model's output)",
+    )
+    parser.add_argument(
+        "--metric",
+        type=Metric,
+        choices=list(Metric),
+        default=Metric.SCALE_RELATIVE,
+        help="what is measured (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="T",
+        required=True,
+        help="value that divides good from bad",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compilers to run at the same time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=Path("builds"),
+        metavar="DIR",
+        help="the build store (default: %(default)s)",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command; every failure that is no verdict stops `git bisect run`."""
+    try:
+        return _step(options)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return STOP + error.exit_code
+
+
+def _step(options: argparse.Namespace) -> int:
+    config = load_config(options.config)
+    store = Store(root=options.builds.resolve())
+    store.prepare()
+    clone = Clone.open(options.repo, store=store.sources, log=store.logs / "bisect.log")
+    point = clone.point(_head(clone))
+    request = Request(
+        config=config,
+        base=options.config.resolve().parent,
+        store=store,
+        jobs=options.jobs,
+        input=options.input or config.bisect.input,
+    )
+    lab = laboratory(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
+    subject = lab.whole
+    if options.layer:
+        subject = part_of(lab.whole, layers_called(lab.whole.model.graph, options.layer), store)
+    outcome, reason = _verdict(options, config, lab, subject, point)
+    print(f"{point.name}: {outcome}: {reason}")
+    return CODES[outcome]
+
+
+def _head(clone: Clone) -> str:
+    """Return what is to be tested: with `git bisect --no-checkout`, HEAD stays where it was."""
+    return "BISECT_HEAD" if git.find(clone.path, "BISECT_HEAD") else "HEAD"
+
+
+def _verdict(
+    options: argparse.Namespace, config: Config, lab: Laboratory, subject: Subject, point: Point
+) -> tuple[Outcome, str]:
+    setting = setting_of(
+        config, options.flags or config.bisect.flags, options.run or config.bisect.run
+    )
+    rules = config.bisect.rules
+    question = Question(metric=options.metric, threshold=options.threshold, rules=rules)
+    known = lab.recall(subject, setting).get(point.id)
+    found = known[-1] if known else lab.measure(point, subject, setting)
+    ruling = question.judge(found.happening(subject.watched, options.metric))
+    if ruling.near:
+        again = lab.measure(point, subject, setting).happening(subject.watched, options.metric)
+        if question.judge(again).outcome is not ruling.outcome:
+            return Outcome.UNSTABLE, f"{ruling.reason}, and once more: {again}"
+    return ruling.outcome, ruling.reason
