@@ -6,17 +6,17 @@ and take what the reader has chosen as parameters whose names begin with `pick_`
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
-from harness.records import CellRecord, LayerRecord, Metrics, Verdict
+from harness.records import CellRecord, Verdict
 from harness.report.commits import GuiltyCommit
 from harness.report.dataset import Scope, date_of
-from harness.report.numbers import chain_error, largest, output_error, short
+from harness.report.numbers import short
+from harness.report.rows import affordable, cell_row, curve_row, layer_names
 from harness.tolerance import Tolerance
 
 FLOOR = 1e-9
@@ -73,13 +73,21 @@ def draw(
     *,
     numbers: int = MAX_NUMBERS,
 ) -> Pictures:
-    """Return the pictures of a scope; those that would show nothing are left out."""
-    names = _layers(scope.records)
-    drawn, left_out = _affordable(scope.records, len(names), numbers)
+    """Return the pictures of a scope; those that would show nothing are left out.
+
+    Args:
+        scope: the cells of one model on one machine.
+        tolerance: the limits to draw.
+        commits: guilty commits to mark.
+        recommended: cells to mark with a star.
+        numbers: how many layer errors to draw at most.
+    """
+    names = layer_names(scope.records)
+    drawn, left_out = affordable(scope.records, len(names), numbers)
     best = {record.cell for record in recommended}
     by_flags = sorted(scope.records, key=lambda record: scope.flags.index(record.flags))
-    cells = [_cell(record, best) for record in by_flags if record.output]
-    curves = [_curve(record, names) for record in drawn]
+    cells = [cell_row(record, best) for record in by_flags if record.output]
+    curves = [curve_row(record, names) for record in drawn]
     pictures = []
     if curves:
         pictures += _networks(scope, tolerance, curves)
@@ -93,81 +101,6 @@ def draw(
         data={"cells": cells, "curves": curves, "layers": layers},
         left_out=left_out,
     )
-
-
-def _layers(records: Iterable[CellRecord]) -> list[tuple[str, str]]:
-    """Return name and type of every layer output in the order of the network."""
-    places: dict[tuple[str, str], int] = {}
-    for record in records:
-        for layer in record.layers:
-            places.setdefault(_key(layer), layer.index)
-    return sorted(places, key=places.__getitem__)
-
-
-def _key(layer: LayerRecord) -> tuple[str, str]:
-    """Tell apart several outputs of one layer."""
-    name = layer.name if layer.blob in ("", layer.name) else f"{layer.name} → {layer.blob}"
-    return name, layer.type
-
-
-def _affordable(
-    records: Iterable[CellRecord], layers: int, numbers: int
-) -> tuple[list[CellRecord], tuple[str, ...]]:
-    """Return the records to draw, findings first where not all can be, and the others' ids."""
-    measured = [record for record in records if any(layer.cumulative for layer in record.layers)]
-    room = numbers // max(1, 2 * layers)
-    kept = {r.cell for r in sorted(measured, key=lambda r: not r.verdict.is_finding)[:room]}
-    return (
-        [record for record in measured if record.cell in kept],
-        tuple(record.cell for record in measured if record.cell not in kept),
-    )
-
-
-def _cell(record: CellRecord, best: set[str]) -> dict[str, Any]:
-    return {
-        **_place(record),
-        "date": date_of(record.version) or None,
-        "verdict": str(record.verdict),
-        "out": _digits(output_error(record)),
-        "worst": _digits(largest(map(chain_error, record.layers))),
-        "ms": record.latency_ms,
-        "best": record.cell in best,
-    }
-
-
-def _curve(record: CellRecord, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    layers = {_key(layer): layer for layer in record.layers}
-    found = [layers.get(name) for name in names]
-    bad = [
-        place
-        for place, layer in enumerate(found)
-        if layer and layer.cumulative and (layer.cumulative.nan or layer.cumulative.inf)
-    ]
-    return {
-        **_place(record),
-        "cum": [_error(layer.cumulative) if layer else None for layer in found],
-        "loc": [_error(layer.local) if layer else None for layer in found],
-        "bad": bad,
-    }
-
-
-def _place(record: CellRecord) -> dict[str, str]:
-    return {
-        "build": f"{record.version}-{record.flags}",
-        "version": record.version,
-        "flags": record.flags,
-        "run": record.run,
-        "input": record.input,
-    }
-
-
-def _error(metrics: Metrics | None) -> float | None:
-    return _digits(metrics.scale_relative) if metrics else None
-
-
-def _digits(value: float | None) -> float | None:
-    """Return a number with three digits; JSON has no NaN and no infinity."""
-    return float(f"{value:.2e}") if value is not None and math.isfinite(value) else None
 
 
 def _parameters(scope: Scope) -> list[alt.Parameter]:
@@ -276,7 +209,7 @@ def _network(scope: Scope, tolerance: Tolerance, field: str, layers: int, *, cro
         )
         .add_params(hover)
     )
-    drawn: list[Layer] = [_limit(tolerance.layer), lines, points]
+    drawn: list[Layer] = [lines, points, _limit(tolerance.layer)]
     if crosses:
         drawn.append(_broken())
     return _finished(alt.layer(*drawn), height=280)
@@ -341,13 +274,13 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]
     width = f"1.5 + {step} * ({len(scope.flags) - 1} - indexof({list(scope.flags)}, datum.flags))"
     lines = lines.transform_calculate(width=width, area="pow(datum.width + 5, 2)")
     layers: list[Layer] = [
-        _limit(tolerance.output),
         lines.mark_line(strokeJoin="round").encode(
             strokeWidth=alt.StrokeWidth("width:Q", scale=None)
         ),
         lines.mark_point(filled=True, opacity=1).encode(
             shape=_verdict_shape(), size=alt.Size("area:Q", scale=None)
         ),
+        _limit(tolerance.output),
     ]
     if commits and dated:
         layers.append(_marks(commits))
@@ -413,7 +346,7 @@ def _price(scope: Scope, tolerance: Tolerance) -> Picture:
         title="Error against latency",
         lead="Every cell: what precision costs. Left is faster, down is more precise; ★ is the "
         f"recommended configuration, the dashed line the limit of {short(tolerance.output)}.",
-        spec=_finished(alt.layer(_limit(tolerance.output), points, star), height=280),
+        spec=_finished(alt.layer(points, star, _limit(tolerance.output)), height=280),
         legend=_verdict_legend(),
     )
 

@@ -24,7 +24,7 @@ _SHORT = {
     Verdict.BROKEN: "broken",
     Verdict.BUILD_FAILED: "no build",
     Verdict.UNSUPPORTED: "n/a",
-    Verdict.SKIPPED: "skipped",
+    Verdict.SKIPPED: "not run",
 }
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from harness.attribution import own_error
 from harness.records import Verdict
-from harness.report.charts import Pictures, draw
+from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
 from harness.report.model import Part, Report
@@ -100,7 +100,13 @@ def _section(place: int, part: Part, report: Report) -> Section:
         part=part,
         tables=found,
         details=tuple(details(tile, report) for table in found for tile in table.tiles),
-        pictures=draw(part.scope, report.tolerance, report.commits, best),
+        pictures=draw(
+            part.scope,
+            report.tolerance,
+            report.commits,
+            best,
+            numbers=MAX_NUMBERS // len(report.parts),
+        ),
         provenance=provenance(part.scope.records),
     )
 
