@@ -66,7 +66,7 @@ class Clone:
         try:
             found = git.first_parent_range(self.path, older, newer)
         except UsageError as error:
-            if git.succeeds(self.path, "merge-base", "--is-ancestor", last, first):
+            if self.is_ancestor(last, first):
                 raise UsageError(
                     f"{older} comes after {newer}: the ends are swapped. Exchange --good and "
                     "--bad, or give --find-fix to look for the commit that made it good again."

@@ -11,7 +11,7 @@ from harness.bisection.history import Point
 from harness.bisection.measurement import Measurement, Memory
 from harness.bisection.part import Subject
 from harness.bisection.rules import Event
-from harness.build import Build, Builder, core_digest, plan_build
+from harness.build import Build, Builder, BuildPlan, core_digest, plan_build
 from harness.errors import BuildError, LacksLayerError, MachineError
 from harness.launch import Launcher, machine
 from harness.records import CellRecord, Verdict
@@ -127,12 +127,11 @@ class Laboratory:
             )
         tree = self.source(revision)
         if subject.alone:
-            whole = self._find(revision, tree, self.whole, setting)
+            whole = self._find_whole(revision, tree, setting)
             if whole:
                 return whole
-        spec = _spec(revision, subject, setting)
-        compiler = find_compiler(setting.flags.compiler)
-        return self.builder.build(plan_build(spec, tree, compiler, arch=layer_arch()))
+        plan = self._plan(revision, tree, subject, setting)
+        return self._twin(plan) or self.builder.build(plan)
 
     def source(self, revision: Revision) -> SourceTree:
         """Return the source of a revision, fetched or checked out if need be."""
@@ -147,15 +146,34 @@ class Laboratory:
         pattern = f"{point.revision.label}-{setting.flags.name}-*"
         return any(self.store.modules.glob(pattern))
 
-    def _find(
+    def _plan(
         self, revision: Revision, tree: SourceTree, subject: Subject, setting: Setting
-    ) -> Build | None:
+    ) -> BuildPlan:
+        spec = BuildSpec(
+            revision=revision, flags=setting.flags, layers=subject.model.graph.layer_types()
+        )
         compiler = find_compiler(setting.flags.compiler)
+        return plan_build(spec, tree, compiler, arch=layer_arch())
+
+    def _find_whole(self, revision: Revision, tree: SourceTree, setting: Setting) -> Build | None:
         try:
-            plan = plan_build(_spec(revision, subject, setting), tree, compiler, arch=layer_arch())
-            return self.builder.find(plan)
+            plan = self._plan(revision, tree, self.whole, setting)
+            return self.builder.find(plan) or self._twin(plan)
         except BuildError:
             return None
+
+    def _twin(self, plan: BuildPlan) -> Build | None:
+        """Return a build of the same content made for another revision.
+
+        Many commits change nothing that is compiled: tests, documentation, CI.
+        """
+        tail = f"-{plan.spec.flags.name}-{plan.key}"
+        for folder in self.store.modules.glob(f"*{tail}"):
+            revision = replace(plan.spec.revision, label=folder.name.removesuffix(tail))
+            found = self.builder.find(replace(plan, spec=replace(plan.spec, revision=revision)))
+            if found:
+                return found
+        return None
 
     def _run(
         self, blank: Measurement, build: Build, subject: Subject, setting: Setting
@@ -184,11 +202,6 @@ class Laboratory:
                 "build": f"{build.record.id}-{build.record.key}",
             }
         )
-
-
-def _spec(revision: Revision, subject: Subject, setting: Setting) -> BuildSpec:
-    layers = subject.model.graph.layer_types()
-    return BuildSpec(revision=revision, flags=setting.flags, layers=layers)
 
 
 def _failed(error: BuildError) -> dict[str, object]:

@@ -117,7 +117,7 @@ class FakeLaboratory:
 
     def is_built(self, where: Point, how: Setting) -> bool:
         del how
-        return int(where.id) % 7 == 0
+        return where.title.endswith("7")
 
     def source(self, revision: Revision) -> None:
         del revision
