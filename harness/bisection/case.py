@@ -228,6 +228,8 @@ class Case:
             bad=self.setting,
             terms=self.terms,
             listener=self.compared,
+            alternatives=1,
+            with_reverts=False,
         )
         items = differences(good, self.setting, known=frozenset(), defaults=options)
         if not items:

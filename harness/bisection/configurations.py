@@ -22,7 +22,6 @@ COMPILER = "compiler"
 CXX_FLAGS = "cxx_flags"
 _RESULTS = {Outcome.GOOD: Result.PASS, Outcome.BAD: Result.FAIL}
 ALTERNATIVES = 4
-"""How many minimal sets are looked for."""
 
 
 @dataclass(frozen=True, order=True)
@@ -139,6 +138,10 @@ class Comparison:
     bad: Setting
     terms: Terms
     listener: Callable[[Progress[Difference]], None]
+    alternatives: int = ALTERNATIVES
+    """How many minimal sets to look for."""
+    with_reverts: bool = True
+    """Whether to look for the changes that make it good again as well."""
 
     def run(self, items: Sequence[Difference], question: Question | None = None) -> Explanation:
         """Return the minimal sets among `items`; those of the run come first: no rebuild.
@@ -172,8 +175,8 @@ class Comparison:
         self._check_order(test, items, values)
         return Explanation(
             question=asked,
-            sets=debugger.minimal_sets(ALTERNATIVES),
-            reverts=debugger.minimal_reverts(ALTERNATIVES),
+            sets=debugger.minimal_sets(self.alternatives),
+            reverts=debugger.minimal_reverts(self.alternatives) if self.with_reverts else (),
             values=values,
             differences=tuple(items),
         )

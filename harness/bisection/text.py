@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.bisection.finding import Finding, Side
 from harness.records import Metrics
+from harness.report.commits import GuiltyCommit
 
 HUNK_LINES = 60
 FILES = 12
@@ -41,6 +42,19 @@ def markdown(finding: Finding) -> str:
     if finding.commit and finding.commit.hunk:
         parts.append(_hunk(finding.commit.hunk))
     return "\n\n".join(parts) + "\n"
+
+
+def guilty(finding: Finding) -> GuiltyCommit:
+    """Return the commit as reports show it."""
+    commit = finding.commit
+    assert commit is not None
+    values = f"{finding.metric} {finding.before.value} → {finding.after.value}"
+    return GuiltyCommit(
+        commit=commit.sha,
+        date=commit.author_date,
+        subject=commit.title,
+        effect=f"{finding.subject}: {values}",
+    )
 
 
 def _conditions(finding: Finding) -> str:

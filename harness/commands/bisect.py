@@ -18,11 +18,12 @@ from harness.bisection.rules import Metric
 from harness.bisection.search import Target
 from harness.bisection.setup import Request, laboratory, setting_of
 from harness.bisection.show import Reporter
-from harness.bisection.text import markdown
+from harness.bisection.text import guilty, markdown
 from harness.config import Config, load_config
 from harness.console import wide_console
 from harness.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.files import write_atomically
+from harness.report.commits import FILE
 from harness.results import RunDirectory, open_run
 from harness.spec import content_key
 from harness.store import Store
@@ -194,6 +195,9 @@ def execute(options: argparse.Namespace) -> int:
         # Whatever ended it would end it again: this is nothing to resume.
         run.close()
         raise
+    except KeyboardInterrupt:
+        reporter.say("interrupted; continue with: nox -s bisect -- --resume")
+        raise
     write_atomically(run.path / "answer.md", text)
     write_atomically(run.path / "answer.json", data)
     run.close()
@@ -252,6 +256,8 @@ def _answer(
     open_end = not (options.good or options.find_fix)
     found = case.releases(points) if open_end else case.among(points)
     code = EXIT_OK if found.found else EXIT_SUSPECTS
+    if found.commit and found.becomes == "bad":
+        write_atomically(run.path / FILE, json.dumps([guilty(found).model_dump()], indent=1))
     return markdown(found), found.model_dump_json(indent=1), code
 
 
