@@ -7,6 +7,7 @@ derives from it. A build is found again while its plan is unchanged, and never r
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from harness import cmake
+from harness.compilercache import find_compiler_cache
 from harness.errors import BuildError, MachineError
 from harness.files import directory_atomically, sha256_of, write_atomically
 from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against, undone
@@ -28,9 +30,22 @@ from harness.trim import listed_layers, required_layers
 
 NATIVE = Path(__file__).parent / "native"
 CORE = "harness_core.so"
-CORE_SOURCES = ("core.h", "core.cpp", "core.cmake", "inject.cmake")
+CORE_SOURCES = (
+    "core.h",
+    "core.cpp",
+    "core.cmake",
+    "inject.cmake",
+    "probes.cmake",
+    "shortcuts.cmake",
+)
 RECORD = "record.json"
 LOG = "build.log"
+
+OBJECTS_GIB = 4.0
+"""How much the compiler cache may keep; one build adds 5 to 100 MiB."""
+
+FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "LDFLAGS", "CPATH", "CPLUS_INCLUDE_PATH")
+"""Environment variables that CMake or the compiler heeds."""
 
 FIXED_OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
@@ -162,8 +177,14 @@ def _target_options(flags: FlagSet) -> dict[str, str]:
     }
 
 
-def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
-    """Return the CMake command line of a plan."""
+def configure_command(plan: BuildPlan, source: Path, build: Path) -> list[str | Path]:
+    """Return the CMake command line of a plan: all that decides what is built.
+
+    Args:
+        plan: what to build.
+        source: path under which CMake is to see the plan's source.
+        build: the build directory.
+    """
     definitions = dict(plan.options)
     definitions |= {f"WITH_LAYER_{layer.lower()}": "OFF" for layer in plan.omitted}
     definitions |= {
@@ -181,7 +202,7 @@ def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
         "-G",
         "Ninja",
         "-S",
-        plan.tree.path,
+        source,
         "-B",
         build,
         *(f"-D{name}={value}" for name, value in sorted(definitions.items())),
@@ -191,6 +212,25 @@ def configure_command(plan: BuildPlan, build: Path) -> list[str | Path]:
 def option_fields(tree: Path) -> str:
     """Return one `HX_FIELD(name)` line per bool or int field that `option.h` declares."""
     return "".join(f"HX_FIELD({field.name})\n" for field in read_option_fields(tree))
+
+
+def _toolchain_key(plan: BuildPlan) -> str:
+    """Return a key of what decides CMake's questions to the compiler, besides their text."""
+    compiler = plan.compiler
+    return content_key(
+        {
+            "compiler": [str(compiler.path), str(compiler.c_path), compiler.version],
+            "cmake": cmake.VERSION,
+            "options": [item for item in plan.options if item[0].startswith("CMAKE_")],
+            "flags": {name: os.environ.get(name, "") for name in FLAG_VARIABLES},
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    error: str
+    output: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,23 +275,53 @@ class Builder:
             return found or self._compile(plan)
 
     def _compile(self, plan: BuildPlan) -> Build:
-        work = self.store.work / plan.key
-        shutil.rmtree(work, ignore_errors=True)
-        build = work / "build"
+        started = time.monotonic()
+        with self.store.slot() as work:
+            shutil.rmtree(work, ignore_errors=True)
+            failure = self._attempt(plan, work, shortcuts=True)
+            if failure and not cmake.is_transient(failure.output):
+                # Perhaps this version only does not compile with them.
+                failure = self._attempt(plan, work, shortcuts=False)
+            if failure:
+                self._fail(plan, work, failure)
+            return self._keep(plan, work, time.monotonic() - started)
+
+    def _attempt(self, plan: BuildPlan, work: Path, *, shortcuts: bool) -> _Failure | None:
+        """Configure and compile in `work`, whose path is the same for all builds.
+
+        How it is done faster goes through the environment and not through CMake's cache, which
+        says what is built. See `native/*.cmake`.
+        """
+        source, build = work / "source", work / "build"
+        shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
+        if not source.is_symlink():
+            source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
         cmake.query_file_api(build)
         write_atomically(build / "option_fields.inc", option_fields(plan.tree.path))
-        started = time.monotonic()
+        answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
+        environment = {"HARNESS_PROBES": str(answers)}
+        if shortcuts:
+            environment["HARNESS_SHORTCUTS"] = "1"
+        cache = find_compiler_cache(self.store.objects, gib=OBJECTS_GIB)
+        if cache:
+            cache.start()
+            environment |= {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
         steps: tuple[tuple[str, list[str | Path]], ...] = (
-            ("configure", configure_command(plan, build)),
+            ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
         )
         for step, command in steps:
-            done = run(command, log=work / LOG, timeout=self.timeout)
+            done = run(command, log=work / LOG, timeout=self.timeout, env=environment)
             if not done.ok:
                 error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
-                self._fail(plan, work, error, done.output)
-        record = self._describe(plan, build, time.monotonic() - started)
+                return _Failure(error=error, output=done.output)
+        cmake.remember_answers(build, answers)
+        return None
+
+    def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
+        build = work / "build"
+        record = self._describe(plan, build, seconds)
         with directory_atomically(self.store.modules / plan.folder) as folder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
@@ -261,9 +331,9 @@ class Builder:
         shutil.rmtree(work, ignore_errors=True)
         return Build(core=self.store.modules / plan.folder / CORE, record=record)
 
-    def _fail(self, plan: BuildPlan, work: Path, error: str, output: str) -> None:
+    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
         """Keep log and reason of a failed build, then raise."""
-        sign = cmake.is_transient(output)
+        sign = cmake.is_transient(failed.output)
         if sign:
             free = shutil.disk_usage(self.store.root).free / 2**30
             raise MachineError(
@@ -274,9 +344,9 @@ class Builder:
         shutil.rmtree(folder, ignore_errors=True)
         with directory_atomically(folder) as failure:
             shutil.copy2(work / LOG, failure / LOG)
-            write_atomically(failure / RECORD, json.dumps({"error": error}))
+            write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
         shutil.rmtree(work, ignore_errors=True)
-        raise BuildError(error, log=str(folder / LOG), first_error=error)
+        raise BuildError(failed.error, log=str(folder / LOG), first_error=failed.error)
 
     def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
         commands = cmake.read_compile_commands(build)

@@ -13,8 +13,13 @@ from typing import Any
 import cmake
 import ninja
 
+from harness.files import write_atomically
+
 CMAKE = Path(cmake.CMAKE_BIN_DIR) / "cmake"
 NINJA = Path(ninja.BIN_DIR) / "ninja"
+VERSION = cmake.__version__
+ANSWERS = "probes.cmake"
+"""What a configured build directory says of the compiler, see `native/probes.cmake`."""
 
 _FIRST_ERROR = re.compile(
     r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
@@ -48,6 +53,16 @@ def read_compiler(build: Path) -> str:
         if toolchain["language"] == "CXX":
             return f"{toolchain['compiler']['id']} {toolchain['compiler']['version']}"
     return ""
+
+
+def remember_answers(build: Path, known: Path) -> None:
+    """Add to the file `known` the answers that the compiler gave while `build` was configured."""
+    new = build / ANSWERS
+    if not new.exists():
+        return
+    before = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
+    lines = dict.fromkeys([*before, *new.read_text(encoding="utf-8").splitlines()])
+    write_atomically(known, "".join(f"{line}\n" for line in lines))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.files import write_atomically
 
@@ -39,6 +40,16 @@ class Store:
         return self.root / "work"
 
     @property
+    def objects(self) -> Path:
+        """What the compiler cache keeps."""
+        return self.root / "objects"
+
+    @property
+    def probes(self) -> Path:
+        """What compilers answered to CMake's questions, one file per toolchain."""
+        return self.root / "probes"
+
+    @property
     def downloads(self) -> Path:
         """Archives as they came from the package index."""
         return self.root / "downloads"
@@ -65,6 +76,27 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
             yield
+
+    @contextmanager
+    def slot(self) -> Iterator[Path]:
+        """Hold one of the few directories in which builds compile, the first that is free.
+
+        A compiler cache takes the same file at another path for another file, so that all builds
+        compile at the same path, one after the other. Several at the same time have one each.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in count():
+            lock = FileLock(folder / f"slot-{number}.lock")
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            try:
+                yield self.work / f"slot-{number}"
+            finally:
+                lock.release()
+            return
 
     def prepare(self) -> None:
         """Create the root and mark it as a cache that backups and searches may leave out."""

@@ -1,0 +1,49 @@
+# What makes a build faster and leaves its code as it is. Where a version of ncnn does not compile
+# with this, the harness builds it once more without.
+get_target_property(harness_folder ncnn SOURCE_DIR)
+get_target_property(harness_sources ncnn SOURCES)
+
+# Files of which the linker would take nothing out of the static library, or that are empty. Should
+# one be needed after all, linking fails (`-z defs`).
+set(harness_idle "c_api" "mat_pixel[a-z_]*")
+foreach(harness_pair IN ITEMS
+        "NCNN_VULKAN:command|gpu|pipeline|pipelinecache|simplevk"
+        "NCNN_SIMPLEOCV:simpleocv"
+        "NCNN_SIMPLEOMP:simpleomp"
+        "NCNN_SIMPLESTL:simplestl"
+        "NCNN_SIMPLEMATH:simplemath"
+        "NCNN_BENCHMARK:benchmark")
+    string(REPLACE ":" ";" harness_pair "${harness_pair}")
+    list(GET harness_pair 0 harness_option)
+    if(NOT ${harness_option})
+        list(GET harness_pair 1 harness_names)
+        list(APPEND harness_idle "${harness_names}")
+    endif()
+endforeach()
+list(JOIN harness_idle "|" harness_idle)
+
+foreach(harness_source IN LISTS harness_sources)
+    get_filename_component(harness_path "${harness_source}" ABSOLUTE BASE_DIR "${harness_folder}")
+    get_filename_component(harness_parent "${harness_path}" DIRECTORY)
+    get_filename_component(harness_name "${harness_path}" NAME)
+    if(harness_parent STREQUAL harness_folder AND harness_name MATCHES "^(${harness_idle})\\.cpp$")
+        set_source_files_properties("${harness_path}" TARGET_DIRECTORY ncnn
+            PROPERTIES HEADER_FILE_ONLY ON)
+        continue()
+    endif()
+    # A header compiled with other flags is of no use to kernels that have their own.
+    foreach(harness_property IN ITEMS COMPILE_FLAGS COMPILE_OPTIONS)
+        get_source_file_property(harness_own "${harness_path}" TARGET_DIRECTORY ncnn
+            ${harness_property})
+        if(harness_own)
+            set_source_files_properties("${harness_path}" TARGET_DIRECTORY ncnn
+                PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+        endif()
+    endforeach()
+endforeach()
+
+# Only what every layer includes first anyway: more could change what a name means in a layer.
+# (Clang parses it as fast as it loads it, and notes times that a compiler cache cannot pass over.)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_precompile_headers(ncnn PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${harness_folder}/layer.h>")
+endif()
