@@ -106,10 +106,7 @@ def show(console: Console, summary: Summary) -> None:
         style = STYLES[record.verdict]
         table.add_row(*(Text(t, style=style if t == record.verdict else "") for t in texts))
     console.print(table)
-    for heading, notes in (
-        ("Cells without numbers", summary.explanations),
-        ("Flags without effect", summary.ineffective),
-    ):
+    for heading, notes in summary.sections:
         if notes:
             console.print(f"\n[bold]{heading}[/bold]")
             for note, ids in notes.items():

@@ -67,6 +67,31 @@ class Summary:
                     builds.append(record.build.id)
         return notes
 
+    @property
+    def sections(self) -> tuple[tuple[str, dict[str, list[str]]], ...]:
+        """Remarks besides the causes: a heading, and notes with the ids that each is about."""
+        return (
+            ("Cells without numbers", self.explanations),
+            ("Flags without effect", self.ineffective),
+            ("Vulkan devices", self.devices),
+        )
+
+    @property
+    def devices(self) -> dict[str, list[str]]:
+        """What ran on which Vulkan device, and what fell back to the CPU, each with its cells."""
+        notes: dict[str, list[str]] = {}
+        for record in self.records:
+            places = {layer.index: layer for layer in record.layers if layer.device}
+            if places:
+                back = Counter(p.type for p in places.values() if p.device == "cpu")
+                fallen = ", ".join(f"{count} {kind}" for kind, count in sorted(back.items()))
+                device = record.machine.get("vulkan device_name", "an unnamed device")
+                where = f"; on the CPU instead: {fallen}" if fallen else ""
+                done = len(places) - back.total()
+                note = f"{done} of {len(places)} layers on {device}{where}"
+                notes.setdefault(note, []).append(record.cell)
+        return notes
+
 
 def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
     """Sort the records as configured and find the causes among them."""
@@ -117,10 +142,7 @@ def markdown(summary: Summary, *, title: str) -> str:
     lines = [f"# {title or 'Matrix'}", "", summary.headline, "", "## Causes", ""]
     lines += [f"- {line}" for line in cause_lines(summary)]
     lines += [f"  - {line}" for line in exception_lines(summary)]
-    for heading, notes in (
-        ("Cells without numbers", summary.explanations),
-        ("Flags without effect", summary.ineffective),
-    ):
+    for heading, notes in summary.sections:
         if notes:
             lines += ["", f"## {heading}", ""]
             lines += [f"- {note} ({len(ids)}: {_some(ids)})" for note, ids in notes.items()]

@@ -36,3 +36,21 @@ def test_only_findings_matter_for_the_exit_code() -> None:
     other = cell({}, flags="x", verdict=Verdict.UNSUPPORTED)
     assert not summarise([good, other], Tolerance()).has_findings
     assert summarise([good, cell({"A": 1e-3}, flags="y")], Tolerance()).has_findings
+
+
+def test_layers_that_fell_back_to_the_cpu_are_counted() -> None:
+    record = cell({"A": 1e-7, "B": 1e-7, "C": 1e-7}, run="vulkan", verdict=Verdict.OK)
+    places = ("vulkan", "cpu", "")
+    layers = [
+        layer.model_copy(update={"device": place})
+        for layer, place in zip(record.layers, places, strict=True)
+    ]
+    machine = {"vulkan device_name": "llvmpipe"}
+    printed = text(
+        record.model_copy(update={"layers": tuple(layers), "machine": machine}),
+        cell({"A": 1e-7}, verdict=Verdict.OK),
+    )
+    assert (
+        "- 1 of 2 layers on llvmpipe; on the CPU instead: 1 B (1: 20250503-avx2/vulkan/short)"
+        in printed
+    )
