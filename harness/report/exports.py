@@ -68,6 +68,7 @@ def _part(part: Part) -> dict[str, Any]:
         "causes": [
             {
                 "layer_type": cause.layer_type,
+                "also": cause.also,
                 "worst": cause.worst,
                 "layers": cause.layers,
                 "cells": cause.cells,

@@ -6,7 +6,7 @@ from jinja2 import Environment
 
 from harness.report.grid import Table, Tile, tables
 from harness.report.model import Report
-from harness.report.page import environment
+from harness.report.templating import environment
 
 LIMIT = 60_000
 """Characters; GitHub refuses bodies of issues and comments above 65 536."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,17 +10,14 @@ from importlib import resources
 
 import altair as alt
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.attribution import own_error
-from harness.records import Verdict
 from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
 from harness.report.model import Part, Report
-from harness.report.numbers import MEANINGS, SYMBOLS, chain_error, milliseconds, number, short
 from harness.report.provenance import Provenance, provenance
+from harness.report.templating import environment
 
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
@@ -70,28 +66,6 @@ def html(report: Report) -> str:
     return text
 
 
-def environment() -> Environment:
-    """Return the template engine with the report's filters."""
-    made = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=lambda name: name is not None and ".html" in name,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "number": number,
-        "short": short,
-        "milliseconds": milliseconds,
-        "own_error": own_error,
-        "chain_error": chain_error,
-        "decibels": _decibels,
-        "cell_text": _cell_text,
-    }
-    made.globals |= {"SYMBOLS": SYMBOLS, "MEANINGS": MEANINGS, "Verdict": Verdict}
-    return made
-
-
 def _section(place: int, part: Part, report: Report) -> Section:
     best = part.recommended
     found = tables(part.scope, prefix=f"cell-{place}", recommended=best)
@@ -131,12 +105,3 @@ def _library() -> str:
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     script: str = vl_convert.javascript_bundle(snippet=_SNIPPET, vl_version=version)
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _decibels(value: float) -> str:
-    return "∞" if math.isinf(value) else f"{value:.0f}"
-
-
-def _cell_text(text: str) -> str:
-    """Return text fit for one cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")

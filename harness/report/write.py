@@ -11,7 +11,6 @@ from harness.report.commits import GuiltyCommit
 from harness.report.exports import csv, json_text
 from harness.report.markdown import markdown
 from harness.report.model import NOTHING, Report, assemble
-from harness.report.page import html
 from harness.tolerance import Tolerance
 
 
@@ -49,6 +48,9 @@ def write_report(
 
 def write_files(report: Report, page: Path) -> Path:
     """Write the page, and the other forms beside it under the same name; return its path."""
+    # The plotting library takes half a second to import, which no other command should wait for.
+    from harness.report.page import html
+
     forms = ((".md", markdown), (".csv", csv), (".json", json_text))
     for suffix, form in forms:
         write_atomically(page.with_suffix(suffix), form(report))

@@ -100,6 +100,18 @@ def test_pictures_are_drawn_with_their_limits(page: Chrome) -> None:
     assert "440bfdd2c" in words[3]
 
 
+def test_hover_names_layer_and_build(page: Chrome) -> None:
+    points = ".chart[data-spec=cumulative] .mark-symbol path:not(.background)"
+    point = page.find_elements(By.CSS_SELECTOR, points)[4]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
+    ActionChains(page).move_to_element(point).perform()
+    tooltip = WebDriverWait(page, SECONDS).until(
+        lambda driver: driver.find_element(By.CSS_SELECTOR, "#vg-tooltip-element.visible")
+    )
+    for words in ("线性层_4", "InnerProduct", "20220420-", "error of the chain"):
+        assert words in tooltip.text
+
+
 def test_tile_opens_by_click(page: Chrome) -> None:
     tile(page, "20250503 avx2 default: drop 3.6e-4").click()
     shown = window(page)
