@@ -48,13 +48,15 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def number(value: float | None) -> str:
-    """Return an error with two digits, such as `2.2e-3`; `0` for none, `–` for not measured."""
+    """Return an error with two digits: `2.2e-3`, `0.14`, `12`; `–` where it was not measured."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if value == 0:
         return "0"
+    if 0.1 <= value < 100:
+        return f"{value:.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
