@@ -17,10 +17,11 @@ from pathlib import Path
 from harness import cmake
 from harness.compilercache import find_compiler_cache
 from harness.errors import BuildError, MachineError
-from harness.files import directory_atomically, sha256_of, write_atomically
+from harness.files import directory_atomically, sha256_of, stamp, write_atomically
 from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against, undone
 from harness.options import read_option_fields
 from harness.process import run
+from harness.pruning import OBJECTS_SHARE, prune
 from harness.records import BuildRecord
 from harness.sources import SourceTree
 from harness.spec import BuildSpec, FlagSet, content_key
@@ -40,9 +41,6 @@ CORE_SOURCES = (
 )
 RECORD = "record.json"
 LOG = "build.log"
-
-OBJECTS_GIB = 4.0
-"""How much the compiler cache may keep; one build adds 5 to 100 MiB."""
 
 FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "LDFLAGS", "CPATH", "CPLUS_INCLUDE_PATH")
 """Environment variables that CMake or the compiler heeds."""
@@ -251,6 +249,7 @@ class Builder:
         """
         folder = self.store.modules / plan.folder
         if (folder / RECORD).exists():
+            stamp(folder)
             text = (folder / RECORD).read_text(encoding="utf-8")
             return Build(core=folder / CORE, record=BuildRecord.model_validate_json(text))
         failure = self.store.failures / plan.folder
@@ -303,7 +302,7 @@ class Builder:
         environment = {"HARNESS_PROBES": str(answers)}
         if shortcuts:
             environment["HARNESS_SHORTCUTS"] = "1"
-        cache = find_compiler_cache(self.store.objects, gib=OBJECTS_GIB)
+        cache = find_compiler_cache(self.store.objects, gib=self.store.limit_gib * OBJECTS_SHARE)
         if cache:
             cache.start()
             environment |= {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
@@ -329,6 +328,7 @@ class Builder:
             write_atomically(folder / RECORD, record.model_dump_json(indent=1))
         shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)
+        prune(self.store)
         return Build(core=self.store.modules / plan.folder / CORE, record=record)
 
     def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:

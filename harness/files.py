@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -58,6 +58,15 @@ def directory_atomically(target: Path) -> Iterator[Path]:
 def _beside(path: Path) -> Path:
     """Return a new hidden name in the same directory, so that a rename is atomic."""
     return path.with_name(f".{path.name}.{uuid4().hex[:12]}")
+
+
+def stamp(path: Path) -> None:
+    """Note by its modification time that something in the store is used now.
+
+    See `harness.pruning`; a store of another user stays as it is.
+    """
+    with suppress(OSError):
+        os.utime(path)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from harness.align import to_ncnn_layout
 from harness.download import fetch_distribution
 from harness.errors import ModelError
 from harness.evaluation import OnnxGraph
-from harness.files import directory_atomically, sha256_of
+from harness.files import directory_atomically, sha256_of, stamp
 from harness.inputs import make_input
 from harness.job import JobInput
 from harness.model import convert as converter
@@ -115,6 +115,7 @@ def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> Prepar
             with directory_atomically(folder) as work:
                 for blob in model.inputs:
                     np.save(work / f"{blob}.npy", to_ncnn_layout(tensors[model.value_of(blob)]))
+    stamp(folder)
     for blob in model.inputs:
         feeds[blob] = str(folder / f"{blob}.npy")
     text = decode(reference[model.value_of(model.output)], model)

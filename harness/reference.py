@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.errors import ModelError
-from harness.files import directory_atomically
+from harness.files import directory_atomically, stamp
 from harness.spec import content_key
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def reference_for(
         values = compute(onnx_path, inputs, wanted)
         with directory_atomically(directory) as work:
             _write(work, values, {"file": onnx_path.name, **origin}, graph.outputs)
+    stamp(directory)
     return Reference(directory)
 
 

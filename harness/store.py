@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from harness.files import write_atomically
+
+LIMIT = "limit"
+LIMIT_GIB = 20.0
+SESSIONS = "sessions"
+SESSION = "session-"
+
+_sessions: dict[Path, FileLock] = {}
+"""Held until this process ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,17 @@ class Store:
         with FileLock(folder / f"{key}.lock"):
             yield
 
+    def is_locked(self, key: str) -> bool:
+        """Return whether anybody holds the lock of a key at the moment."""
+        path = self.root / "locks" / f"{key}.lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, blocking=False):
+                return False
+        except Timeout:
+            return True
+
     @contextmanager
     def slot(self) -> Iterator[Path]:
         """Hold one of the few directories in which builds compile, the first that is free.
@@ -98,9 +119,43 @@ class Store:
                 lock.release()
             return
 
+    @property
+    def limit_gib(self) -> float:
+        """How much the store may take, in GiB."""
+        path = self.root / LIMIT
+        return float(path.read_text(encoding="utf-8")) if path.exists() else LIMIT_GIB
+
+    def set_limit(self, gib: float) -> None:
+        """Keep another limit, for whoever uses this store."""
+        write_atomically(self.root / LIMIT, f"{gib}\n")
+
     def prepare(self) -> None:
-        """Create the root and mark it as a cache that backups and searches may leave out."""
+        """Create the root, mark it as a cache, and announce this process as a user.
+
+        Backups and searches may leave a cache out. What this process finds or makes in the store
+        is not pruned while the process is alive.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         tag = self.root / "CACHEDIR.TAG"
         if not tag.exists():
             write_atomically(tag, "Signature: 8a477f597d28d172789f06886806bc55\n")
+        if self.root not in _sessions:
+            with self.lock(SESSIONS):
+                name = f"{SESSION}{uuid4().hex[:12]}.lock"
+                _sessions[self.root] = FileLock(self.root / "locks" / name)
+                _sessions[self.root].acquire()
+
+    @contextmanager
+    def sessions(self) -> Iterator[float]:
+        """Keep new users waiting, and yield when the oldest one that is alive began.
+
+        In seconds since the epoch; infinity if there is none.
+        """
+        with self.lock(SESSIONS):
+            since = math.inf
+            for path in (self.root / "locks").glob(f"{SESSION}*.lock"):
+                if self.is_locked(path.stem):
+                    since = min(since, path.stat().st_mtime)
+                else:
+                    path.unlink(missing_ok=True)
+            yield since

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from harness.errors import SourceError
-from harness.files import directory_atomically, disk_trouble_explained
+from harness.files import directory_atomically, disk_trouble_explained, stamp
 
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""
@@ -120,6 +120,7 @@ def stored(
             (work / "source").mkdir()
             fill(work / "source")
             (work / "digest").write_text(tree_digest(work / "source", parts), encoding="ascii")
+    stamp(slot)
     return slot / "source", (slot / "digest").read_text(encoding="ascii")
 
 
@@ -135,4 +136,5 @@ def joined_with_glslang(tree: Path, glslang: Path, glslang_digest: str) -> Path:
             shutil.copytree(tree, work / tree.name, copy_function=os.link)
             link = work / tree.name / GLSLANG
             link.symlink_to(os.path.relpath(glslang, slot / tree.name), target_is_directory=True)
+    stamp(slot)
     return slot / tree.name
