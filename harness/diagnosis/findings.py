@@ -77,14 +77,18 @@ class InputFinding(_Value):
         return frozenset(item.blob for item in self.layers if item.status is Status.GUILTY)
 
     @property
-    def is_good(self) -> bool:
-        """Whether no layer is to blame and the output is within its limit."""
+    def output_is_good(self) -> bool:
+        """Whether the model's output is within its limit."""
         return (
             self.output is not None
             and not (self.output.nan or self.output.inf)
             and self.output.scale_relative <= self.output_limit
-            and not self.guilty
         )
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no layer is to blame and the output is within its limit."""
+        return self.output_is_good and not self.guilty
 
 
 class LayerSummary(_Value):
@@ -165,6 +169,11 @@ class Diagnosis(_Value):
     inputs: tuple[InputFinding, ...]
     layers: tuple[LayerSummary, ...]
     fixes: tuple[Fix, ...] = ()
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether a layer is to blame, or an input could not be measured."""
+        return bool(self.guilty or any(item.failure for item in self.inputs))
 
     @property
     def guilty(self) -> tuple[LayerSummary, ...]:

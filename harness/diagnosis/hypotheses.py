@@ -22,7 +22,6 @@ from harness.diagnosis.prediction import Hypothesis, Prediction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
     Array = NDArray[Any]
 
 EPSILON_KEYS = {"LayerNorm": 1, "RMSNorm": 1, "InstanceNorm": 1, "BatchNorm": 1, "GroupNorm": 2}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,10 +46,22 @@ class Truth:
     single: Reference
     """Its values in float32, by ONNX Runtime."""
 
+    known: dict[str, float] = field(default_factory=dict, compare=False)
+    """Errors of ONNX Runtime by value and noise floors by layer, as far as they were needed."""
+
+    def noise_of(self, case: Case) -> float:
+        """Return a layer's noise floor, which depends on its inputs and not on the build."""
+        key = f"{case.layer.type} {' '.join(case.layer.outputs)}"
+        if key not in self.known:
+            self.known[key] = case.noise
+        return self.known[key]
+
     def runtime_error(self, value: str) -> float | None:
         """Return ONNX Runtime's scale-relative error at a value; None if it is implausible."""
-        error = measure(np.asarray(self.single[value]), self.exact[value]).scale_relative
-        return error if error < PLAUSIBLE_FLOOR else None
+        if value not in self.known:
+            found = measure(np.asarray(self.single[value]), self.exact[value])
+            self.known[value] = found.scale_relative
+        return self.known[value] if self.known[value] < PLAUSIBLE_FLOOR else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,8 @@ class Subject:
     matches: tuple[Match, ...] = ()
     initialisers: Mapping[str, Array]
     """Constants of the ONNX graph."""
+    in_force: Mapping[str, bool | int] = field(default_factory=dict)
+    """Every option as the build has it when the model is loaded."""
 
     @cached_property
     def weights(self) -> Mapping[str, Mapping[str, Array]]:
@@ -155,13 +169,20 @@ class Laboratory:
         )
         return self.collector.run(subject.job, passes, folder / "chain")
 
-    def measure(self, subject: Subject, truth: Truth, folder: Path) -> Measured:
+    def measure(
+        self,
+        subject: Subject,
+        truth: Truth,
+        folder: Path,
+        only: frozenset[str] | None = None,
+    ) -> Measured:
         """Run one input through the chain and through each layer alone, and compare.
 
         Args:
             subject: what to run; its blobs are matched.
             truth: the input and its reference values.
             folder: receives the blobs; the caller removes it when it has seen enough.
+            only: names of the layers to run alone; None for all.
         """
         chain = self.chain(subject, truth, folder)
         bare = Measured(
@@ -175,7 +196,7 @@ class Laboratory:
         if failure:
             finding = InputFinding(name=truth.name, failure=failure)
             return replace(bare, finding=finding)
-        passes = list(_alone(bare, folder))
+        passes = [p for p in _alone(bare, folder) if only is None or p.name in only]
         alone = self.collector.run(subject.job, passes, folder / "alone")
         measured = replace(bare, alone=alone)
         return replace(measured, finding=self._finding(measured))
@@ -222,7 +243,7 @@ class Laboratory:
         noise, limit = runtime, self.tolerance.layer
         if local and local.scale_relative > limit and (case := measured.case(match.blob)):
             # Only now it matters what the layer by itself costs in single precision.
-            noise = case.noise
+            noise = truth.noise_of(case)
             limit = max(limit, self.tolerance.floors * noise)
         return base.model_copy(
             update={

@@ -127,9 +127,10 @@ def aligned(
         for number, spec in enumerate(specs):
             truth = references.truth(spec, values)
             folder = Path(name) / str(number)
-            samples.append(_sample(subject, truth, laboratory, folder))
+            first = laboratory.chain(subject, truth, folder / "as-asked")
+            samples.append(_sample(subject, truth, laboratory, first, folder))
         matches = match(subject.graph, model.names, samples, references.graph)
-    return replace(subject, matches=matches)
+    return replace(subject, matches=matches, in_force=first.opened.options)
 
 
 def _other(spec: InputSpec) -> InputSpec:
@@ -142,9 +143,10 @@ def _other(spec: InputSpec) -> InputSpec:
     return InputSpec(name="random", random=1, shape=spec.shape)
 
 
-def _sample(subject: Subject, truth: Truth, laboratory: Laboratory, folder: Path) -> Sample:
+def _sample(
+    subject: Subject, truth: Truth, laboratory: Laboratory, first: Collected, folder: Path
+) -> Sample:
     """Run the most exact way this build has, so that blobs are recognised by their numbers."""
-    first = laboratory.chain(subject, truth, folder / "as-asked")
     if first.opened.failure:
         raise ModelError(
             f"{subject.job.param}: ncnn cannot run it here: {first.opened.failure}. "

@@ -1,0 +1,149 @@
+"""`diagnose`: which layers are to blame in one cell, by which mechanism, and what cures it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.text import Text
+
+from harness.config import load_config
+from harness.console import wide_console
+from harness.diagnosis.bureau import FIXES, Bureau
+from harness.diagnosis.choice import chosen_cell
+from harness.diagnosis.dump import dump
+from harness.diagnosis.inputs import inputs_in
+from harness.diagnosis.report import show, write
+from harness.errors import EXIT_FINDINGS, EXIT_OK
+from harness.matrix import expand, inputs_of, model_of, with_layers
+from harness.prepare import prepare_model
+from harness.store import Store
+
+NAME = "diagnose"
+HELP = "say which layers of one cell are to blame, by which mechanism, and what cures it"
+DESCRIPTION = """\
+Runs one cell's model through the whole chain and through each layer alone, on the values of a
+float64 reference, so that a layer is blamed only for what it does itself. For each guilty layer it
+tests what may have gone wrong against the layer's formula, and names it only if that accounts for
+the error. Fixes are applied, run again and measured before they are proposed.
+"""
+EXAMPLES = """\
+examples:
+  nox -s diagnose                                       the worst cell of the newest matrix run
+  nox -s diagnose -- --cell '20250503-avx2/default'     one cell, with all its inputs
+  nox -s diagnose -- --version 20250503 --flags avx2 --run fp16-off
+  nox -s diagnose -- --fix options,masks,rewrite        try fixes, show what each achieves
+  nox -s diagnose -- --inputs photos/                   many inputs: the worst and the median
+  nox -s diagnose -- --dump arrays/                     keep every value, blob and weight
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/default.toml"),
+        metavar="FILE",
+        help="configuration file (default: %(default)s)",
+    )
+    parser.add_argument("--cell", default="", metavar="ID", help="the cell as build/run")
+    for name in ("version", "flags", "run"):
+        parser.add_argument(f"--{name}", default="", metavar="NAME", help=f"the cell's {name}")
+    parser.add_argument(
+        "--fix",
+        type=_kinds,
+        default=(),
+        metavar="KINDS",
+        help=f"fixes to try, separated by commas: {', '.join(FIXES)}, or all",
+    )
+    parser.add_argument(
+        "--inputs", type=Path, metavar="DIR", help="images and .npy files instead of the inputs"
+    )
+    parser.add_argument("--dump", type=Path, metavar="DIR", help="write all arrays to a directory")
+    parser.add_argument("--all", action="store_true", help="show clean layers too")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compilers to run at the same time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=Path("builds"),
+        metavar="DIR",
+        help="the build store (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where run directories are (default: %(default)s)",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        HarnessError: with one clear message.
+    """
+    config = load_config(options.config)
+    base = options.config.resolve().parent
+    matrix = expand(config, base=base)
+    cell = chosen_cell(
+        matrix.cells,
+        cell=options.cell,
+        version=options.version,
+        flags=options.flags,
+        run=options.run,
+        results=options.results,
+    )
+    specs = inputs_of(config, base)
+    if options.inputs:
+        specs = inputs_in(options.inputs, specs)
+    store = Store(root=options.builds.resolve())
+    store.prepare()
+    console = wide_console()
+    with (
+        console.status("fetching the model") as status,
+        tempfile.TemporaryDirectory(prefix="diagnose-") as scratch,
+    ):
+        model = prepare_model(model_of(config, base), store)
+        matrix = with_layers(matrix, model.graph.layer_types())
+        cell = next(item for item in matrix.cells if item.id == cell.id)
+        bureau = Bureau(
+            config=config,
+            store=store,
+            model=model,
+            jobs=options.jobs,
+            say=lambda words: status.update(Text(words)),
+        )
+        subject = bureau.subject(cell, specs)
+        diagnosis = bureau.diagnose(cell, subject, specs, Path(scratch))
+        folder = options.results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-diagnose"
+        folder.mkdir(parents=True)
+        fixes = bureau.fixes(options.fix, cell, subject, diagnosis, specs, matrix.builds, folder)
+        diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
+        if options.dump:
+            dump(subject, specs, bureau.references, bureau.laboratory, options.dump, bureau.say)
+    write(diagnosis, folder)
+    show(console, diagnosis, everything=options.all)
+    console.print(f"results: {folder}", highlight=False, soft_wrap=True)
+    return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = FIXES if text == "all" else tuple(text.split(","))
+    unknown = [kind for kind in kinds if kind not in FIXES]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no fix is called {unknown[0]!r}. Choose from {', '.join(FIXES)}, or all."
+        )
+    return kinds

@@ -1,0 +1,156 @@
+"""Brings builds, references and the laboratory together for one cell."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.build import Build, Builder, BuildPlan, plan_build
+from harness.config import Config
+from harness.diagnosis.diagnoser import Diagnoser
+from harness.diagnosis.findings import Diagnosis, Fix, summarised
+from harness.diagnosis.fixes.bench import Bench
+from harness.diagnosis.fixes.builds import build_fixes
+from harness.diagnosis.fixes.masks import mask_fixes
+from harness.diagnosis.fixes.options import option_fixes
+from harness.diagnosis.fixes.paramfile import ORIGINAL
+from harness.diagnosis.fixes.rewrite import rewrite_fixes
+from harness.diagnosis.laboratory import Laboratory, Subject
+from harness.diagnosis.passes import Collector
+from harness.diagnosis.prepare import References, aligned, matched_values, subject_of
+from harness.errors import BuildError, MachineError, SourceError
+from harness.front import build_front
+from harness.prepare import PreparedModel
+from harness.sources import obtain_all
+from harness.spec import BuildSpec, CellSpec, InputSpec
+from harness.store import Store
+from harness.toolchain import find_compiler, layer_arch
+
+FIXES = ("options", "masks", "rewrite", "flags", "version")
+BENCH_INPUTS = 2
+"""Inputs that fixes are tried on: those with the largest errors of the output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bureau:
+    """Everything that a diagnosis needs."""
+
+    config: Config
+    store: Store
+    model: PreparedModel
+    jobs: int
+    """Compilers at a time, where the build is not there yet."""
+    say: Callable[[str], None]
+    """Told what happens now."""
+
+    @cached_property
+    def laboratory(self) -> Laboratory:
+        """Where subjects are measured."""
+        limits = self.config.limits
+        return Laboratory(
+            collector=Collector(seconds=limits.run_seconds), tolerance=self.config.tolerance
+        )
+
+    @cached_property
+    def references(self) -> References:
+        """Where reference values come from."""
+        return References(model=self.model, store=self.store)
+
+    def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> Subject:
+        """Return the subject of a cell, built and with its blobs matched.
+
+        Raises:
+            BuildError: it does not compile.
+            ModelError: the build cannot run the model.
+        """
+        self.say(f"building {cell.build.id}")
+        build = self._builder.build(self._plan(cell.build))
+        front = build_front(self.store, find_compiler(""))
+        self.say("matching blobs with ONNX values")
+        subject = subject_of(build, cell.run, self.model, front, self.config.limits)
+        return aligned(subject, specs, self.references, self.laboratory)
+
+    def diagnose(
+        self, cell: CellSpec, subject: Subject, specs: Sequence[InputSpec], scratch: Path
+    ) -> Diagnosis:
+        """Measure all inputs and explain what is guilty."""
+        diagnoser = Diagnoser(
+            laboratory=self.laboratory,
+            references=self.references,
+            folder=scratch,
+            notify=lambda name: self.say(f"measuring {name}"),
+        )
+        findings = diagnoser.findings(subject, specs)
+        return Diagnosis(
+            cell=f"{cell.build.id}/{cell.run.name}",
+            model=self.model.spec.name,
+            build=cell.build.id,
+            options=dict(subject.in_force),
+            inputs=findings,
+            layers=summarised(findings, diagnoser.explanations),
+        )
+
+    def fixes(
+        self,
+        kinds: Sequence[str],
+        cell: CellSpec,
+        subject: Subject,
+        diagnosis: Diagnosis,
+        specs: Sequence[InputSpec],
+        builds: Sequence[BuildSpec],
+        folder: Path,
+    ) -> Iterator[Fix]:
+        """Try fixes of some kinds on the worst inputs; changed `.param` files go to `folder`."""
+        bench = self._bench(subject, diagnosis, specs, folder)
+        if bench is None:
+            return
+        explanations = {x.blob: x.explanation for x in diagnosis.layers if x.explanation}
+        flags = [b for b in builds if b.revision == cell.build.revision and b != cell.build]
+        versions = [b for b in builds if b.flags == cell.build.flags and b != cell.build]
+        makers: dict[str, Callable[[], Iterator[Fix]]] = {
+            "options": lambda: option_fixes(bench, subject.in_force),
+            "masks": lambda: mask_fixes(bench, explanations),
+            "rewrite": lambda: rewrite_fixes(bench),
+            "flags": lambda: build_fixes(bench, "flags", flags, self._find),
+            "version": lambda: build_fixes(bench, "version", versions, self._find),
+        }
+        for kind in FIXES:
+            if kind in kinds:
+                yield from makers[kind]()
+
+    def _bench(
+        self, subject: Subject, diagnosis: Diagnosis, specs: Sequence[InputSpec], folder: Path
+    ) -> Bench | None:
+        errors = {i.name: i.output.scale_relative for i in diagnosis.inputs if i.output}
+        usable = sorted((s for s in specs if s.name in errors), key=lambda s: -errors[s.name])
+        if not usable:
+            return None
+        shutil.copyfile(subject.job.param, folder / ORIGINAL)
+        values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
+        return Bench(
+            subject=subject,
+            truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],
+            laboratory=self.laboratory,
+            folder=folder,
+            notify=lambda words: self.say(f"trying {words}"),
+        )
+
+    @cached_property
+    def _builder(self) -> Builder:
+        seconds = self.config.limits.build_seconds
+        return Builder(store=self.store, jobs=self.jobs, timeout=seconds)
+
+    def _plan(self, spec: BuildSpec) -> BuildPlan:
+        tree = obtain_all([spec.revision], store=self.store.sources, logs=self.store.logs)
+        compiler = find_compiler(spec.flags.compiler)
+        return plan_build(spec, tree[spec.revision], compiler, arch=layer_arch())
+
+    def _find(self, spec: BuildSpec) -> Build | None:
+        """Return a finished build; what cannot be built or was not is None."""
+        try:
+            return self._builder.find(self._plan(spec))
+        except (BuildError, MachineError, SourceError):
+            return None

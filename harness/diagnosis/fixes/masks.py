@@ -1,0 +1,97 @@
+"""Per-layer feature masks (`31=` in a `.param`, ncnn since 20221128): the smallest set of layers.
+
+A set bit takes a feature from one layer, whatever the options say, so that the rest
+keeps its speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.deltadebug import DeltaDebugger, Result
+from harness.diagnosis.findings import Fix
+from harness.diagnosis.fixes.bench import Bench
+from harness.diagnosis.fixes.paramfile import difference, with_file
+from harness.diagnosis.laboratory import Subject
+from harness.diagnosis.mechanism import Explanation
+from harness.model.param import Param
+
+MASK_KEY = 31
+FP16 = 1 << 0 | 1 << 1
+BF16 = 1 << 2
+INT8 = 1 << 3
+SGEMM = 1 << 5
+WINOGRAD = 1 << 6
+ANY = FP16 | BF16 | INT8 | SGEMM | WINOGRAD
+
+
+def mask_for(explanation: Explanation | None) -> int:
+    """Return the bits that take away what a mechanism names; all of them if it is not known."""
+    words = explanation.mechanism if explanation and explanation.explained else ""
+    if "fp16" in words:
+        return FP16
+    return BF16 if "bf16" in words else ANY
+
+
+def masked(graph: Param, masks: Mapping[str, int]) -> Param:
+    """Return a graph with bits set in the masks of some layers, those set before kept."""
+    for name, bits in masks.items():
+        layer = graph.layer(name)
+        graph = graph.set_param(name, MASK_KEY, layer.integer(MASK_KEY, 0) | bits)
+    return graph
+
+
+def mask_fixes(bench: Bench, explanations: Mapping[str, Explanation]) -> Iterator[Fix]:
+    """Yield the smallest set of masked layers that does as much as masking all guilty layers."""
+    guilty = bench.before.guilty
+    bits = {
+        layer.name: mask_for(explanations.get(blob))
+        for layer in bench.subject.graph.layers
+        for blob in layer.outputs
+        if blob in guilty
+    }
+    if not bits:
+        yield Fix(kind="masks", change="none", note="no layer is to blame")
+        return
+    best = bench.run(_masked_subject(bench, bits), f"masks in {len(bits)} layers")
+    cured = {
+        layer.name: bits[layer.name]
+        for layer in bench.subject.graph.layers
+        if layer.name in bits and best.guilty.isdisjoint(layer.outputs)
+    }
+    if best.failure or not cured:
+        note = "masks in all guilty layers change nothing for them"
+        yield bench.fix("masks", _words(bits), best, note)
+        return
+    tested = 0
+
+    def cures(names: frozenset[str]) -> Result:
+        nonlocal tested
+        tested += 1
+        chosen = {name: mask for name, mask in cured.items() if name in names}
+        words = f"masks in {len(chosen)} layers"
+        after = bench.run(_masked_subject(bench, chosen), words, frozenset(cured))
+        blamed = after.guilty - best.guilty
+        output_is_good = all(f.output_is_good for f in after.findings)
+        done = not (after.failure or blamed) and (output_is_good or not best.is_good)
+        return Result.FAIL if done else Result.PASS
+
+    found = DeltaDebugger(list(cured), cures).minimal_failing()
+    chosen = {name: cured[name] for name in found.items}
+    note = f"smallest set of {len(bits)} guilty layers ({tested} runs)"
+    rest = [x for x in bench.subject.graph.layers if not best.guilty.isdisjoint(x.outputs)]
+    if rest:
+        note += f"; masks do nothing for {', '.join(f'{x.type} {x.name}' for x in rest)}"
+    subject = _masked_subject(bench, chosen, "masks")
+    fix = bench.fix("masks", _words(chosen), bench.run(subject, "the smallest set"), note)
+    diff = difference(bench.subject.graph, subject.graph, "masks")
+    yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
+
+
+def _masked_subject(bench: Bench, masks: Mapping[str, int], name: str = "scratch") -> Subject:
+    return with_file(bench, masked(bench.subject.graph, masks), name)
+
+
+def _words(masks: Mapping[str, int]) -> str:
+    pairs = ", ".join(f"{name} {MASK_KEY}={mask}" for name, mask in masks.items())
+    return f"{len(masks)} layers: {pairs}"

@@ -1,0 +1,33 @@
+"""Changed `.param` files beside the original, and what changed in them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from harness.model.param import Param, write, write_param
+
+if TYPE_CHECKING:
+    from harness.diagnosis.fixes.bench import Bench
+    from harness.diagnosis.laboratory import Subject
+
+ORIGINAL = "model.param"
+
+
+def with_file(bench: Bench, graph: Param, name: str) -> Subject:
+    """Write a changed graph to `model.<name>.param` and return the subject that uses it."""
+    path = bench.folder / f"model.{name}.param"
+    write_param(graph, path)
+    return bench.subject.with_graph(graph, path)
+
+
+def difference(before: Param, after: Param, name: str) -> str:
+    """Return the unified diff of two graphs as they stand in files."""
+    lines = difflib.unified_diff(
+        write(before).splitlines(keepends=True),
+        write(after).splitlines(keepends=True),
+        ORIGINAL,
+        f"model.{name}.param",
+        n=0,
+    )
+    return "".join(lines)

@@ -1,0 +1,91 @@
+"""The graph rewrite: InnerProduct after global Pooling as a 1x1 Convolution after adaptive Pooling.
+
+Both compute the same sums; they are different code in ncnn. The `.bin` file stays as it is: an
+InnerProduct and a 1x1 Convolution keep the same tensors in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.diagnosis.findings import Fix
+from harness.diagnosis.fixes.bench import Bench
+from harness.diagnosis.fixes.paramfile import difference, with_file
+from harness.model.param import Layer, Param
+from harness.model.value import Value
+
+POINTWISE = frozenset(
+    {"ReLU", "PReLU", "Clip", "ELU", "SELU", "GELU", "Sigmoid", "Swish", "TanH", "Mish", "Dropout",
+     "HardSigmoid", "HardSwish", "Split", "UnaryOp"}
+)  # fmt: skip
+"""Layers for which a vector and a blob of 1x1 channels are the same."""
+ENDS = frozenset({"BinaryOp", "Eltwise", "Scale"})
+"""Layers that take either beside a blob with channels, and where the rewrite may stop."""
+
+
+def rewritten(graph: Param) -> tuple[Param, tuple[str, ...]]:
+    """Return the graph with every such chain rewritten, and the names of the changed layers."""
+    changes: dict[str, Layer] = {}
+    for layer in graph.layers:
+        if layer.type == "Pooling" and layer.integer(4, 0):
+            chain = _chain(graph, layer)
+            products = [each for each in chain if each.type == "InnerProduct"]
+            if products:
+                changes[layer.name] = _adaptive(layer)
+                changes |= {each.name: _convolution(each) for each in products}
+    layers = tuple(changes.get(layer.name, layer) for layer in graph.layers)
+    return Param(layers), tuple(changes)
+
+
+def _chain(graph: Param, pooling: Layer) -> list[Layer]:
+    """Return the layers behind a pooling up to where channels meet again; none if that fails."""
+    chain: list[Layer] = []
+    blobs = set(pooling.outputs)
+    consumed: set[str] = set()
+    for layer in graph.layers:
+        taken = blobs & set(layer.inputs)
+        if not taken:
+            continue
+        consumed |= taken
+        if layer.type in ENDS:
+            continue
+        if layer.type not in POINTWISE and not _is_plain_product(layer):
+            return []
+        chain.append(layer)
+        blobs |= set(layer.outputs)
+    # An output of the model has to keep its shape.
+    return chain if blobs <= consumed else []
+
+
+def _is_plain_product(layer: Layer) -> bool:
+    return layer.type == "InnerProduct" and not layer.integer(8, 0)
+
+
+def _adaptive(layer: Layer) -> Layer:
+    """Return global pooling as adaptive pooling to one pixel."""
+    kept = tuple((key, value) for key, value in layer.params if key == 0)
+    one = Value.of(1)
+    return replace(layer, params=(*kept, (7, one), (8, one), (18, one)))
+
+
+def _convolution(layer: Layer) -> Layer:
+    """Return an InnerProduct as a 1x1 Convolution; bias, size and activation have other ids."""
+    moved = {0: 0, 1: 5, 2: 6, 9: 9, 10: 10, 31: 31}
+    pairs = [(moved[key], value) for key, value in layer.params if key in moved]
+    return replace(layer, type="Convolution", params=tuple(sorted([*pairs, (1, Value.of(1))])))
+
+
+def rewrite_fixes(bench: Bench) -> Iterator[Fix]:
+    """Yield the result of rewriting all such chains."""
+    graph, changed = rewritten(bench.subject.graph)
+    change = "global Pooling + InnerProduct → adaptive Pooling + 1x1 Convolution"
+    if not changed:
+        note = "the model has no InnerProduct behind a global Pooling"
+        yield Fix(kind="rewrite", change=change, note=note)
+        return
+    subject = with_file(bench, graph, "rewrite")
+    after = bench.run(subject, "rewritten graph")
+    fix = bench.fix("rewrite", f"{change} in {', '.join(changed)}", after)
+    diff = difference(bench.subject.graph, graph, "rewrite")
+    yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
