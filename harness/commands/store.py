@@ -1,0 +1,107 @@
+"""`store`: what the build store holds, and removing what was not used for longest."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.console import wide_console
+from harness.errors import EXIT_OK, UsageError
+from harness.pruning import Entry, entries, prune, size_of
+from harness.store import Store
+
+NAME = "store"
+HELP = "list what the build store holds, set its size, remove what was not used for longest"
+DESCRIPTION = """\
+Lists builds, failed builds, sources and reference values with their sizes and last use. The store
+keeps itself below its limit after each build: least recently used first, and nothing that a running
+command uses. Everything in it can be made again.
+"""
+EXAMPLES = """\
+examples:
+  python -m harness store                  how much of what
+  python -m harness store --entries        each entry, the least recently used first
+  python -m harness store --limit 40       let it grow to 40 GiB (default: 20)
+  python -m harness store --prune          bring it within its limit, remove leftovers of crashes
+  python -m harness store --prune-to 0     remove all that is not in use
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=Path("builds"),
+        metavar="DIR",
+        help="the build store (default: %(default)s)",
+    )
+    parser.add_argument("--entries", action="store_true", help="list each entry")
+    parser.add_argument("--limit", type=float, metavar="GIB", help="set the limit and keep it")
+    parser.add_argument("--prune", action="store_true", help="bring the store within its limit")
+    parser.add_argument(
+        "--prune-to", type=float, metavar="GIB", help="likewise, with another limit this once"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        UsageError: no such store, or a negative limit.
+    """
+    if not options.builds.is_dir():
+        raise UsageError(f"{options.builds}: no such directory. Name a build store with --builds.")
+    for name in ("limit", "prune_to"):
+        if (getattr(options, name) or 0) < 0:
+            raise UsageError(f"--{name.replace('_', '-')}: give a number of GiB, 0 or more.")
+    console = wide_console()
+    store = Store(root=options.builds.resolve())
+    if options.limit is not None:
+        store.set_limit(options.limit)
+    if options.prune or options.prune_to is not None:
+        removed = prune(store, limit_gib=options.prune_to)
+        freed = sum(entry.bytes for entry in removed)
+        console.print(f"removed {len(removed)} entries, {_size(freed)}", highlight=False)
+    _show(console, store, entries(store), each=options.entries)
+    return EXIT_OK
+
+
+def _show(console: Console, store: Store, found: Sequence[Entry], *, each: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("kind", "entries", "size", "last used"):
+        table.add_column(heading, justify="right" if heading in ("entries", "size") else "left")
+    if each:
+        for entry in found:
+            table.add_row(entry.kind, entry.path.name, _size(entry.bytes), _day(entry.used))
+    else:
+        for kind, group in groupby(sorted(found, key=_kind), key=_kind):
+            members = list(group)
+            size = _size(sum(entry.bytes for entry in members))
+            first = _day(min(entry.used for entry in members))
+            last = _day(max(entry.used for entry in members))
+            table.add_row(kind, str(len(members)), size, f"{first} … {last}")
+    objects = size_of(store.objects)
+    table.add_row("objects", "", _size(objects), "")
+    console.print(table)
+    total = sum(entry.bytes for entry in found) + objects
+    limit = _size(store.limit_gib * 2**30)
+    console.print(f"{_size(total)} of at most {limit} in {store.root}", highlight=False)
+
+
+def _kind(entry: Entry) -> str:
+    return entry.kind
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
