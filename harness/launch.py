@@ -24,7 +24,7 @@ from harness.process import Completed, run
 from harness.records import BuildRecord, CellRecord, Verdict
 from harness.spec import CellSpec
 from harness.tolerance import Tolerance, judge
-from harness.toolchain import cpu_description
+from harness.toolchain import cpu_description, cpu_features
 from harness.worker import OUTCOMES
 
 TAIL_LINES = 8
@@ -218,6 +218,7 @@ def machine() -> dict[str, str]:
     """Return what the numbers may depend on besides the build."""
     return {
         "cpu": cpu_description(),
+        "cpu_features": " ".join(cpu_features()),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -78,6 +78,11 @@ def missing_features(needs: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(feature for feature in needs if feature not in host))
 
 
+def cpu_features() -> tuple[str, ...]:
+    """Return the features of the CPU at hand by archspec's names."""
+    return tuple(sorted(archspec.cpu.host().features))
+
+
 def cpu_description() -> str:
     """Return the CPU's microarchitecture and model as far as they can be known."""
     host = archspec.cpu.host()
