@@ -20,7 +20,7 @@ from harness.errors import BuildError, MachineError
 from harness.files import directory_atomically, sha256_of, stamp, write_atomically
 from harness.flags import OPTION_MACROS, known_options, overridden, resolve_against, undone
 from harness.options import read_option_fields
-from harness.process import run
+from harness.process import end_strays, run
 from harness.pruning import OBJECTS_SHARE, prune
 from harness.records import BuildRecord
 from harness.sources import SourceTree
@@ -39,6 +39,8 @@ CORE_SOURCES = (
     "probes.cmake",
     "shortcuts.cmake",
 )
+SLOT = "HARNESS_SLOT"
+"""Environment variable that marks what works in a build directory."""
 RECORD = "record.json"
 LOG = "build.log"
 
@@ -276,6 +278,8 @@ class Builder:
     def _compile(self, plan: BuildPlan) -> Build:
         started = time.monotonic()
         with self.store.slot() as work:
+            # A harness that was killed outright could not end its compilers.
+            end_strays(SLOT, str(work))
             shutil.rmtree(work, ignore_errors=True)
             failure = self._attempt(plan, work, shortcuts=True)
             if failure and not cmake.is_transient(failure.output):
@@ -299,7 +303,7 @@ class Builder:
         cmake.query_file_api(build)
         write_atomically(build / "option_fields.inc", option_fields(plan.tree.path))
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
-        environment = {"HARNESS_PROBES": str(answers)}
+        environment = {"HARNESS_PROBES": str(answers), SLOT: str(work)}
         if shortcuts:
             environment["HARNESS_SHORTCUTS"] = "1"
         cache = find_compiler_cache(self.store.objects, gib=self.store.limit_gib * OBJECTS_SHARE)

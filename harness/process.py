@@ -214,6 +214,19 @@ def stop_everything() -> None:
         kill_group(process)
 
 
+def end_strays(variable: str, value: str) -> None:
+    """End programs that a killed process of the harness left running.
+
+    They are known by an environment variable, which their children inherit. Without `/proc`
+    nothing is done.
+    """
+    wanted = f"{variable}={value}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in path.read_bytes().split(b"\0"):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a process that was started with `start_new_session`, children included, and reap it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

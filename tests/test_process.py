@@ -1,4 +1,6 @@
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -6,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.process import capture, run, signal_name
+from harness.process import capture, end_strays, run, signal_name
 
 PYTHON = sys.executable
 
@@ -107,3 +109,17 @@ def test_missing_program_and_directory_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "name"), [(11, "SIGSEGV"), (9, "SIGKILL"), (200, "signal 200")])
 def test_signal_name(number: int, name: str) -> None:
     assert signal_name(number) == name
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_strays_are_known_by_a_variable() -> None:
+    environment = {**os.environ, "HARNESS_TEST": "here"}
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        subprocess.Popen(command, env=environment) as stray,
+        subprocess.Popen(command, env={**environment, "HARNESS_TEST": "elsewhere"}) as other,
+    ):
+        end_strays("HARNESS_TEST", "here")
+        assert stray.wait() == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
