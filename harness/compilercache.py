@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 from harness.process import capture
 
 IDLE_SECONDS = 120
@@ -31,16 +33,18 @@ class CompilerCache:
 
     program: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    has_server: bool = False
+    socket: str = ""
+    """Where its server listens, if it has one."""
 
     def start(self) -> None:
-        """Start its server, if it has one and it is not running.
+        """Start its server, if it has one and it is not running, else keep it from ending.
 
-        Two compilers that start at the same time would both try to.
+        Two compilers that start at the same time would each start one, and so would an explicit
+        `--start-server`, which takes over the socket of a server that runs.
         """
-        if self.has_server:
-            # It says no when the server runs already, which is as good.
-            capture([self.program, "--start-server"], timeout=START_SECONDS, env=self.environment)
+        if self.socket:
+            with FileLock(f"{self.socket}.lock"):
+                capture([self.program, "--show-stats"], timeout=START_SECONDS, env=self.environment)
 
 
 def find_compiler_cache(folder: Path, *, gib: float) -> CompilerCache | None:
@@ -83,13 +87,14 @@ def _ccache(program: Path, folder: Path, gib: float) -> CompilerCache:
 def _sccache(program: Path, folder: Path, gib: float) -> CompilerCache:
     # One server per cache. The name of a socket must be short, that of the store need not be.
     name = hashlib.sha256(f"{os.getuid()} {folder}".encode()).hexdigest()[:16]
+    socket = str(Path(tempfile.gettempdir()) / f"ncnn-build-{name}.sock")
     environment = {
         "SCCACHE_DIR": str(folder),
         "SCCACHE_CACHE_SIZE": f"{max(round(gib * 1024), 1)}M",
         "SCCACHE_DIRECT": "true",
         "SCCACHE_IDLE_TIMEOUT": str(IDLE_SECONDS),
-        "SCCACHE_SERVER_UDS": str(Path(tempfile.gettempdir()) / f"ncnn-build-{name}.sock"),
+        "SCCACHE_SERVER_UDS": socket,
         # Without its server it compiles, and only loses time.
         "SCCACHE_IGNORE_SERVER_IO_ERROR": "1",
     }
-    return CompilerCache(program=program, environment=environment, has_server=True)
+    return CompilerCache(program=program, environment=environment, socket=socket)
