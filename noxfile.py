@@ -62,6 +62,12 @@ def bisect(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Time each way to a result beside a plain build of ncnn."""
+    _harness(session, "bench")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
     _install(session, "test")

@@ -12,11 +12,11 @@ from types import FrameType
 from rich.console import Console
 
 import harness
-from harness.commands import bisect, bisect_step, diagnose, matrix, report, store
+from harness.commands import bench, bisect, bisect_step, diagnose, matrix, report, store
 from harness.errors import EXIT_INTERRUPTED, HarnessError
 from harness.files import disk_trouble_explained
 
-COMMANDS = (matrix, bisect, bisect_step, report, diagnose, store)
+COMMANDS = (matrix, bisect, bisect_step, report, diagnose, store, bench)
 
 DESCRIPTION = """\
 Builds many variants of ncnn (version x compile flags), runs one model on each with many runtime

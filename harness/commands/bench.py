@@ -1,0 +1,188 @@
+"""`bench`: how much faster than a plain build of ncnn each way to a result is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+import harness
+from harness.benchmark import Bench, Timing, ratios, table
+from harness.compilercache import find_compiler_cache
+from harness.config import Config, load_config
+from harness.console import wide_console
+from harness.errors import EXIT_OK
+from harness.files import write_atomically
+from harness.flags import resolve_flag_set
+from harness.front import build_front
+from harness.launch import Launcher, machine
+from harness.matrix import expand, inputs_of, model_of, revision_of
+from harness.prepare import prepare_input, prepare_model
+from harness.store import Store
+from harness.toolchain import find_compiler
+
+NAME = "bench"
+HELP = "time each way to a result beside a plain build of ncnn"
+DESCRIPTION = """\
+Builds the whole of ncnn as somebody without this tool would, then measures on the same machine what
+a cell costs here: cold, with another version, commit or flag set before it, cached, and running it.
+Nothing else should run on the machine meanwhile; the load is noted with each line.
+"""
+EXAMPLES = """\
+examples:
+  nox -s bench                        all but the line that needs a repository
+  nox -s bench -- --repo ~/src/ncnn   also the next commit
+  nox -s bench -- --no-matrix         without the two runs of the whole matrix
+"""
+
+DEFAULT_FLAGS = "runtime"
+"""What ncnn's own defaults mean on x86: another naive build, the one that most people make."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/default.toml"),
+        metavar="FILE",
+        help="configuration with the model and the matrix (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--version", default="20250503", help="what to build (default: %(default)s)"
+    )
+    parser.add_argument("--flags", default="avx2", help="with which flags (default: %(default)s)")
+    parser.add_argument(
+        "--other-version", default="20250428", help="built after it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--other-flags", default="avx2-nof16c", help="likewise (default: %(default)s)"
+    )
+    parser.add_argument("--repo", metavar="DIR", help="clone of ncnn, for the next commit")
+    parser.add_argument(
+        "--commit", default="HEAD", metavar="REV", help="newest commit to build (default: HEAD)"
+    )
+    parser.add_argument("--no-matrix", action="store_true", help="leave the whole matrix out")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compilers to run at the same time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=Path("builds"),
+        metavar="DIR",
+        help="store to take sources and the model from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where the CSV file goes (default: %(default)s)",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        HarnessError: with one clear message.
+    """
+    config = load_config(options.config)
+    console = wide_console()
+    store = Store(root=options.builds.resolve())
+    store.prepare()
+    # Beside the store: a temporary directory may be in memory, and everything would look faster.
+    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=store.root))
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = options.results / f"bench-{stamp}.csv"
+    naive: list[Timing] = []
+    timings: list[Timing] = []
+    try:
+        for timing in _measure(options, config, store, scratch):
+            if timing.what.startswith("naive"):
+                naive.append(timing)
+            timings.append(timing)
+            _show(console, timing, naive)
+            write_atomically(path, table(timings, naive, _machine(store)))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if not options.repo:
+        console.print("next commit: not measured, --repo names no repository", highlight=False)
+    console.print(f"results: {path}", highlight=False, soft_wrap=True)
+    return EXIT_OK
+
+
+def _measure(
+    options: argparse.Namespace, config: Config, store: Store, scratch: Path
+) -> Iterator[Timing]:
+    base = options.config.resolve().parent
+    model = prepare_model(model_of(config, base), store)
+    specs = inputs_of(config, base)
+    bench = Bench(
+        store=store,
+        scratch=scratch,
+        revision=revision_of(options.version, config, base),
+        other=revision_of(options.other_version, config, base),
+        flags=resolve_flag_set(options.flags, config.flags),
+        other_flags=resolve_flag_set(options.other_flags, config.flags),
+        model=model,
+        jobs=options.jobs,
+    )
+    for name in (options.flags, DEFAULT_FLAGS):
+        yield bench.naive(resolve_flag_set(name, config.flags))
+    yield from bench.builds()
+    launcher = Launcher(
+        front=build_front(store, find_compiler("")),
+        tolerance=config.tolerance,
+        seconds=config.limits.run_seconds,
+        memory_bytes=int(config.limits.memory_gib * 2**30),
+    )
+    first = expand(config, base=base).cells[0]
+    own = [
+        cell
+        for cell in expand(config, base=base).cells
+        if cell.build == first.build and cell.run == first.run
+    ]
+    prepared = {spec.name: prepare_input(spec, model, store) for spec in specs}
+    yield bench.cells(own, [prepared[cell.input.name] for cell in own], launcher)
+    if options.repo:
+        yield bench.commits(options.repo, options.commit)
+    if not options.no_matrix:
+        yield from bench.matrix(options.config)
+
+
+def _machine(store: Store) -> dict[str, object]:
+    cache = find_compiler_cache(store.objects, gib=1)
+    return {
+        **machine(),
+        "cores": os.cpu_count(),
+        "compiler": find_compiler("").version,
+        "compiler cache": cache.program.name if cache else "none",
+        "harness": harness.__version__,
+    }
+
+
+def _show(console: Console, timing: Timing, naive: list[Timing]) -> None:
+    bases = [base for base in naive if base is not timing]
+    faster = ", ".join(
+        f"{ratio:.1f}x of {base.what}"
+        for base, ratio in zip(bases, ratios(timing, bases), strict=True)
+    )
+    note = f" ({timing.note})" if timing.note else ""
+    console.print(
+        f"{timing.what}: {timing.seconds:.2f} s{note}; {faster or 'the base'}; load "
+        f"{timing.load:.1f}",
+        highlight=False,
+        soft_wrap=True,
+    )
