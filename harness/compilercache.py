@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ class CompilerCache:
 
     program: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    socket: str = ""
+    address: str = ""
     """Where its server listens, if it has one."""
 
     def start(self) -> None:
@@ -42,9 +43,19 @@ class CompilerCache:
         Two compilers that start at the same time would each start one, and so would an explicit
         `--start-server`, which takes over the socket of a server that runs.
         """
-        if self.socket:
-            with FileLock(f"{self.socket}.lock"):
-                capture([self.program, "--show-stats"], timeout=START_SECONDS, env=self.environment)
+        if self.address:
+            with FileLock(f"{self.address}.lock"):
+                verb = "--show-stats" if _listens(self.address) else "--start-server"
+                capture([self.program, verb], timeout=START_SECONDS, env=self.environment)
+
+
+def _listens(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(address)
+        except OSError:
+            return False
+        return True
 
 
 def find_compiler_cache(folder: Path, *, gib: float) -> CompilerCache | None:
@@ -87,14 +98,14 @@ def _ccache(program: Path, folder: Path, gib: float) -> CompilerCache:
 def _sccache(program: Path, folder: Path, gib: float) -> CompilerCache:
     # One server per cache. The name of a socket must be short, that of the store need not be.
     name = hashlib.sha256(f"{os.getuid()} {folder}".encode()).hexdigest()[:16]
-    socket = str(Path(tempfile.gettempdir()) / f"ncnn-build-{name}.sock")
+    address = str(Path(tempfile.gettempdir()) / f"ncnn-build-{name}.sock")
     environment = {
         "SCCACHE_DIR": str(folder),
         "SCCACHE_CACHE_SIZE": f"{max(round(gib * 1024), 1)}M",
         "SCCACHE_DIRECT": "true",
         "SCCACHE_IDLE_TIMEOUT": str(IDLE_SECONDS),
-        "SCCACHE_SERVER_UDS": socket,
+        "SCCACHE_SERVER_UDS": address,
         # Without its server it compiles, and only loses time.
         "SCCACHE_IGNORE_SERVER_IO_ERROR": "1",
     }
-    return CompilerCache(program=program, environment=environment, socket=socket)
+    return CompilerCache(program=program, environment=environment, address=address)
