@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,13 @@ from harness.bisection.hunt import Hunt, Listener, Result, Terms
 from harness.bisection.laboratory import Laboratory, Setting
 from harness.bisection.measurement import Measurement
 from harness.bisection.part import Shapes, Subject, layers_called, part_of
+from harness.bisection.relevance import Relevance, classes_of
 from harness.bisection.rules import Event, Happening, Metric
 from harness.bisection.search import AnswerKind
-from harness.errors import NotReproducibleError
+from harness.errors import LacksLayerError, NotReproducibleError
 from harness.flags import known_options
 from harness.tolerance import Tolerance
+from harness.toolchain import layer_arch
 
 if TYPE_CHECKING:
     from harness.deltadebug import Progress
@@ -141,7 +144,9 @@ class Case:
         return self._hunt(points, self._part((grown,), after) if grown else self.lab.whole)
 
     def _hunt(self, points: Sequence[Point], subject: Subject) -> Result:
-        self.say(f"looking at {subject.description}, {len(points) - 1} revisions")
+        classes = self._classes(points, subject)
+        kinds = f", of which {classes[-1]} touch what is built" if classes else ""
+        self.say(f"looking at {subject.description}, {len(points) - 1} revisions{kinds}")
         return Hunt(
             lab=self.lab,
             subject=subject,
@@ -149,7 +154,21 @@ class Case:
             points=points,
             terms=self.terms,
             listener=self.listener,
+            classes=classes,
         ).run()
+
+    def _classes(self, points: Sequence[Point], subject: Subject) -> tuple[int, ...]:
+        """Return which commits give the same library; nothing for releases."""
+        if self.clone is None or not all(point.title for point in points):
+            return ()
+        relevance = Relevance(
+            trees=tuple(self.lab.source(points[index].revision).path for index in (0, -1)),
+            wanted=subject.model.graph.layer_types(),
+            arch=layer_arch(),
+        )
+        with contextlib.suppress(LacksLayerError):
+            return classes_of(points, relevance, self.clone)
+        return ()
 
     def _subject(self, bad: Point) -> Subject:
         """Return what to run: as the user says, else the layer that is worst at the bad end."""

@@ -143,7 +143,7 @@ def finding(
         transitions=tuple(_change(each, result.points) for each in result.answer.transitions),
         doubtful=bool(result.answer.doubtful),
         untested=tuple(_untested(result)),
-        measurements=sum(len(each) for each in result.measurements.values()) + len(result.whole),
+        measurements=result.count,
         seconds=round(seconds, 1),
     )
 

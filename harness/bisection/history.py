@@ -88,6 +88,16 @@ class Clone:
             return False
         return git.succeeds(self.path, "merge-base", "--is-ancestor", older, newer)
 
+    def touched(self, older: str, newer: str) -> dict[str, list[str]]:
+        """Return the files that each commit of a first-parent range changed, `older` excluded."""
+        words = ("log", "--first-parent", "-m", "--no-renames", "--name-only", "--format=%x00%H")
+        found = {}
+        listing = git.git(self.path, *words, f"{older}..{newer}").decode(errors="replace")
+        for entry in listing.split("\0")[1:]:
+            sha, *files = entry.splitlines()
+            found[sha] = [name for name in files if name]
+        return found
+
     def opened(self, merge: str) -> list[Point]:
         """Return what a merge brought in: its fork point, then the branch's own first-parent line.
 

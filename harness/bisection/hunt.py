@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.bisection.history import Point
 from harness.bisection.laboratory import Laboratory, Setting
 from harness.bisection.measurement import Measurement
 from harness.bisection.observations import Observation, Outcome
 from harness.bisection.part import Subject
+from harness.bisection.relevance import neighbours
 from harness.bisection.rules import Event, Metric, Question, Rules, Ruling, pose
 from harness.bisection.search import (
+    SKIP_BUDGET,
     Answer,
     AnswerKind,
     Probe,
@@ -82,6 +85,8 @@ class Result:
     """By point: those of the subject itself."""
     whole: dict[str, Measurement]
     """By point: the whole model, where it was run to confirm."""
+    count: int
+    """Measurements that were taken into account."""
 
 
 @dataclass(kw_only=True)
@@ -94,6 +99,9 @@ class Hunt:
     points: Sequence[Point]
     terms: Terms
     listener: Listener
+    classes: Sequence[int] = ()
+    """A number per point; equal for neighbours that give the same library, of which one
+    measurement stands for all. Empty if nothing is known about that."""
 
     def __post_init__(self) -> None:
         """Start with what is known already."""
@@ -102,6 +110,8 @@ class Hunt:
         self._known = {point: found for point, found in recalled.items() if point in ids}
         self._whole: dict[str, Measurement] = {}
         self._durations: list[float] = []
+        self._shared: dict[str, Measurement] = {}
+        self._blocked_by_others = 0
 
     def run(self) -> Result:
         """Search until there is an answer.
@@ -117,13 +127,13 @@ class Hunt:
             target=self.terms.target,
             scan=self._scan(),
             cached=self._cached(),
-            observations=tuple(self._recalled(question)),
         )
+        search = self._recalled(search, question)
         with ThreadPoolExecutor(1) as prefetch:
             while isinstance(step := next_probe(search), Probe):
                 self._announce(search, step)
                 prefetch.submit(self._fetch_ahead, search, step)
-                search = search.record(self._observe(search, step, question))
+                search = self._measured(search, step, question)
         self._refuse(step, search)
         return Result(
             points=self.points,
@@ -131,8 +141,9 @@ class Hunt:
             question=question,
             search=search,
             answer=step,
-            measurements=self._known,
+            measurements={**{k: [v] for k, v in self._shared.items()}, **self._known},
             whole=self._whole,
+            count=sum(map(len, self._known.values())) + len(self._whole),
         )
 
     def _scan(self) -> int:
@@ -188,42 +199,65 @@ class Hunt:
         self._durations.append(time.monotonic() - started)
         return found
 
-    def _recalled(self, question: Question) -> list[Observation]:
-        """Return as observations what is known; whole-model runs only of this very bisection."""
-        observations = []
+    def _recalled(self, search: Search, question: Question) -> Search:
+        """Add what is known; runs of the whole model only if they are of this very bisection."""
         whole = {}
         if self.subject.alone:
             whole = self.lab.recall(self.lab.whole, self.setting, this_session=True)
         for index, point in enumerate(self.points):
-            found = list(self._known.get(point.id, []))
+            for each in self._known.get(point.id, []):
+                search = search.record(self._observation(index, each, question))
+        for index, point in enumerate(self.points):
+            for each in self._known.get(point.id, []):
+                search = self._shared_with(search, index, each, question)
+        for index, point in enumerate(self.points):
             for each in whole.get(point.id, []):
                 if each.event is Event.MEASURED:
                     self._whole[point.id] = each
-                    found.append(each)
-            observations += [self._observation(index, each, question) for each in found]
-        return observations
+                    search = search.record(self._observation(index, each, question))
+        return search
 
     def _observation(self, index: int, found: Measurement, question: Question) -> Observation:
         ruling = self._ruling(found, question)
         return Observation(index, ruling.outcome, ruling.near)
 
+    def _shared_with(
+        self, search: Search, index: int, found: Measurement, question: Question
+    ) -> Search:
+        """Record a measurement of a point for all others that give the same library.
+
+        They get no more observations than the point itself has, so that neighbours that were
+        measured independently do not confirm each other.
+        """
+        observation = self._observation(index, found, question)
+        counts = Counter(each.index for each in search.observations)
+        for other in neighbours(index, self.classes):
+            if counts[other] < counts[index]:
+                search = search.record(replace(observation, index=other))
+                self._shared[self.points[other].id] = found
+                self._blocked_by_others += not observation.outcome.decides
+        # One revision that cannot be tested must not use up the patience for many.
+        return replace(search, skip_budget=SKIP_BUDGET + self._blocked_by_others)
+
     def _ruling(self, found: Measurement, question: Question) -> Ruling:
         return question.judge(found.happening(self.subject.watched, question.metric))
 
-    def _observe(self, search: Search, step: Probe, question: Question) -> Observation:
+    def _measured(self, search: Search, step: Probe, question: Question) -> Search:
+        """Measure a point as the search asks for, and record it."""
         point = self.points[step.index]
         started = time.monotonic()
         standing = search.standings.get(step.index)
         expected = search.expected.get(step.index)
         settled = standing is not None and standing.outcome is not None
         as_told = expected is None or (standing is not None and standing.outcome is expected)
-        found = None
+        whole = None
         if step.purpose is Purpose.CONFIRM and settled and as_told:
-            found = self._whole_model(point)
-        found = found or self._measure(point)
+            whole = self._whole_model(point)
+        found = whole or self._measure(point)
         ruling = self._ruling(found, question)
         self._tell(point, ruling.outcome, ruling.reason, started)
-        return Observation(step.index, ruling.outcome, ruling.near)
+        search = search.record(self._observation(step.index, found, question))
+        return search if whole else self._shared_with(search, step.index, found, question)
 
     def _whole_model(self, point: Point) -> Measurement | None:
         """Run the whole model at a side of the answer; None where it cannot be run.
@@ -266,7 +300,8 @@ class Hunt:
         seen = []
         for index in search.expected:
             point = self.points[index]
-            last = self._known[point.id][-1].happening(self.subject.watched, self.terms.metric)
+            found = self._known.get(point.id) or [self._shared[point.id]]
+            last = found[-1].happening(self.subject.watched, self.terms.metric)
             seen.append(f"{point.name}: {self.terms.metric} {last}")
         numbers = "; ".join(seen)
         if answer.kind is AnswerKind.SWAPPED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,8 +48,10 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
     name = request.input or next(iter(specs))
     if name not in specs:
         raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
-    model = prepare_model(model_of(config, request.base), store)
-    whole = Subject(model=model, input=prepare_input(specs[name], model, store))
+    with ThreadPoolExecutor(1) as pool:
+        front = pool.submit(build_front, store, find_compiler(""))
+        model = prepare_model(model_of(config, request.base), store)
+        whole = Subject(model=model, input=prepare_input(specs[name], model, store))
     return Laboratory(
         store=store,
         builder=Builder(
@@ -58,7 +61,7 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
             retry_failed=request.retry_failed,
         ),
         launcher=Launcher(
-            front=build_front(store, find_compiler("")),
+            front=front.result(),
             tolerance=config.tolerance,
             seconds=config.limits.run_seconds,
             memory_bytes=int(config.limits.memory_gib * 2**30),

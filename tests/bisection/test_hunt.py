@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ def hunt(
     *,
     terms: Terms | None = None,
     seen: list[Finished | Starting] | None = None,
+    classes: Sequence[int] = (),
 ) -> Result:
     return Hunt(
         lab=lab.real,
@@ -34,6 +37,7 @@ def hunt(
         points=points(COUNT),
         terms=terms or Terms(),
         listener=(seen if seen is not None else []).append,
+        classes=classes,
     ).run()
 
 
@@ -111,3 +115,34 @@ def test_find_fix() -> None:
 
     result = hunt(FakeLaboratory(value), terms=Terms(find_fix=True))
     assert result.answer.suspects == (41,)
+
+
+def classes_of_ten() -> list[int]:
+    """Every tenth commit touches something."""
+    return [number // 10 for number in range(COUNT)]
+
+
+@pytest.mark.parametrize("at", [10, 20, 30, 40, 50])
+def test_one_measurement_stands_for_all_that_give_the_same(at: int) -> None:
+    lab = FakeLaboratory(jump(at))
+    result = hunt(lab, classes=classes_of_ten())
+    assert result.answer.suspects == (at,)
+    assert {int(point) for point in result.whole} == {at - 1, at}
+    assert lab.measurements <= 2 + 3 + 2
+    assert {int(point) for point in result.measurements} >= {at - 1, at}
+
+
+def test_untestable_class_does_not_use_up_the_patience() -> None:
+    classes = [0, *([1] * 50), *range(2, COUNT - 49)]
+    lab = FakeLaboratory(jump(56, skips=frozenset(range(1, 51))))
+    result = hunt(lab, classes=classes)
+    assert result.answer.suspects == (56,)
+
+
+def test_neighbours_that_were_measured_both_do_not_confirm_each_other() -> None:
+    lab = FakeLaboratory(jump(30))
+    for number in range(20, 40):
+        lab.measure(points(COUNT)[number], subject(alone=True), setting())
+    result = hunt(lab, classes=classes_of_ten())
+    assert result.answer.suspects == (30,)
+    assert {int(point) for point in result.whole} == {29, 30}
