@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import sys
 import sysconfig
 from pathlib import Path
-from types import ModuleType
 
 import pybind11
 
 from harness.build import NATIVE
 from harness.cmake import first_error
 from harness.errors import MachineError
+from harness.extension import MODULE
 from harness.files import directory_atomically, sha256_of
 from harness.process import run
 from harness.spec import content_key
 from harness.store import Store
 from harness.toolchain import Compiler
-
-MODULE = "ncnn_front"
 
 
 def build_front(store: Store, compiler: Compiler) -> Path:
@@ -68,14 +64,4 @@ def build_front(store: Store, compiler: Compiler) -> Path:
                     f"the Python front does not compile: {first_error(done.output)}. See "
                     f"{store.logs / 'front.log'}; is {compiler.path} a C++17 compiler?"
                 )
-    return module
-
-
-def load_front(path: Path) -> ModuleType:
-    """Import the extension module from its file."""
-    loader = importlib.machinery.ExtensionFileLoader(MODULE, str(path))
-    spec = importlib.util.spec_from_file_location(MODULE, path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
     return module

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from harness.front import load_front
+from harness.extension import load_front
 from harness.spec import When
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

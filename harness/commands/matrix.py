@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -121,13 +122,17 @@ def execute(options: argparse.Namespace) -> int:
         return _list(matrix, as_json=options.json)
     console = wide_console()
     store.prepare()
-    compiler = find_compiler("")
-    with console.status("fetching model, inputs and sources"):
+    with (
+        console.status("fetching model, inputs and sources"),
+        # These take as long as evaluating the model, and need nothing of it.
+        ThreadPoolExecutor(2) as pool,
+    ):
+        front = pool.submit(build_front, store, find_compiler(""))
+        revisions = [build.revision for build in matrix.builds]
+        trees = pool.submit(obtain_all, revisions, store=store.sources, logs=store.logs)
         inputs = inputs_of(config, base)
         model = prepare_model(model_of(config, base), store)
         prepared = {item.name: prepare_input(item, model, store) for item in inputs}
-        revisions = [build.revision for build in matrix.builds]
-        trees = obtain_all(revisions, store=store.sources, logs=store.logs)
     matrix = with_layers(matrix, model.graph.layer_types())
     run = open_run(
         options.results,
@@ -146,12 +151,12 @@ def execute(options: argparse.Namespace) -> int:
                 retry_failed=options.retry_failed,
             ),
             launcher=Launcher(
-                front=build_front(store, compiler),
+                front=front.result(),
                 tolerance=config.tolerance,
                 seconds=config.limits.run_seconds,
                 memory_bytes=int(config.limits.memory_gib * 2**30),
             ),
-            trees=trees,
+            trees=trees.result(),
             model=model,
             inputs=prepared,
             notify=reporter,
