@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ class Store:
             write_atomically(tag, "Signature: 8a477f597d28d172789f06886806bc55\n")
         if self.root not in _sessions:
             with self.lock(SESSIONS):
-                name = f"{SESSION}{uuid4().hex[:12]}.lock"
+                # In the name, since opening a lock file may count as writing to it.
+                name = f"{SESSION}{time.time()}-{uuid4().hex[:12]}.lock"
                 _sessions[self.root] = FileLock(self.root / "locks" / name)
                 _sessions[self.root].acquire()
 
@@ -155,7 +157,7 @@ class Store:
             since = math.inf
             for path in (self.root / "locks").glob(f"{SESSION}*.lock"):
                 if self.is_locked(path.stem):
-                    since = min(since, path.stat().st_mtime)
+                    since = min(since, float(path.name.split("-")[1]))
                 else:
                     path.unlink(missing_ok=True)
             yield since

@@ -58,6 +58,8 @@ def test_what_a_living_process_uses_stays(store: Store) -> None:
     store.prepare()
     stamp(used)
     assert [entry.path for entry in prune(store, limit_gib=0)] == [idle]
+    assert prune(store, limit_gib=0) == []
+    assert used.exists()
 
 
 def test_a_dead_process_uses_nothing(store: Store) -> None:
