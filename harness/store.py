@@ -18,7 +18,7 @@ from harness.files import write_atomically
 LIMIT = "limit"
 LIMIT_GIB = 20.0
 SESSIONS = "sessions"
-SESSION = "session-"
+SESSION = "user-"
 
 _sessions: dict[Path, FileLock] = {}
 """Held until this process ends."""
