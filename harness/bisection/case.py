@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from harness.bisection.rules import Event, Happening, Metric
 from harness.bisection.search import AnswerKind
 from harness.errors import LacksLayerError, NotReproducibleError
 from harness.flags import known_options
+from harness.spec import OptionValue
 from harness.tolerance import Tolerance
 from harness.toolchain import layer_arch
 
@@ -51,6 +52,8 @@ class Case:
     layer: str
     """Name or type as the user gave it; empty to let the bad end tell."""
     whole_model: bool
+    explain: bool
+    """Whether to find out which build options it takes as well: some builds more."""
     clone: Clone | None
     listener: Listener
     say: Callable[[str], None]
@@ -115,7 +118,7 @@ class Case:
         """
         subject = self._subject(point)
         bad = self._measured(point, subject)
-        known = known_options(self.lab.source(point.revision).path)
+        known = self._known_options(point)
         items = differences(good, self.setting, known=known, defaults=bad.options)
         comparison = Comparison(
             lab=self.lab,
@@ -226,19 +229,18 @@ class Case:
             return result, ""
 
     def _with_needs(self, found: Finding, result: Result) -> Finding:
-        """Add which of the run options that were in force it takes; none needs a rebuild."""
+        """Add which run options it takes, which needs no rebuild, and which build options."""
         transition = result.answer.transition
         assert transition is not None
         worse = transition.after if found.becomes == "bad" else transition.before
         point = result.points[worse]
         options = result.measurements[point.id][-1].options
-        on = {name for name, value in options.items() if value is True}
-        switches = sorted(n for n in on - _NOT_SWITCHES if n.startswith(SWITCHES))
-        off = {**dict(self.setting.run.options), **dict.fromkeys(switches, False)}
-        good = replace(
-            self.setting, run=replace(self.setting.run, options=tuple(sorted(off.items())))
-        )
-        self.say("looking for the run options that it takes")
+        good = self._everything_off(options)
+        known = self._known_options(point) if self.explain else frozenset[str]()
+        items = differences(good, self.setting, known=known, defaults=options)
+        if not items:
+            return found
+        self.say(f"looking for the {'flags and ' if self.explain else ''}run options that it takes")
         comparison = Comparison(
             lab=self.lab,
             subject=result.subject,
@@ -250,14 +252,12 @@ class Case:
             alternatives=1,
             with_reverts=False,
         )
-        items = differences(good, self.setting, known=frozenset(), defaults=options)
-        if not items:
-            return found
         try:
             explanation = comparison.run(items, result.question)
         except NotReproducibleError:
+            what = "option" if self.explain else "run option"
             return found.model_copy(
-                update={"evidence": ("it shows with every run option switched off, too",)}
+                update={"evidence": (f"it shows with every {what} switched off, too",)}
             )
         return found.model_copy(
             update={
@@ -265,3 +265,19 @@ class Case:
                 "evidence": tuple(evidence(explanation)),
             }
         )
+
+    def _everything_off(self, options: Mapping[str, OptionValue]) -> Setting:
+        """Return the case's setting without any switch that was on, at run or build time."""
+        on = {name for name, value in options.items() if value is True}
+        switches = sorted(n for n in on - _NOT_SWITCHES if n.startswith(SWITCHES))
+        run = {**dict(self.setting.run.options), **dict.fromkeys(switches, False)}
+        flags = self.setting.flags
+        if self.explain:
+            off = tuple((name, "OFF" if value == "ON" else value) for name, value in flags.options)
+            flags = replace(flags, name=f"{flags.name}-off", options=off)
+        return Setting(
+            flags=flags, run=replace(self.setting.run, options=tuple(sorted(run.items())))
+        )
+
+    def _known_options(self, point: Point) -> frozenset[str]:
+        return known_options(self.lab.source(point.revision).path)

@@ -147,25 +147,21 @@ class Clone:
         return sorted(line for line in lines if line.isdecimal() and len(line) == len("20200101"))
 
     def diff(self, commit: str, files: Iterable[str]) -> str:
-        """Return what a commit changed in some of its files, against its first parent."""
+        """Return what a commit changed in some of its files, against its first parent.
+
+        Files that it changed come before those that it added: they show where these are used.
+        """
         names = list(files)
-        if not names:
-            return ""
         parents = git.merge_parents(self.path, commit)
-        base = parents[:1] or [
-            git.git(self.path, "hash-object", "-t", "tree", "/dev/null").decode().strip()
-        ]
-        words = (
-            "diff",
-            "--no-color",
-            "--no-ext-diff",
-            "--no-textconv",
-            *base,
-            commit,
-            "--",
-            *names,
+        if not names or not parents:
+            return ""
+        words = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
+        return "".join(
+            git.git(self.path, *words, kind, parents[0], commit, "--", *names).decode(
+                errors="replace"
+            )
+            for kind in ("--diff-filter=M", "--diff-filter=m")
         )
-        return git.git(self.path, *words).decode(errors="replace")
 
 
 def index_releases() -> list[Point]:

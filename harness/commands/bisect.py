@@ -153,6 +153,11 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         "--whole-model", action="store_true", help="measure the model's output at every step"
     )
     group.add_argument(
+        "--explain",
+        action="store_true",
+        help="also find the build options that it takes at the answer (some more builds)",
+    )
+    group.add_argument(
         "--metric",
         type=Metric,
         choices=list(Metric),
@@ -246,6 +251,7 @@ def _answer(
         tolerance=config.tolerance,
         layer=options.layer,
         whole_model=options.whole_model,
+        explain=options.explain,
         clone=clone,
         listener=reporter,
         say=reporter.say,
