@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
+from rich.table import Table
 
 import harness
 from harness.benchmark import Bench, Timing, ratios, table
@@ -113,10 +113,11 @@ def execute(options: argparse.Namespace) -> int:
             if timing.what.startswith("naive"):
                 naive.append(timing)
             timings.append(timing)
-            _show(console, timing, naive)
+            console.print(_line(timing), highlight=False, soft_wrap=True)
             write_atomically(path, table(timings, naive, _machine(store)))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    console.print(_summary(timings, naive))
     if not options.repo:
         console.print("next commit: not measured, --repo names no repository", highlight=False)
     console.print(f"results: {path}", highlight=False, soft_wrap=True)
@@ -139,8 +140,7 @@ def _measure(
         model=model,
         jobs=options.jobs,
     )
-    for name in (options.flags, DEFAULT_FLAGS):
-        yield bench.naive(resolve_flag_set(name, config.flags))
+    yield bench.naive(resolve_flag_set(options.flags, config.flags))
     yield from bench.builds()
     launcher = Launcher(
         front=build_front(store, find_compiler("")),
@@ -160,6 +160,8 @@ def _measure(
         yield bench.commits(options.repo, options.commit)
     if not options.no_matrix:
         yield from bench.matrix(options.config)
+    # The longest one comes last: whoever interrupts it loses little.
+    yield bench.naive(resolve_flag_set(DEFAULT_FLAGS, config.flags))
 
 
 def _machine(store: Store) -> dict[str, object]:
@@ -173,16 +175,18 @@ def _machine(store: Store) -> dict[str, object]:
     }
 
 
-def _show(console: Console, timing: Timing, naive: list[Timing]) -> None:
-    bases = [base for base in naive if base is not timing]
-    faster = ", ".join(
-        f"{ratio:.1f}x of {base.what}"
-        for base, ratio in zip(bases, ratios(timing, bases), strict=True)
-    )
+def _line(timing: Timing) -> str:
     note = f" ({timing.note})" if timing.note else ""
-    console.print(
-        f"{timing.what}: {timing.seconds:.2f} s{note}; {faster or 'the base'}; load "
-        f"{timing.load:.1f}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    return f"{timing.what}{note}: {timing.seconds:.2f} s, load {timing.load:.1f}"
+
+
+def _summary(timings: list[Timing], naive: list[Timing]) -> Table:
+    """Return how many times faster than each naive build everything is."""
+    summary = Table(box=None, pad_edge=False, header_style="bold")
+    summary.add_column("times faster than")
+    for base in naive:
+        summary.add_column(base.what, justify="right")
+    for timing in timings:
+        if timing not in naive:
+            summary.add_row(timing.what, *(f"{ratio:.1f}" for ratio in ratios(timing, naive)))
+    return summary
