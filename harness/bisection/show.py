@@ -23,6 +23,10 @@ _STYLES = {
 }
 
 
+SHOWN = 4
+"""Settings that are named; more are counted."""
+
+
 class Reporter:
     """Prints one line per event, so that a log of it can be read as well."""
 
@@ -50,8 +54,10 @@ class Reporter:
 
     def compared(self, progress: Progress[Difference]) -> None:
         """Show what delta debugging tries next."""
-        applied = ", ".join(sorted(map(str, progress.subset))) or "nothing"
-        self._print(Text(f"compare  {progress.candidate} under suspicion; applied: {applied}"))
+        names = sorted(map(str, progress.subset))
+        applied = ", ".join(names) if len(names) <= SHOWN else f"{len(names)} settings"
+        suspects = _count(progress.candidate, "setting")
+        self._print(Text(f"compare  {suspects} under suspicion; applied: {applied or 'none'}"))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)

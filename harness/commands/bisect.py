@@ -189,7 +189,7 @@ def execute(options: argparse.Namespace) -> int:
         name="bisect",
         key=content_key([_plain(options), config.model_dump(mode="json")]),
         config=options.config.read_text(encoding="utf-8"),
-        fresh=options.fresh,
+        fresh=options.fresh and not options.resume,
     )
     write_atomically(run.path / COMMAND, json.dumps(_plain(options), indent=1))
     reporter = Reporter(console)
@@ -332,8 +332,7 @@ def _plain(options: argparse.Namespace) -> dict[str, object]:
     """Return the arguments as they can be stored; paths become absolute."""
     values = {k: v for k, v in vars(options).items() if k not in ("execute", "command")}
     values |= {key: str(values[key].absolute()) for key in _WHERE}
-    # Resuming continues in the directory that is there.
-    values |= {"resume": False, "fresh": False}
+    values["resume"] = False
     if values["repo"] and Path(str(values["repo"])).exists():
         values["repo"] = str(Path(str(values["repo"])).absolute())
     return values
@@ -347,5 +346,5 @@ def _last_interrupted(results: Path) -> argparse.Namespace:
             values = json.loads(command.read_text(encoding="utf-8"))
             values |= {key: Path(values[key]) for key in _WHERE}
             values |= {"target": Target(values["target"]), "metric": Metric(values["metric"])}
-            return argparse.Namespace(**values)
+            return argparse.Namespace(**{**values, "resume": True})
     raise UsageError(f"{results}: no interrupted bisection. Start one, see --help.")
