@@ -16,8 +16,8 @@ nox.options.sessions = ["tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def _install(session: nox.Session, *groups: str) -> None:
-    """Install the project and some dependency groups, unless that was done already.
+def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    """Install the project, or not, and some dependency groups, unless that was done already.
 
     Nox would ask the package index each time, which takes longer than a warm matrix.
     """
@@ -27,7 +27,7 @@ def _install(session: nox.Session, *groups: str) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if stamp.is_file() and stamp.read_text() == digest:
         return
-    session.install("-e", ".", *packages)
+    session.install(*(("-e", ".") if project else ()), *packages)
     stamp.write_text(digest)
 
 
@@ -77,7 +77,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
-    _install(session, "lint")
+    _install(session, "lint", project=False)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
