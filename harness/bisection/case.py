@@ -87,7 +87,9 @@ class Case:
         subject = self._subject(bad)
 
         def happening(point: Point) -> Happening:
-            return self._measured(point, subject).happening(subject.watched, self.terms.metric)
+            found = self._measured(point, subject).happening(subject.watched, self.terms.metric)
+            self.say(f"{point.name}: {self.terms.metric} {found}")
+            return found
 
         first, last = ends_among(
             releases,
@@ -98,8 +100,8 @@ class Case:
         )
         points = releases[first : last + 1]
         if self.clone is None:
-            return self.among(points)
-        result = self._search(points, subject)
+            return self.among(points, subject)
+        result = self._hunt(points, subject, confirm_whole=False)
         transition = result.answer.transition
         assert transition is not None
         ends = points[transition.before], points[transition.after]
@@ -146,7 +148,9 @@ class Case:
         grown = grown_layer(before, after, self.terms.metric, self.terms.rules)
         return self._hunt(points, self._part((grown,), after) if grown else self.lab.whole)
 
-    def _hunt(self, points: Sequence[Point], subject: Subject) -> Result:
+    def _hunt(
+        self, points: Sequence[Point], subject: Subject, *, confirm_whole: bool = True
+    ) -> Result:
         classes = self._classes(points, subject)
         kinds = f", of which {classes[-1]} touch what is built" if classes else ""
         self.say(f"looking at {subject.description}, {len(points) - 1} revisions{kinds}")
@@ -158,6 +162,7 @@ class Case:
             terms=self.terms,
             listener=self.listener,
             classes=classes,
+            confirm_whole=confirm_whole,
         ).run()
 
     def _classes(self, points: Sequence[Point], subject: Subject) -> tuple[int, ...]:

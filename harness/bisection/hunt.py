@@ -99,6 +99,8 @@ class Hunt:
     points: Sequence[Point]
     terms: Terms
     listener: Listener
+    confirm_whole: bool = True
+    """Whether the whole model is run at both sides of the answer; else the subject again."""
     classes: Sequence[int] = ()
     """A number per point; equal for neighbours that give the same library, of which one
     measurement stands for all. Empty if nothing is known about that."""
@@ -265,7 +267,7 @@ class Hunt:
         Whatever keeps the whole model from running says nothing about the layers in question,
         which did run alone: the caller then measures these again.
         """
-        if not self.subject.alone:
+        if not (self.subject.alone and self.confirm_whole):
             return None
         found = self.lab.measure(point, self.lab.whole, self.setting)
         happening = found.happening(self.subject.watched, self.terms.metric)
