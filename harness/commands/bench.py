@@ -102,8 +102,9 @@ def execute(options: argparse.Namespace) -> int:
     console = wide_console()
     store = Store(root=options.builds.resolve())
     store.prepare()
-    # Beside the store: a temporary directory may be in memory, and everything would look faster.
-    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=store.root))
+    # In the store: a temporary directory may be in memory, and everything would look faster.
+    store.work.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=store.work))
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = options.results / f"bench-{stamp}.csv"
     naive: list[Timing] = []
