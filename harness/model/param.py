@@ -19,6 +19,8 @@ from harness.files import write_atomically
 from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, MAX_LITERAL, Plain, Value
 
 MAGIC = 7767517
+ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}
+"""Layer types by the value of parameter 9, as ncnn's `fused_activation.h` creates them."""
 MAX_PARAMS = 32
 """`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
 
@@ -79,8 +81,16 @@ class Param:
         return tuple(seen)
 
     def layer_types(self) -> frozenset[str]:
-        """Return the layer types that a build must contain to load this file."""
-        return frozenset(layer.type for layer in self.layers)
+        """Return the layer types that a build must contain to load this file.
+
+        A convolution creates a layer for the activation that is fused into it.
+        """
+        fused = {
+            ACTIVATIONS.get(layer.integer(9, 0), "")
+            for layer in self.layers
+            if layer.type.startswith(("Convolution", "Deconvolution", "DeformableConv"))
+        }
+        return frozenset(layer.type for layer in self.layers) | (fused - {""})
 
     def layer(self, name: str) -> Layer:
         """Return the layer of that name.

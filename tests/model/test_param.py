@@ -142,6 +142,7 @@ def test_edits_recount_layers_and_blobs() -> None:
     assert edited.layer("add").outputs == ("result",)
     assert param == parse(TOOL_WRITTEN)
     assert param.layer_types() == {"Input", "Convolution", "Split", "Slice", "BinaryOp"}
+    assert param.set_param("conv", 9, 1).layer_types() - param.layer_types() == {"ReLU"}
 
 
 @pytest.mark.parametrize(
