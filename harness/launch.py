@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -145,7 +146,7 @@ class Launcher:
                 "output": outcome.output,
                 "layers": layers,
                 "latency_ms": outcome.latency_ms,
-                "machine": machine() | {f"vulkan {k}": v for k, v in outcome.device.items()},
+                "machine": machine() | _elsewhere(build, outcome),
                 "text": finished.text,
                 "reference_text": item.text,
             }
@@ -175,6 +176,12 @@ class Launcher:
         return self.blank(cell, build.record).model_copy(
             update={"verdict": Verdict.BROKEN, "reason": reason, "stderr": words}
         )
+
+
+def _elsewhere(build: Build, outcome: Outcome) -> dict[str, str]:
+    """Return what a cell ran on besides the CPU at hand: an emulator or remote machine, a GPU."""
+    runner = {"run by": shlex.join(build.runner[:-1])} if build.runner else {}
+    return runner | {f"vulkan {name}": value for name, value in outcome.device.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
