@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -113,7 +113,7 @@ class Bureau:
         makers: dict[str, Callable[[], Iterator[Fix]]] = {
             "options": lambda: option_fixes(bench, subject.in_force),
             "masks": lambda: mask_fixes(bench, explanations),
-            "rewrite": lambda: rewrite_fixes(bench),
+            "rewrite": lambda: rewrite_fixes(bench, lambda types: self._with_types(cell, types)),
             "flags": lambda: build_fixes(bench, "flags", flags, self._find),
             "version": lambda: build_fixes(bench, "version", versions, self._find),
         }
@@ -147,6 +147,11 @@ class Bureau:
         tree = obtain_all([spec.revision], store=self.store.sources, logs=self.store.logs)
         compiler = find_compiler(spec.flags.compiler)
         return plan_build(spec, tree[spec.revision], compiler, arch=layer_arch())
+
+    def _with_types(self, cell: CellSpec, types: frozenset[str]) -> Build:
+        """Return the cell's build with some layer types, compiled if it is not there."""
+        self.say(f"building {cell.build.id} with {len(types)} layer types")
+        return self._builder.build(self._plan(replace(cell.build, layers=types)))
 
     def _find(self, spec: BuildSpec) -> Build | None:
         """Return a finished build; what cannot be built or was not is None."""

@@ -56,7 +56,17 @@ class LayerFinding(_Value):
     """Scale-relative error that honest fp32 arithmetic has here."""
     limit: float | None = None
     """Scale-relative error above which the layer is to blame."""
+    chain_limit: float | None = None
+    """Scale-relative error above which the chain is wrong here."""
     note: str = ""
+
+    @property
+    def excess(self) -> float:
+        """The chain's error in units of its limit; NaN and infinities count as infinite."""
+        if self.cumulative is None or not self.chain_limit:
+            return 0.0
+        broken = self.cumulative.nan or self.cumulative.inf
+        return float("inf") if broken else self.cumulative.scale_relative / self.chain_limit
 
 
 class InputFinding(_Value):
@@ -77,18 +87,18 @@ class InputFinding(_Value):
         return frozenset(item.blob for item in self.layers if item.status is Status.GUILTY)
 
     @property
-    def output_is_good(self) -> bool:
-        """Whether the model's output is within its limit."""
-        return (
-            self.output is not None
-            and not (self.output.nan or self.output.inf)
-            and self.output.scale_relative <= self.output_limit
-        )
+    def excesses(self) -> tuple[float, ...]:
+        """Errors of the output and of each blob in the chain, in units of their limits."""
+        if self.output is None or self.output.nan or self.output.inf:
+            output = float("inf")
+        else:
+            output = self.output.scale_relative / self.output_limit
+        return (output, *(layer.excess for layer in self.layers))
 
     @property
-    def is_good(self) -> bool:
-        """Whether no layer is to blame and the output is within its limit."""
-        return self.output_is_good and not self.guilty
+    def excess(self) -> float:
+        """The largest of these: up to 1 all is well."""
+        return max(self.excesses)
 
 
 class LayerSummary(_Value):
@@ -127,8 +137,8 @@ class Score(_Value):
     guilty: tuple[str, ...]
     """Layers that are to blame, as `type name`."""
     latency_ms: float | None
-    good: bool
-    """Whether nobody is to blame and the output is within its limit."""
+    excess: float
+    """Largest error of the chain or the output in units of its limit: up to 1 all is well."""
 
 
 class Fix(_Value):
@@ -140,8 +150,8 @@ class Fix(_Value):
     """What was changed, in words."""
     before: Score | None = None
     after: Score | None = None
-    by_type: dict[str, tuple[float, float]] = {}
-    """Largest error of a layer alone, before and after, by the type of layers that were guilty."""
+    by_type: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
+    """Largest errors before and after, alone and in the chain, by type of the guilty layers."""
     param: str = ""
     """The `.param` file that was written."""
     diff: str = ""
@@ -152,7 +162,7 @@ class Fix(_Value):
         """`cured`, `helped`, `did not help`, or `not tried`."""
         if self.before is None or self.after is None:
             return "not tried"
-        if self.after.good:
+        if self.after.excess <= 1:
             return "cured"
         better = self.after.output_max_abs < self.before.output_max_abs / 2
         fewer = set(self.after.guilty) < set(self.before.guilty)

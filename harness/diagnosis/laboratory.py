@@ -239,42 +239,46 @@ class Laboratory:
         local, alone_why = None, ""
         if layer.inputs:
             local, alone_why = _error(measured.alone, layer.name, match.blob, expected)
-        inherited = max(self.tolerance.layer, self.tolerance.floors * (runtime or 0.0))
-        noise, limit = runtime, self.tolerance.layer
+        # Up to an absolute error of so much, small values are never wrong.
+        scale = float(np.abs(expected).max(initial=0)) or 1.0
+        least = max(self.tolerance.layer, self.tolerance.absolute / scale)
+        inherited = max(least, self.tolerance.floors * (runtime or 0.0))
+        noise, limit = runtime, least
         if local and local.scale_relative > limit and (case := measured.case(match.blob)):
             # Only now it matters what the layer by itself costs in single precision.
             noise = truth.noise_of(case)
             limit = max(limit, self.tolerance.floors * noise)
         return base.model_copy(
             update={
-                "status": self._status(layer, cumulative, inherited, local, limit),
+                "status": _status(layer, cumulative, inherited, local, limit),
                 "cumulative": cumulative,
                 "local": local,
                 "onnxruntime": runtime,
                 "noise": noise,
                 "limit": limit,
+                "chain_limit": inherited,
                 "note": "; ".join(filter(None, (why, f"alone: {alone_why}" if alone_why else ""))),
             }
         )
 
-    def _status(
-        self,
-        layer: Layer,
-        cumulative: Metrics | None,
-        inherited: float,
-        local: Metrics | None,
-        limit: float,
-    ) -> Status:
-        if local and self._is_wrong(local, limit):
-            return Status.GUILTY
-        wrong = cumulative is not None and self._is_wrong(cumulative, inherited)
-        if cumulative is None or (local is None and layer.inputs and wrong):
-            return Status.NOT_MEASURED
-        return Status.PASSES_ON if wrong else Status.CLEAN
 
-    def _is_wrong(self, error: Metrics, limit: float) -> bool:
-        above = error.scale_relative > limit and error.max_abs > self.tolerance.absolute
-        return bool(above or error.nan or error.inf)
+def _status(
+    layer: Layer,
+    cumulative: Metrics | None,
+    inherited: float,
+    local: Metrics | None,
+    limit: float,
+) -> Status:
+    if local and _is_wrong(local, limit):
+        return Status.GUILTY
+    wrong = cumulative is not None and _is_wrong(cumulative, inherited)
+    if cumulative is None or (local is None and layer.inputs and wrong):
+        return Status.NOT_MEASURED
+    return Status.PASSES_ON if wrong else Status.CLEAN
+
+
+def _is_wrong(error: Metrics, limit: float) -> bool:
+    return bool(error.scale_relative > limit or error.nan or error.inf)
 
 
 def _error(

@@ -98,8 +98,9 @@ def fix_lines(fix: Fix) -> list[str]:
         lines.append(f"  before: {_score(fix.before)}")
         lines.append(f"  after:  {_score(fix.after)}")
         lines += [
-            f"  {kind} alone: {before:.1e} → {after:.1e}"
-            for kind, (before, after) in fix.by_type.items()
+            f"  {kind}: alone {own[0]:.1e} → {own[1]:.1e}, "
+            f"in the chain {chain[0]:.1e} → {chain[1]:.1e}"
+            for kind, (own, chain) in fix.by_type.items()
         ]
     if fix.note:
         lines.append(f"  {fix.note}")
@@ -111,7 +112,8 @@ def fix_lines(fix: Fix) -> list[str]:
 def _score(score: Score) -> str:
     latency = f", {score.latency_ms:.1f} ms" if score.latency_ms is not None else ""
     return (
-        f"output max abs {score.output_max_abs:.1e}, worst layer alone {score.worst_layer:.1e}, "
+        f"output max abs {score.output_max_abs:.1e}, the chain up to {score.excess:.1f} times its "
+        f"limit, worst layer alone {score.worst_layer:.1e}, "
         f"{len(score.guilty)} layers guilty{latency}"
     )
 

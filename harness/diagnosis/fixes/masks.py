@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.deltadebug import DeltaDebugger, Result
+from harness.deltadebug import Result
 from harness.diagnosis.findings import Fix
 from harness.diagnosis.fixes.bench import Bench
 from harness.diagnosis.fixes.paramfile import difference, with_file
+from harness.diagnosis.fixes.search import USELESS, described, search
 from harness.diagnosis.laboratory import Subject
 from harness.diagnosis.mechanism import Explanation
 from harness.model.param import Param
@@ -53,37 +54,34 @@ def mask_fixes(bench: Bench, explanations: Mapping[str, Explanation]) -> Iterato
     if not bits:
         yield Fix(kind="masks", change="none", note="no layer is to blame")
         return
-    best = bench.run(_masked_subject(bench, bits), f"masks in {len(bits)} layers")
-    cured = {
+    everything = bench.run(_masked_subject(bench, bits), f"masks in {len(bits)} layers")
+    # What is still to blame under its mask does not need one.
+    freed = {
         layer.name: bits[layer.name]
         for layer in bench.subject.graph.layers
-        if layer.name in bits and best.guilty.isdisjoint(layer.outputs)
+        if layer.name in bits and everything.guilty.isdisjoint(layer.outputs)
     }
-    if best.failure or not cured:
-        note = "masks in all guilty layers change nothing for them"
-        yield bench.fix("masks", _words(bits), best, note)
+    if everything.failure or not freed:
+        yield bench.fix("masks", _words(bits), everything, USELESS)
         return
-    tested = 0
+    best = bench.chain(_masked_subject(bench, freed), f"masks in {len(freed)} layers")
 
     def cures(names: frozenset[str]) -> Result:
-        nonlocal tested
-        tested += 1
-        chosen = {name: mask for name, mask in cured.items() if name in names}
-        words = f"masks in {len(chosen)} layers"
-        after = bench.run(_masked_subject(bench, chosen), words, frozenset(cured))
-        blamed = after.guilty - best.guilty
-        output_is_good = all(f.output_is_good for f in after.findings)
-        done = not (after.failure or blamed) and (output_is_good or not best.is_good)
-        return Result.FAIL if done else Result.PASS
+        chosen = {name: mask for name, mask in freed.items() if name in names}
+        after = bench.chain(_masked_subject(bench, chosen), f"masks in {len(chosen)} layers")
+        return Result.FAIL if after.is_as_good_as(best) else Result.PASS
 
-    found = DeltaDebugger(list(cured), cures).minimal_failing()
-    chosen = {name: cured[name] for name in found.items}
-    note = f"smallest set of {len(bits)} guilty layers ({tested} runs)"
-    rest = [x for x in bench.subject.graph.layers if not best.guilty.isdisjoint(x.outputs)]
-    if rest:
-        note += f"; masks do nothing for {', '.join(f'{x.type} {x.name}' for x in rest)}"
+    found = search(list(freed), cures)
+    if found is None:
+        yield bench.fix("masks", _words(freed), everything, USELESS)
+        return
+    chosen = {name: bits[name] for name in found.items}
     subject = _masked_subject(bench, chosen, "masks")
-    fix = bench.fix("masks", _words(chosen), bench.run(subject, "the smallest set"), note)
+    after = bench.run(subject, "the smallest set of masks")
+    note = f"{described(found)}, of {len(bits)} guilty layers"
+    if after.guilty:
+        note += f"; still to blame: {', '.join(after.score().guilty)}"
+    fix = bench.fix("masks", _words(chosen), after, note)
     diff = difference(bench.subject.graph, subject.graph, "masks")
     yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from harness.deltadebug import DeltaDebugger, Result
+from harness.deltadebug import Result
 from harness.diagnosis.findings import Fix
-from harness.diagnosis.fixes.bench import Bench, Trial
+from harness.diagnosis.fixes.bench import Bench
+from harness.diagnosis.fixes.search import USELESS, described, search
+from harness.diagnosis.laboratory import Subject
 
 EXACTNESS = ("fp16", "bf16", "int8", "packing", "winograd", "sgemm")
 """Words in the names of options that trade exactness, or another order of sums, for speed."""
@@ -22,25 +24,26 @@ def option_fixes(bench: Bench, in_force: Mapping[str, bool | int]) -> Iterator[F
     if not names:
         yield Fix(kind="options", change="none", note="no option that costs precision is on")
         return
-    trials: dict[frozenset[str], Trial] = {}
+    best = bench.chain(_without(bench, names), _words(names))
 
-    def trial(chosen: frozenset[str]) -> Trial:
-        if chosen not in trials:
-            options = dict.fromkeys(sorted(chosen), False)
-            trials[chosen] = bench.run(bench.subject.with_options(options), words(chosen))
-        return trials[chosen]
+    def cures(chosen: frozenset[str]) -> Result:
+        off = [name for name in names if name in chosen]
+        good = bench.chain(_without(bench, off), _words(off)).is_as_good_as(best)
+        return Result.FAIL if good else Result.PASS
 
-    def words(chosen: frozenset[str]) -> str:
-        return ", ".join(f"{name} = false" for name in names if name in chosen)
-
-    everything = frozenset(names)
-    if not trial(everything).is_good:
-        note = "no set of options cures it: this is all of them"
-        yield bench.fix("options", words(everything), trial(everything), note)
+    found = search(names, cures)
+    if found is None:
+        yield bench.fix(
+            "options", _words(names), bench.run(_without(bench, names), _words(names)), USELESS
+        )
         return
-    found = DeltaDebugger(
-        names, lambda chosen: Result.FAIL if chosen and trial(chosen).is_good else Result.PASS
-    ).minimal_failing()
-    chosen = frozenset(found.items)
-    note = f"smallest set: without any one of them it is not cured ({len(trials)} runs)"
-    yield bench.fix("options", words(chosen), trial(chosen), note)
+    after = bench.run(_without(bench, found.items), _words(found.items))
+    yield bench.fix("options", _words(found.items), after, described(found))
+
+
+def _without(bench: Bench, names: Sequence[str]) -> Subject:
+    return bench.subject.with_options(dict.fromkeys(names, False))
+
+
+def _words(names: Sequence[str]) -> str:
+    return ", ".join(f"{name} = false" for name in names) or "none"

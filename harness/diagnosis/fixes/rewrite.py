@@ -6,9 +6,10 @@ InnerProduct and a 1x1 Convolution keep the same tensors in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from harness.build import Build
 from harness.diagnosis.findings import Fix
 from harness.diagnosis.fixes.bench import Bench
 from harness.diagnosis.fixes.paramfile import difference, with_file
@@ -76,8 +77,13 @@ def _convolution(layer: Layer) -> Layer:
     return replace(layer, type="Convolution", params=tuple(sorted([*pairs, (1, Value.of(1))])))
 
 
-def rewrite_fixes(bench: Bench) -> Iterator[Fix]:
-    """Yield the result of rewriting all such chains."""
+def rewrite_fixes(bench: Bench, build_for: Callable[[frozenset[str]], Build]) -> Iterator[Fix]:
+    """Yield the result of rewriting all such chains.
+
+    Args:
+        bench: the subject.
+        build_for: returns a build like the subject's that has these layer types as well.
+    """
     graph, changed = rewritten(bench.subject.graph)
     change = "global Pooling + InnerProduct → adaptive Pooling + 1x1 Convolution"
     if not changed:
@@ -85,6 +91,9 @@ def rewrite_fixes(bench: Bench) -> Iterator[Fix]:
         yield Fix(kind="rewrite", change=change, note=note)
         return
     subject = with_file(bench, graph, "rewrite")
+    # A trimmed build may lack what the new layers need.
+    build = build_for(graph.layer_types() | bench.subject.graph.layer_types())
+    subject = replace(subject, job=subject.job.model_copy(update={"core": str(build.core)}))
     after = bench.run(subject, "rewritten graph")
     fix = bench.fix("rewrite", f"{change} in {', '.join(changed)}", after)
     diff = difference(bench.subject.graph, graph, "rewrite")
