@@ -283,7 +283,7 @@ class Builder:
             shutil.rmtree(work, ignore_errors=True)
             failure = self._attempt(plan, work, shortcuts=True)
             if failure and not cmake.is_transient(failure.output):
-                # Perhaps this version only does not compile with them.
+                # Perhaps this version only does not compile with them, or the cache is at fault.
                 failure = self._attempt(plan, work, shortcuts=False)
             if failure:
                 self._fail(plan, work, failure)
@@ -305,11 +305,7 @@ class Builder:
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
         environment = {"HARNESS_PROBES": str(answers), SLOT: str(work)}
         if shortcuts:
-            environment["HARNESS_SHORTCUTS"] = "1"
-        cache = find_compiler_cache(self.store.objects, gib=self.store.limit_gib * OBJECTS_SHARE)
-        if cache:
-            cache.start()
-            environment |= {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
+            environment |= {"HARNESS_SHORTCUTS": "1", **self._launcher()}
         steps: tuple[tuple[str, list[str | Path]], ...] = (
             ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
@@ -321,6 +317,14 @@ class Builder:
                 return _Failure(error=error, output=done.output)
         cmake.remember_answers(build, answers)
         return None
+
+    def _launcher(self) -> dict[str, str]:
+        """Return the environment that puts the compiler cache in front of the compiler."""
+        gib = self.store.limit_gib * OBJECTS_SHARE
+        cache = find_compiler_cache(self.store.objects, gib=gib)
+        if cache is None or not cache.start():
+            return {}
+        return {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
 
     def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
         build = work / "build"

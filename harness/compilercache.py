@@ -37,16 +37,17 @@ class CompilerCache:
     address: str = ""
     """Where its server listens, if it has one."""
 
-    def start(self) -> None:
-        """Start its server, if it has one and it is not running, else keep it from ending.
+    def start(self) -> bool:
+        """Start its server, if it has one, or keep it from ending; return whether it can be used.
 
         Two compilers that start at the same time would each start one, and so would an explicit
         `--start-server`, which takes over the socket of a server that runs.
         """
-        if self.address:
-            with FileLock(f"{self.address}.lock"):
-                verb = "--show-stats" if _listens(self.address) else "--start-server"
-                capture([self.program, verb], timeout=START_SECONDS, env=self.environment)
+        if not self.address:
+            return True
+        with FileLock(f"{self.address}.lock"):
+            verb = "--show-stats" if _listens(self.address) else "--start-server"
+            return capture([self.program, verb], timeout=START_SECONDS, env=self.environment).ok
 
 
 def _listens(address: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from harness import build as building
 from harness import cmake
 from harness.build import CORE, LOG, Build, Builder, BuildPlan, plan_build
+from harness.compilercache import CompilerCache
 from harness.errors import BuildError, MachineError
 from harness.process import Completed
 from harness.sources import SourceTree
@@ -117,6 +118,17 @@ def test_shortcuts_are_given_up_where_they_fail(
     assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}
     assert "".join(ends) in build.core.with_name(LOG).read_text()
     assert not list(builder.store.work.iterdir())
+
+
+def test_compiler_cache_is_in_front_of_the_first_attempt_only(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "a.cpp: error: b", "")
+    cache = CompilerCache(program=Path("cache"), environment={"CACHE_DIR": "c"})
+    monkeypatch.setattr(building, "find_compiler_cache", lambda *_, **__: cache)
+    builder.build(plan)
+    assert [e.get("HARNESS_LAUNCHER") for e in tools.environments] == ["cache", None]
+    assert [e.get("CACHE_DIR") for e in tools.environments] == ["c", None]
 
 
 def test_a_failure_is_remembered(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness import compilercache
-from harness.compilercache import find_compiler_cache
+from harness.compilercache import CompilerCache, find_compiler_cache
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,15 @@ def test_none_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", "")
     assert find_compiler_cache(tmp_path, gib=1) is None
+
+
+@pytest.mark.parametrize(("code", "usable"), [(0, True), (2, False)])
+def test_a_server_that_does_not_start(tmp_path: Path, code: int, usable: bool) -> None:
+    program = tmp_path / "sccache"
+    program.write_text(f"#!/bin/sh\nexit {code}\n")
+    program.chmod(0o755)
+    address = str(tmp_path / "socket")
+    assert CompilerCache(program=program, address=address).start() is usable
 
 
 def test_socket_is_short_and_of_this_store(tmp_path: Path) -> None:
