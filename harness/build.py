@@ -271,6 +271,7 @@ class Builder:
             BuildError: it does not configure or compile; the log is kept.
             MachineError: the disk or the memory is full.
         """
+        self.store.prepare()  # else others could take what is half made here for leftovers
         with self.store.lock(plan.key):
             found = self.find(plan)
             return found or self._compile(plan)
