@@ -68,6 +68,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def diagnose(session: nox.Session) -> None:
+    """Say which layers of one cell are to blame, by which mechanism, and what cures it."""
+    _harness(session, "diagnose")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
     _install(session, "test")
