@@ -143,11 +143,12 @@ class LocalEngine:
         compiler = compiler_of(target) if target else find_compiler(spec.flags.compiler)
         arch = target.arch if target else layer_arch()
         tree = self.trees[spec.revision]
-        if not spec.flags.wants_vulkan:
+        if spec.flags.wants_vulkan:
+            check_sdk(tree.path, compiler)
+        if not spec.flags.wants_vulkan or spec.flags.names_glslang:
             return plan_build(spec, tree, compiler, arch=arch)
         log = self.store.logs / f"source-{spec.revision.label}.log"
         tree = obtain(spec.revision, store=self.store.sources, log=log, with_glslang=True)
-        check_sdk(tree.path, compiler)
         glslang = shared_glslang(tree, compiler, self.builder)
         return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
 

@@ -120,14 +120,16 @@ def known_options(tree: Path) -> frozenset[str]:
 def resolve_against(flags: FlagSet, known: frozenset[str]) -> ResolvedFlags:
     """Keep the options that a version knows; report those that it should have but has not.
 
-    Switching off what a version does not have needs no report: it is off.
+    Switching off what a version does not have needs no report: it is off. Entries that are not
+    ncnn's (`CMAKE_CXX_FLAGS`, `glslang_DIR`) need no declaration.
     """
+    unknown = {name for name, _ in flags.options if name.startswith("NCNN_")} - known
     return ResolvedFlags(
-        options=tuple(item for item in flags.options if item[0] in known),
+        options=tuple(item for item in flags.options if item[0] not in unknown),
         ineffective=tuple(
             (name, f"{name}={value}: this version of ncnn has no such option")
             for name, value in flags.options
-            if name not in known and value != "OFF"
+            if name in unknown and value != "OFF"
         ),
     )
 

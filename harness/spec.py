@@ -79,8 +79,13 @@ class FlagSet:
 
     @property
     def wants_vulkan(self) -> bool:
-        """Whether the builds need a shader compiler."""
+        """Whether the builds have Vulkan."""
         return ("NCNN_VULKAN", "ON") in self.options
+
+    @property
+    def names_glslang(self) -> bool:
+        """Whether a shader compiler for Vulkan is on the machine, so that none is to be made."""
+        return ("NCNN_SYSTEM_GLSLANG", "ON") in self.options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,13 @@ def test_only_options_that_should_be_on_are_missed() -> None:
     assert [name for name, _ in resolved.ineffective] == ["NCNN_F16C"]
 
 
+def test_entries_that_are_not_ncnn_s_need_no_declaration() -> None:
+    options = (("CMAKE_CXX_FLAGS", "-g"), ("glslang_DIR", "/opt/glslang"))
+    resolved = resolve_against(FlagSet(name="x", options=options), frozenset())
+    assert resolved.options == options
+    assert not resolved.ineffective
+
+
 @pytest.mark.parametrize(
     ("options", "macros", "notes"),
     [
