@@ -129,7 +129,9 @@ def execute(options: argparse.Namespace) -> int:
         diagnosis = bureau.diagnose(cell, subject, specs, Path(scratch))
         folder = options.results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-diagnose"
         folder.mkdir(parents=True)
-        fixes = bureau.fixes(options.fix, cell, subject, diagnosis, specs, matrix.builds, folder)
+        fixes = bureau.fixes(
+            options.fix, cell, subject, diagnosis, specs, matrix.builds, folder, Path(scratch)
+        )
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
             dump(subject, specs, bureau.references, bureau.laboratory, options.dump, bureau.say)

@@ -102,27 +102,38 @@ class Bureau:
         specs: Sequence[InputSpec],
         builds: Sequence[BuildSpec],
         folder: Path,
+        scratch: Path,
     ) -> Iterator[Fix]:
         """Try fixes of some kinds on the worst inputs; changed `.param` files go to `folder`."""
-        bench = self._bench(subject, diagnosis, specs, folder)
+        bench = self._bench(subject, diagnosis, specs, folder, scratch)
         if bench is None:
             return
         explanations = {x.blob: x.explanation for x in diagnosis.layers if x.explanation}
         flags = [b for b in builds if b.revision == cell.build.revision and b != cell.build]
         versions = [b for b in builds if b.flags == cell.build.flags and b != cell.build]
+        cure: dict[str, bool] = {}
         makers: dict[str, Callable[[], Iterator[Fix]]] = {
             "options": lambda: option_fixes(bench, subject.in_force),
             "masks": lambda: mask_fixes(bench, explanations),
-            "rewrite": lambda: rewrite_fixes(bench, lambda types: self._with_types(cell, types)),
+            "rewrite": lambda: rewrite_fixes(
+                bench, lambda types: self._with_types(cell, types), cure
+            ),
             "flags": lambda: build_fixes(bench, "flags", flags, self._find),
             "version": lambda: build_fixes(bench, "version", versions, self._find),
         }
         for kind in FIXES:
-            if kind in kinds:
-                yield from makers[kind]()
+            for fix in makers[kind]() if kind in kinds else ():
+                if fix.outcome == "cured" and not cure:
+                    cure |= fix.options
+                yield fix
 
     def _bench(
-        self, subject: Subject, diagnosis: Diagnosis, specs: Sequence[InputSpec], folder: Path
+        self,
+        subject: Subject,
+        diagnosis: Diagnosis,
+        specs: Sequence[InputSpec],
+        folder: Path,
+        scratch: Path,
     ) -> Bench | None:
         errors = {i.name: i.output.scale_relative for i in diagnosis.inputs if i.output}
         usable = sorted((s for s in specs if s.name in errors), key=lambda s: -errors[s.name])
@@ -135,6 +146,7 @@ class Bureau:
             truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],
             laboratory=self.laboratory,
             folder=folder,
+            scratch=scratch,
             notify=lambda words: self.say(f"trying {words}"),
         )
 

@@ -148,6 +148,8 @@ class Fix(_Value):
     """`options`, `masks`, `flags`, `rewrite` or `version`."""
     change: str
     """What was changed, in words."""
+    options: dict[str, bool] = {}
+    """Run options that were changed."""
     before: Score | None = None
     after: Score | None = None
     by_type: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}

@@ -263,7 +263,7 @@ def plot(diagnosis: Diagnosis) -> alt.LayerChart | alt.FacetChart:
         y=alt.Y("error:Q", title="scale-relative error", scale=alt.Scale(type="log")),
         color=alt.Color("kind:N", title=None, sort=names),
     )
-    lines = base.mark_line().encode(strokeDash=alt.StrokeDash("kind:N", title=None, sort=names))
+    lines = base.mark_line().encode(strokeDash=alt.StrokeDash("kind:N", legend=None, sort=names))
     marked = (
         alt.Chart(frame[(frame["kind"] == "alone") & (frame["status"] == Status.GUILTY)])
         .mark_point(shape="triangle-up", size=90, filled=True, color="#d6365b")

@@ -89,6 +89,7 @@ def bench(errors: Errors, folder: Path, graph: Param = CHAIN) -> Bench:
         truths=[Truth(name="x", tensors={}, exact=cast(Any, None), single=cast(Any, None))],
         laboratory=cast(Laboratory, Simulation(errors)),
         folder=folder,
+        scratch=folder / "scratch",
         notify=lambda _: None,
     )
 
@@ -224,6 +225,21 @@ def test_needless_rewrite_is_reported_as_such(tmp_path: Path) -> None:
     assert fix.outcome == "did not help"
     assert {"Convolution", "InnerProduct", "ReLU"} <= asked[0]
     assert "+Convolution" in fix.diff
+
+
+def test_rewrite_beside_options_that_cure_is_needless(tmp_path: Path) -> None:
+    def errors(subject: Subject) -> dict[str, float]:
+        narrow = subject.job.options.get("use_fp16_storage", True)
+        return {
+            layer.name: 1e-3 if narrow and layer.type == "InnerProduct" else 1e-7
+            for layer in subject.graph.layers
+        }
+
+    found = bench(errors, tmp_path, SE_BLOCK)
+    build = type("Build", (), {"core": Path("other")})()
+    fix = only(list(rewrite_fixes(found, lambda _: build, {"use_fp16_storage": False})))
+    assert fix.outcome == "cured"
+    assert "with use_fp16_storage = false it is needless: output max abs 1.0e-07" in fix.note
 
 
 def test_rewrite_of_a_model_without_such_a_chain(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ class Bench:
     truths: Sequence[Truth]
     laboratory: Laboratory
     folder: Path
-    """Where fixed `.param` files go; scratch files too, until they have been measured."""
+    """Where fixed `.param` files go."""
+    scratch: Path
+    """Where files go that nobody needs afterwards."""
     notify: Callable[[str], None]
     """Told what is tried next."""
 
@@ -122,7 +124,7 @@ class Bench:
         self, subject: Subject, truths: Sequence[Truth], only: frozenset[str] | None
     ) -> Iterator[InputFinding]:
         for truth in truths:
-            place = self.folder / "scratch"
+            place = self.scratch / "trial"
             try:
                 yield self.laboratory.measure(subject, truth, place, only).finding
             finally:

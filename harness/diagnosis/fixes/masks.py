@@ -86,7 +86,7 @@ def mask_fixes(bench: Bench, explanations: Mapping[str, Explanation]) -> Iterato
     yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
 
 
-def _masked_subject(bench: Bench, masks: Mapping[str, int], name: str = "scratch") -> Subject:
+def _masked_subject(bench: Bench, masks: Mapping[str, int], name: str = "") -> Subject:
     return with_file(bench, masked(bench.subject.graph, masks), name)
 
 

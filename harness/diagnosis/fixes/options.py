@@ -38,7 +38,8 @@ def option_fixes(bench: Bench, in_force: Mapping[str, bool | int]) -> Iterator[F
         )
         return
     after = bench.run(_without(bench, found.items), _words(found.items))
-    yield bench.fix("options", _words(found.items), after, described(found))
+    fix = bench.fix("options", _words(found.items), after, described(found))
+    yield fix.model_copy(update={"options": dict.fromkeys(found.items, False)})
 
 
 def _without(bench: Bench, names: Sequence[str]) -> Subject:

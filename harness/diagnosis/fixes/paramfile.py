@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 ORIGINAL = "model.param"
 
 
-def with_file(bench: Bench, graph: Param, name: str) -> Subject:
-    """Write a changed graph to `model.<name>.param` and return the subject that uses it."""
-    path = bench.folder / f"model.{name}.param"
+def with_file(bench: Bench, graph: Param, name: str = "") -> Subject:
+    """Write a changed graph and return the subject that uses it.
+
+    Args:
+        bench: the unchanged subject.
+        graph: the changed graph.
+        name: it becomes `model.<name>.param` beside the original; without one it is not kept.
+    """
+    path = bench.folder / f"model.{name}.param" if name else bench.scratch / "changed.param"
     write_param(graph, path)
     return bench.subject.with_graph(graph, path)
 

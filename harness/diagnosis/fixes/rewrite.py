@@ -6,16 +6,19 @@ InnerProduct and a 1x1 Convolution keep the same tensors in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from harness.build import Build
 from harness.diagnosis.findings import Fix
 from harness.diagnosis.fixes.bench import Bench
 from harness.diagnosis.fixes.paramfile import difference, with_file
+from harness.diagnosis.laboratory import Subject
 from harness.model.param import Layer, Param
 from harness.model.value import Value
 
+NO_OPTIONS: Mapping[str, bool] = MappingProxyType({})
 POINTWISE = frozenset(
     {"ReLU", "PReLU", "Clip", "ELU", "SELU", "GELU", "Sigmoid", "Swish", "TanH", "Mish", "Dropout",
      "HardSigmoid", "HardSwish", "Split", "UnaryOp"}
@@ -77,12 +80,17 @@ def _convolution(layer: Layer) -> Layer:
     return replace(layer, type="Convolution", params=tuple(sorted([*pairs, (1, Value.of(1))])))
 
 
-def rewrite_fixes(bench: Bench, build_for: Callable[[frozenset[str]], Build]) -> Iterator[Fix]:
+def rewrite_fixes(
+    bench: Bench,
+    build_for: Callable[[frozenset[str]], Build],
+    cure: Mapping[str, bool] = NO_OPTIONS,
+) -> Iterator[Fix]:
     """Yield the result of rewriting all such chains.
 
     Args:
         bench: the subject.
         build_for: returns a build like the subject's that has these layer types as well.
+        cure: run options that cure without it, if that is known: is the rewrite needless then?
     """
     graph, changed = rewritten(bench.subject.graph)
     change = "global Pooling + InnerProduct → adaptive Pooling + 1x1 Convolution"
@@ -95,6 +103,21 @@ def rewrite_fixes(bench: Bench, build_for: Callable[[frozenset[str]], Build]) ->
     build = build_for(graph.layer_types() | bench.subject.graph.layer_types())
     subject = replace(subject, job=subject.job.model_copy(update={"core": str(build.core)}))
     after = bench.run(subject, "rewritten graph")
-    fix = bench.fix("rewrite", f"{change} in {', '.join(changed)}", after)
+    note = _beside(bench, subject, cure) if cure and not after.failure else ""
+    fix = bench.fix("rewrite", f"{change} in {', '.join(changed)}", after, note)
     diff = difference(bench.subject.graph, graph, "rewrite")
     yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
+
+
+def _beside(bench: Bench, rewritten: Subject, cure: Mapping[str, bool]) -> str:
+    """Say what the rewrite adds to run options that cure by themselves."""
+    plain = bench.run(bench.subject.with_options(cure), "the options that cure").score()
+    both = bench.run(rewritten.with_options(cure), "these options and the rewrite").score()
+    words = ", ".join(f"{name} = {str(value).lower()}" for name, value in cure.items())
+    needed = (
+        "it still helps" if both.output_max_abs < plain.output_max_abs / 2 else "it is needless"
+    )
+    return (
+        f"with {words} {needed}: output max abs {plain.output_max_abs:.1e} without it, "
+        f"{both.output_max_abs:.1e} with it"
+    )
