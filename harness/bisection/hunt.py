@@ -169,6 +169,7 @@ class Hunt:
             names = [self.points[index].name for index in reversed(order)]
             raise NotReproducibleError(
                 f"{self.subject.description}: {question}. (good: {names[0]}; bad: {names[1]})"
+                + ("" if self.subject.alone else " A single --layer runs on older revisions, too.")
             )
         return question
 

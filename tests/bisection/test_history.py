@@ -117,3 +117,14 @@ def test_releases_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         between(releases, "20240410", "20260526")
     with pytest.raises(UsageError, match="swapped"):
         between(releases, "20260526", "20250503")
+
+
+def test_clone_of_a_url(repo: Repo, tmp_path: Path) -> None:
+    where = f"file://{repo.path}"
+    clone = Clone.open(where, store=tmp_path / "store", log=tmp_path / "log")
+    points = clone.commits("20200101", "20200105")
+    assert [point.title for point in points] == ["first", "second", "merge side", "last"]
+    merge = points[2].id
+    assert clone.touched(points[0].id, points[-1].id)[merge] == ["src/layer/innerproduct.cpp"]
+    assert "+int two;" in clone.diff(merge, ["src/layer/innerproduct.cpp"])
+    assert clone.point("20200101").id == points[0].id
