@@ -124,6 +124,7 @@ def execute(options: argparse.Namespace) -> int:
             model=model,
             jobs=options.jobs,
             say=lambda words: status.update(Text(words)),
+            passing=Path(scratch) / "references" if options.inputs else None,
         )
         subject = bureau.subject(cell, specs)
         diagnosis = bureau.diagnose(cell, subject, specs, Path(scratch))

@@ -45,6 +45,8 @@ class Bureau:
     """Compilers at a time, where the build is not there yet."""
     say: Callable[[str], None]
     """Told what happens now."""
+    passing: Path | None = None
+    """Where reference values go that are not kept, since there may be very many inputs."""
 
     @cached_property
     def laboratory(self) -> Laboratory:
@@ -57,7 +59,8 @@ class Bureau:
     @cached_property
     def references(self) -> References:
         """Where reference values come from."""
-        return References(model=self.model, store=self.store)
+        store = Store(root=self.passing) if self.passing else self.store
+        return References(model=self.model, store=store)
 
     def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> Subject:
         """Return the subject of a cell, built and with its blobs matched.
@@ -82,6 +85,7 @@ class Bureau:
             references=self.references,
             folder=scratch,
             notify=lambda name: self.say(f"measuring {name}"),
+            forget=self.passing is not None,
         )
         findings = diagnoser.findings(subject, specs)
         return Diagnosis(

@@ -24,6 +24,8 @@ class Diagnoser:
     """Scratch space: the blobs of one input at a time."""
     notify: Callable[[str], None]
     """Told the name of each input before it is measured."""
+    forget: bool = False
+    """Whether to delete each input's reference values when it is done."""
     explanations: dict[str, Explanation] = field(default_factory=dict)
     """By blob, from the input on which the layer's own error is largest."""
 
@@ -43,7 +45,9 @@ class Diagnoser:
                 if layer.status is Status.GUILTY and own > worst.get(layer.blob, -1.0):
                     worst[layer.blob] = own
                     self._explain(measured, layer)
-            shutil.rmtree(place, ignore_errors=True)
+            used = [truth.exact.directory, truth.single.directory] if self.forget else []
+            for folder in (place, *used):
+                shutil.rmtree(folder, ignore_errors=True)
             found.append(measured.finding)
         return tuple(found)
 

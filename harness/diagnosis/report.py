@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 import altair as alt
 import pandas as pd
@@ -21,10 +22,11 @@ STYLES = {
     Status.CLEAN: "green",
     Status.NOT_ALIGNED: "dim",
 }
-COLUMNS = (
-    "layer", "blob", "ONNX value", "status", "chain", "alone", "limit", "ORT", "aligned",
-)  # fmt: skip
-NUMERIC = ("chain", "alone", "limit", "ORT")
+FIRST = ("layer", "blob", "ONNX value", "status")
+NUMERIC = ("chain", "alone", "chain median", "alone median", "limit", "ORT")
+LAST = "aligned"
+FEW = 2
+"""Inputs up to which all are shown, and no median."""
 SMALLEST = 1e-9
 """Where a logarithmic axis draws an error of exactly 0."""
 
@@ -56,6 +58,9 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
             f"{item.output.scale_relative:.1e} (limit {item.output_limit:.1e}), "
             f"{len(item.guilty)} blobs guilty{latency}"
         )
+    errors = [item.output.max_abs for item in diagnosis.inputs if item.output]
+    if len(errors) > FEW:
+        lines.append(f"worst {max(errors):.1e}, median {median(errors):.1e} (max abs)")
     return lines
 
 
@@ -122,11 +127,12 @@ def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
     """Print a diagnosis; without `everything`, clean layers are only counted."""
     shown = [x for x in diagnosis.layers if everything or x.status is not Status.CLEAN]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in COLUMNS:
+    header = columns(diagnosis)
+    for name in header:
         table.add_column(name, justify="right" if name in NUMERIC else "left", overflow="fold")
     for layer in shown:
-        cells = [Text(cell) for cell in row(layer)]
-        cells[COLUMNS.index("status")].stylize(STYLES[layer.status])
+        cells = [Text(cell) for cell in row(layer, header)]
+        cells[header.index("status")].stylize(STYLES[layer.status])
         table.add_row(*cells)
     console.print(table)
     hidden = len(diagnosis.layers) - len(shown)
@@ -158,17 +164,28 @@ def _print(console: Console, line: str) -> None:
     console.print(Text(line), soft_wrap=True, highlight=False)
 
 
-def row(layer: LayerSummary) -> list[str]:
-    """Return the texts of one row, in the order of `COLUMNS`."""
-    return [
-        f"{layer.type} {layer.name}",
-        layer.blob,
-        layer.value,
-        str(layer.status),
-        *(_number(n) for n in (layer.cumulative_worst, layer.local_worst)),
-        *(_number(n) for n in (layer.limit, layer.onnxruntime)),
-        ": ".join(filter(None, (layer.aligned, layer.sure or layer.note))),
-    ]
+def columns(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the names of the table's columns; one or two inputs need no median."""
+    few = len(diagnosis.inputs) <= FEW
+    return (*FIRST, *(n for n in NUMERIC if not (few and "median" in n)), LAST)
+
+
+def row(layer: LayerSummary, header: Sequence[str]) -> list[str]:
+    """Return the texts of one row; errors are those of the worst input."""
+    texts = {
+        "layer": f"{layer.type} {layer.name}",
+        "blob": layer.blob,
+        "ONNX value": layer.value,
+        "status": str(layer.status),
+        "chain": _number(layer.cumulative_worst),
+        "alone": _number(layer.local_worst),
+        "chain median": _number(layer.cumulative_median),
+        "alone median": _number(layer.local_median),
+        "limit": _number(layer.limit),
+        "ORT": _number(layer.onnxruntime),
+        LAST: ": ".join(filter(None, (layer.aligned, layer.sure or layer.note))),
+    }
+    return [texts[name] for name in header]
 
 
 def _number(value: float | None) -> str:
@@ -187,8 +204,9 @@ def markdown(diagnosis: Diagnosis) -> str:
             lines += ["", f"### {fix.kind}: what changes in the .param", "", "```diff"]
             lines += [*fix.diff.splitlines(), "```"]
     lines += ["", "## Layers", "", "Scale-relative errors against float64, the worst input.", ""]
-    lines += [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    lines += [_line(row(layer)) for layer in diagnosis.layers]
+    header = columns(diagnosis)
+    lines += [_line(header), _line(["---"] * len(header))]
+    lines += [_line(row(layer, header)) for layer in diagnosis.layers]
     tried = [x for x in diagnosis.guilty if x.explanation]
     if tried:
         lines += ["", "## What was tried", "", *_trials(tried)]
