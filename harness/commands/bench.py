@@ -14,6 +14,7 @@ from rich.table import Table
 
 import harness
 from harness.benchmark import Bench, Timing, ratios, table
+from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 from harness.compilercache import find_compiler_cache
 from harness.config import Config, load_config
 from harness.console import wide_console
@@ -47,13 +48,7 @@ DEFAULT_FLAGS = "runtime"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=Path("configs/default.toml"),
-        metavar="FILE",
-        help="configuration with the model and the matrix (default: %(default)s)",
-    )
+    add_config(parser, "configuration with the model and the matrix")
     parser.add_argument(
         "--version", default="20250503", help="what to build (default: %(default)s)"
     )
@@ -69,27 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--commit", default="HEAD", metavar="REV", help="newest commit to build (default: HEAD)"
     )
     parser.add_argument("--no-matrix", action="store_true", help="leave the whole matrix out")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="compilers to run at the same time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="store to take sources and the model from (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where the CSV file goes (default: %(default)s)",
-    )
+    add_jobs(parser)
+    add_builds(parser, "store to take sources and the model from")
+    add_results(parser, "where the CSV file goes")
 
 
 def execute(options: argparse.Namespace) -> int:

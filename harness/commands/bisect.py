@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from rich.markdown import Markdown
@@ -19,6 +18,7 @@ from harness.bisection.search import Target
 from harness.bisection.setup import Request, laboratory, setting_of
 from harness.bisection.show import Reporter
 from harness.bisection.text import guilty, markdown
+from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 from harness.config import Config, load_config
 from harness.console import wide_console
 from harness.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
@@ -74,27 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument(
         "--retry-failed", action="store_true", help="compile builds again that failed before"
     )
-    work.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="compilers to run at the same time (default: %(default)s)",
-    )
-    work.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="the build store (default: %(default)s)",
-    )
-    work.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where the answer goes (default: %(default)s)",
-    )
+    add_jobs(work)
+    add_builds(work)
+    add_results(work, "where the answer goes")
 
 
 def _add_range(parser: argparse.ArgumentParser) -> None:
@@ -129,13 +111,7 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("question")
-    group.add_argument(
-        "--config",
-        type=Path,
-        default=Path("configs/default.toml"),
-        metavar="FILE",
-        help="configuration file (default: %(default)s)",
-    )
+    add_config(group)
     group.add_argument(
         "--flags", metavar="SET", help="build flags (default: [bisect] flags of the configuration)"
     )

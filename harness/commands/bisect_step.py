@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from harness.bisection.observations import Outcome
 from harness.bisection.part import Subject, layers_called, part_of
 from harness.bisection.rules import Metric, Question
 from harness.bisection.setup import Request, laboratory, setting_of
+from harness.commands.arguments import add_builds, add_jobs
 from harness.config import Config, load_config
 from harness.errors import HarnessError
 from harness.sources import git
@@ -73,20 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="value that divides good from bad",
     )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="compilers to run at the same time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="the build store (default: %(default)s)",
-    )
+    add_jobs(parser)
+    add_builds(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

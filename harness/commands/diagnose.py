@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.text import Text
 
+from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 from harness.config import load_config
 from harness.console import wide_console
 from harness.diagnosis.bureau import FIXES, Bureau
@@ -43,13 +43,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=Path("configs/default.toml"),
-        metavar="FILE",
-        help="configuration file (default: %(default)s)",
-    )
+    add_config(parser)
     parser.add_argument("--cell", default="", metavar="ID", help="the cell as build/run")
     for name in ("version", "flags", "run"):
         parser.add_argument(f"--{name}", default="", metavar="NAME", help=f"the cell's {name}")
@@ -65,27 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dump", type=Path, metavar="DIR", help="write all arrays to a directory")
     parser.add_argument("--all", action="store_true", help="show clean layers too")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="compilers to run at the same time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="the build store (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where run directories are (default: %(default)s)",
-    )
+    add_jobs(parser)
+    add_builds(parser)
+    add_results(parser, "where run directories are")
 
 
 def execute(options: argparse.Namespace) -> int:

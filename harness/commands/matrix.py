@@ -12,6 +12,7 @@ from pathlib import Path
 
 import harness
 from harness.build import Builder
+from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 from harness.config import Config, load_config, with_repository
 from harness.console import Reporter, show, wide_console
 from harness.engine import Engine, LocalEngine
@@ -52,13 +53,7 @@ an id is build/run/input; a GLOB may match all of it, build/run, or the build al
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=Path("configs/default.toml"),
-        metavar="FILE",
-        help="configuration file (default: %(default)s)",
-    )
+    add_config(parser)
     parser.add_argument(
         "--repo",
         default="",
@@ -79,27 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="compile builds again that failed before"
     )
     parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted run")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="compilers and cells to run at the same time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="the build store (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where run directories go (default: %(default)s)",
-    )
+    add_jobs(parser, "compilers and cells to run at the same time")
+    add_builds(parser)
+    add_results(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

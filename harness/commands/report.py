@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.arguments import add_results
 from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.files import append_line, write_atomically
 from harness.records import Verdict
@@ -88,13 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end with exit code 1 on any drop or worse (drop), only on broken cells and failed "
         "builds (broken), or never (default: %(default)s)",
     )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where run directories are (default: %(default)s)",
-    )
+    add_results(parser, "where run directories are")
 
 
 def execute(options: argparse.Namespace) -> int:

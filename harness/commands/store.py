@@ -6,11 +6,11 @@ import argparse
 import time
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from harness.commands.arguments import add_builds
 from harness.console import wide_console
 from harness.errors import EXIT_OK, UsageError
 from harness.pruning import Entry, entries, prune, size_of
@@ -35,13 +35,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--builds",
-        type=Path,
-        default=Path("builds"),
-        metavar="DIR",
-        help="the build store (default: %(default)s)",
-    )
+    add_builds(parser)
     parser.add_argument("--entries", action="store_true", help="list each entry")
     parser.add_argument("--limit", type=float, metavar="GIB", help="set the limit and keep it")
     parser.add_argument("--prune", action="store_true", help="bring the store within its limit")

@@ -1,0 +1,46 @@
+"""Arguments that several commands share, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+Arguments = argparse._ActionsContainer
+"""A parser or a group of its arguments: the class that argparse has for both."""
+
+
+def add_config(to: Arguments, what: str = "configuration file") -> None:
+    """Add `--config`."""
+    _add_path(to, "config", "configs/default.toml", "FILE", what)
+
+
+def add_jobs(to: Arguments, what: str = "compilers to run at the same time") -> None:
+    """Add `--jobs`."""
+    to.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help=f"{what} (default: %(default)s)",
+    )
+
+
+def add_builds(to: Arguments, what: str = "the build store") -> None:
+    """Add `--builds`."""
+    _add_path(to, "builds", "builds", "DIR", what)
+
+
+def add_results(to: Arguments, what: str = "where run directories go") -> None:
+    """Add `--results`."""
+    _add_path(to, "results", "results", "DIR", what)
+
+
+def _add_path(to: Arguments, name: str, default: str, metavar: str, what: str) -> None:
+    to.add_argument(
+        f"--{name}",
+        type=Path,
+        default=Path(default),
+        metavar=metavar,
+        help=f"{what} (default: %(default)s)",
+    )
