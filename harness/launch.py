@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import shlex
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +17,15 @@ import onnxruntime
 from pydantic import ValidationError
 
 import harness
+from harness import worker
 from harness.build import Build
 from harness.job import Job, Outcome
 from harness.prepare import PreparedInput, PreparedModel, decode
-from harness.process import Completed, run
+from harness.process import Completed, call
 from harness.records import BuildRecord, CellRecord, Verdict
 from harness.spec import CellSpec
 from harness.tolerance import Tolerance, judge
 from harness.toolchain import cpu_description, cpu_features
-from harness.worker import OUTCOMES
 
 TAIL_LINES = 8
 REPEATS = 3
@@ -115,8 +114,9 @@ class Launcher:
                 memory_bytes=self.memory_bytes,
             )
             (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-            done = run(
-                [sys.executable, "-m", "harness.worker", folder / "job.json"],
+            done = call(
+                worker.main,
+                [folder / "job.json"],
                 log=folder / "log",
                 timeout=self.seconds * len(pending),
                 # Results must not depend on the machine's idea of a good thread count.
@@ -196,7 +196,7 @@ def _finished(outcome: Outcome, model: PreparedModel) -> _Finished:
 
 
 def _read(folder: Path) -> list[Outcome]:
-    path = folder / OUTCOMES
+    path = folder / worker.OUTCOMES
     outcomes = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:

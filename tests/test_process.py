@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.process import capture, end_strays, run, signal_name
+from harness.process import call, capture, end_strays, run, signal_name
 
 PYTHON = sys.executable
 
@@ -123,3 +123,50 @@ def test_strays_are_known_by_a_variable() -> None:
         assert stray.wait() == -signal.SIGKILL
         assert other.poll() is None
         other.kill()
+
+
+def prints_and_sleeps(arguments: list[str]) -> int:
+    pid, seconds = arguments
+    print(os.environ["COLOUR"], flush=True)
+    child = subprocess.Popen(["sleep", "600"])
+    Path(pid).write_text(str(child.pid))
+    time.sleep(float(seconds))
+    return 3
+
+
+def dies(arguments: list[str]) -> int:
+    os.kill(os.getpid(), int(arguments[0]))
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeout", "fate"),
+    [("0", 60.0, "exit code 3"), ("600", 3.0, "no result after 3 s")],
+)
+def test_call_is_a_process_of_its_own(
+    tmp_path: Path, seconds: str, timeout: float, fate: str
+) -> None:
+    pid = tmp_path / "pid"
+    done = call(
+        prints_and_sleeps,
+        [pid, seconds],
+        log=tmp_path / "log",
+        timeout=timeout,
+        env={"COLOUR": "grün"},
+    )
+    assert (done.fate, done.output) == (fate, "grün\n")
+    assert (tmp_path / "log").read_text().startswith("$ ")
+    assert is_gone(int(pid.read_text()))
+
+
+def test_call_survives_the_death_of_what_it_calls(tmp_path: Path) -> None:
+    fates = [
+        call(dies, [number], log=tmp_path / "log", timeout=60).fate for number in ("4", "11", "9")
+    ]
+    assert fates == ["SIGILL", "SIGSEGV", "SIGKILL"]
+
+
+def test_call_shows_what_went_wrong(tmp_path: Path) -> None:
+    done = call(dies, ["nonsense"], log=tmp_path / "log", timeout=60)
+    assert done.fate == "exit code 1"
+    assert "invalid literal for int()" in done.output

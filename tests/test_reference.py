@@ -88,7 +88,7 @@ def test_failure_leaves_nothing(model: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("store/*"))
 
 
-@pytest.mark.parametrize("file", ["manifest.json", "0001.npy"])
+@pytest.mark.parametrize("file", ["manifest.json", "values.bin"])
 def test_damaged_entry(model: Path, tmp_path: Path, file: str) -> None:
     values = reference_for(model, INPUTS, store=tmp_path / "store", kind="fp32")
     path = values.directory / file
