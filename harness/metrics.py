@@ -47,15 +47,6 @@ def measure(actual: NDArray[Any], reference: NDArray[Any]) -> Metrics:
     return sums.metrics()
 
 
-def _dot(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Return the sum of products without BLAS.
-
-    BLAS shares even a block this short among threads, and on a busy machine waiting for them takes
-    a thousand times as long as the sum itself.
-    """
-    return float(np.einsum("i,i->", left, right))
-
-
 @dataclass
 class _Sums:
     """What `measure` accumulates from block to block."""
@@ -78,20 +69,20 @@ class _Sums:
     inf: int = 0
 
     def add(self, actual: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
-        signal, power = _dot(reference, reference), _dot(actual, actual)
+        signal, power = float(reference @ reference), float(actual @ actual)
         # The sums of squares tell whether all is finite, without another pass over the block.
         if not signal + power < HUGE * HUGE:
             actual, reference = self._finite(actual, reference)
-            signal, power = _dot(reference, reference), _dot(actual, actual)
+            signal, power = float(reference @ reference), float(actual @ actual)
         if actual.size == 0:
             return
         self.count += actual.size
         self.signal += signal
         self.power += power
-        self.product += _dot(actual, reference)
+        self.product += float(actual @ reference)
         self.scale = max(self.scale, float(reference.max()), -float(reference.min()))
         error = np.subtract(actual, reference, out=actual)
-        self.noise += _dot(error, error)
+        self.noise += float(error @ error)
         np.abs(error, out=error)
         self.error += float(error.sum())
         self.max_error = max(self.max_error, float(error.max()))

@@ -7,19 +7,18 @@ group when it is over, so that neither a hanging compiler nor an interrupted run
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from harness.errors import MachineError
+from harness.forking import ForkServer, Function
 
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
@@ -27,7 +26,7 @@ TAIL_BYTES = 1 << 20
 _running: set[int] = set()
 """Process groups, which are known by their first process."""
 _stopping = threading.Event()
-_forks = multiprocessing.get_context("forkserver")
+_forks = ForkServer("harness.worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,7 @@ def run(
 
 
 def call(
-    function: Callable[[list[str]], int],
+    function: Function,
     arguments: Sequence[str | Path],
     *,
     log: Path,
@@ -139,10 +138,6 @@ def call(
     env: Mapping[str, str] | None = None,
 ) -> Completed:
     """Run a function in a process of its own, as `run` runs a program.
-
-    The process is forked from a server that has done nothing but import the module of the first
-    function that was called: it is as isolated as a program, and does not pay for the start of
-    Python.
 
     Args:
         function: takes the arguments and returns the exit code; known by its module and name.
@@ -152,48 +147,23 @@ def call(
         env: variables set on top of the current environment.
     """
     words = tuple(str(word) for word in arguments)
-    name = f"{function.__module__}.{function.__qualname__}"
+    name = f"{function.__module__}.{function.__name__}"
     started = time.monotonic()
-    _forks.set_forkserver_preload([function.__module__])
     with _logged(log, f"{name} {' '.join(words)}") as (_, start):
-        process = _forks.Process(
-            target=_enter, args=(function, list(words), str(log), {**os.environ, **(env or {})})
-        )
-        process.start()
-        assert process.pid is not None
-        with _known(process.pid):
+        fork = _forks.fork(function, list(words), output=log, env={**os.environ, **(env or {})})
+        code = None
+        with _known(fork.pid):
             try:
-                process.join(timeout)
-                timed_out = process.exitcode is None
+                code = fork.wait(timeout)
             finally:
-                _kill(process.pid)
-                process.kill()  # should it not have got as far as making a group of its own
-                process.join()
-    assert process.exitcode is not None
+                _kill(fork.pid)
     return _completed(
         (name, *words),
-        returncode=process.exitcode,
+        returncode=-signal.SIGKILL if code is None else code,
         started=started,
         output=_tail(log, start),
-        timed_out=timed_out,
+        timed_out=code is None,
     )
-
-
-def _enter(
-    function: Callable[[list[str]], int],
-    arguments: list[str],
-    log: str,
-    environment: dict[str, str],
-) -> None:
-    """Make a forked process look like a program of its own, and run the function."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with Path(log).open("ab") as stream:
-        for standard in (1, 2):
-            os.dup2(stream.fileno(), standard)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.exit(function(arguments))
 
 
 @contextlib.contextmanager

@@ -39,8 +39,13 @@ def required_layers(tree: Path, wanted: Iterable[str], *, arch: str) -> frozense
     Raises:
         LacksLayerError: this version of ncnn has no layer of a wanted type.
     """
+    return _required(tree, frozenset(wanted), arch)
+
+
+@cache
+def _required(tree: Path, wanted: frozenset[str], arch: str) -> frozenset[str]:
     listed = frozenset(listed_layers(tree))
-    missing = sorted(set(wanted) - listed)
+    missing = sorted(wanted - listed)
     if missing:
         near = get_close_matches(missing[0], listed, n=1)
         hint = f" (the nearest name is {near[0]})" if near else ""
@@ -51,7 +56,7 @@ def required_layers(tree: Path, wanted: Iterable[str], *, arch: str) -> frozense
     sources = _layer_sources(tree, arch)
     helpers = _helper_functions(tree)
     required: set[str] = set()
-    pending = set(wanted) | (ALWAYS & listed)
+    pending = set(wanted | (ALWAYS & listed))
     while pending:
         layer = pending.pop()
         required.add(layer)
