@@ -22,7 +22,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 THREADS = "num_threads"
 USE_VULKAN = "use_vulkan_compute"
 DEVICE_REMEDY = "apt-get install mesa-vulkan-drivers"
-ENOUGH = 0.2
+ENOUGH = 0.1
 """Seconds of repeated passes after which there are no more of them."""
 PLACES = {-1: "", 0: "cpu", 1: "vulkan"}
 """What the core's codes for the place of a layer mean."""
