@@ -4,11 +4,14 @@ Every statement rests on pairs of cells on the same input that differ in known s
 source version, build options, run options. A layer type is at fault in a cell where its own
 error, with the reference's values at its inputs, is above tolerance; where that was not measured,
 the error of the chain stands in. Looking at each layer type by itself keeps independent causes
-apart, and for each faulty cell only the smallest changes that clear it count.
+apart, and for each faulty cell only the smallest changes that clear it count. So does looking at
+wrong values by themselves: weights that are misread are no loss of precision, though the same
+change may end both.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -20,6 +23,9 @@ Axis = Literal["version", "build", "run"]
 
 MAX_AXES = 2
 """Pairs that differ on more axes say nothing that a person could act on."""
+
+WRONG = 1.0
+"""Scale-relative error from which values are wrong, and not imprecise: as large as the largest."""
 
 _BUILD_KEYS = ("NCNN_", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE", "HARNESS_")
 
@@ -149,15 +155,17 @@ def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, .
     """
     measured = [r for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers]
     types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
-    causes = [cause for name in types for cause in _causes(name, measured, tolerance)]
+    ranges = ((tolerance, WRONG), (WRONG, math.inf))
+    causes = [c for name in types for limits in ranges for c in _causes(name, measured, *limits)]
     return tuple(sorted(_merged(causes), key=lambda c: (not c.remedies, -len(c.cells), -c.worst)))
 
 
 def _merged(causes: Iterable[Cause]) -> list[Cause]:
     """Make one cause of those with the same first remedy; the worst layer type speaks for all."""
-    merged: dict[Change | str, Cause] = {}
+    merged: dict[tuple[bool, Change | str], Cause] = {}
     for cause in sorted(causes, key=lambda c: -c.worst):
-        key = cause.remedies[0].change if cause.remedies else cause.layer_type
+        change = cause.remedies[0].change if cause.remedies else cause.layer_type
+        key = (cause.worst > WRONG, change)
         first = merged.get(key)
         if first is None:
             merged[key] = cause
@@ -188,8 +196,11 @@ def build_settings(build: BuildRecord) -> dict[str, str]:
     return {k: v for k, v in build.cmake_cache.items() if k.startswith(_BUILD_KEYS)}
 
 
-def _causes(layer_type: str, records: Sequence[CellRecord], tolerance: float) -> list[Cause]:
-    """Return one cause per group of faulty cells that the same remedies clear."""
+def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: float) -> list[Cause]:
+    """Return one cause per group of faulty cells that the same remedies clear.
+
+    Cells are faulty whose error is above `low`; those above `high` are left to another cause.
+    """
     faults: dict[str, tuple[str, ...]] = {}
     cells = []
     for record in records:
@@ -198,9 +209,9 @@ def _causes(layer_type: str, records: Sequence[CellRecord], tolerance: float) ->
             for layer in record.layers
             if layer.type == layer_type and (error := own_error(layer)) is not None
         }
-        if errors:
-            cells.append(_cell(record, layer_type, max(errors.values()), tolerance))
-            faults[record.cell] = tuple(name for name, e in errors.items() if e > tolerance)
+        if errors and max(errors.values()) <= high:
+            cells.append(_cell(record, layer_type, max(errors.values()), low))
+            faults[record.cell] = tuple(name for name, e in errors.items() if e > low)
     faulty = {cell.id: cell for cell in cells if cell.faulty}
     if not faulty:
         return []

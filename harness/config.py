@@ -162,13 +162,20 @@ class Config(_Table):
 
 
 def with_repository(config: Config, repository: str) -> Config:
-    """Return the same configuration with `repository` in place of every git repository in it."""
+    """Return the same configuration with `repository` in place of every git repository in it.
+
+    Where there is none, all versions that have no source of their own are revisions of it.
+    """
 
     def moved(table: SourceTable) -> SourceTable:
         return table.model_copy(update={"git": repository}) if table.git else table
 
     sources = {label: moved(table) for label, table in config.sources.items()}
-    return config.model_copy(update={"source": moved(config.source), "sources": sources})
+    tables = (config.source, *config.sources.values())
+    source = moved(config.source)
+    if not any(table.git for table in tables) and not config.source.directory:
+        source = SourceTable(git=repository)
+    return config.model_copy(update={"source": source, "sources": sources})
 
 
 def load_config(path: Path) -> Config:

@@ -142,6 +142,8 @@ class CellRecord(_Value):
     build: BuildRecord
     machine: dict[str, str] = {}
     """CPU, kernel, driver, package versions."""
+    command: str = ""
+    """Shell command that measures it again, where the configuration file alone does not have it."""
     harness_version: str = ""
     finished: str = ""
     """When the cell finished, ISO 8601 with UTC offset."""

@@ -152,6 +152,24 @@ def test_one_cause_speaks_for_all_layer_types_that_it_clears() -> None:
     assert cause.sentence.startswith("B, A, C and 1 more layer types, ")
 
 
+def test_wrong_values_are_no_loss_of_precision() -> None:
+    records = [
+        cell(
+            {"InnerProduct": {"20220420": 1e-7}.get(version, error)},
+            version=version,
+            run=run,
+            options={"use_fp16_storage": run == "default", "misread": run == "late"},
+        )
+        for version in ("20220420", "20220729")
+        for run, error in (("default", 7e-4), ("late", 3e33), ("off", 5e-7))
+    ]
+    wrong, lossy = sorted(attribute(records, LIMIT), key=lambda cause: -cause.worst)
+    assert (wrong.worst, lossy.worst) == (3e33, 7e-4)
+    assert lossy.cells == ("20220729-avx2/default/short",)
+    assert "use_fp16_storage=false at run time" in {r.words for r in lossy.remedies}
+    assert "misread=false at run time" in {r.words for r in wrong.remedies}
+
+
 def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
     def one(fp16: bool, bf16: bool, error: float) -> CellRecord:
         options = {"use_fp16_storage": fp16, "use_bf16_storage": bf16}

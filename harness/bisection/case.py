@@ -12,6 +12,7 @@ from harness.bisection.configurations import (
     Comparison,
     Difference,
     Explanation,
+    cure,
     differences,
     evidence,
 )
@@ -268,6 +269,7 @@ class Case:
             update={
                 "needs": tuple(tuple(map(str, each.items)) for each in explanation.sets),
                 "evidence": tuple(evidence(explanation)),
+                "cure": cure(explanation),
             }
         )
 

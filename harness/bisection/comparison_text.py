@@ -20,8 +20,7 @@ def comparison_markdown(
 ) -> tuple[str, str]:
     """Return (Markdown, JSON) of what turns the good configuration into the bad one."""
     question = explanation.question
-    first = explanation.sets[0]
-    lines = [f"## {_headline(first, point)}", ""]
+    lines = [f"## {comparison_headline(explanation, point)}", ""]
     lines += [
         f"Measured: {subject.description}, {question.metric}, input `{subject.input.name}`; "
         + (
@@ -60,7 +59,9 @@ def comparison_markdown(
     return "\n".join(lines) + "\n", json.dumps(data, indent=1)
 
 
-def _headline(first: MinimalSet[Difference], point: Point) -> str:
+def comparison_headline(explanation: Explanation, point: Point) -> str:
+    """Return the answer in one line."""
+    first = explanation.sets[0]
     names = _names(first.items)
     count = {1: "it alone turns", 2: "both are needed to turn"}.get(
         len(first.items), f"all {len(first.items)} are needed to turn"

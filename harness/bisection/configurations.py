@@ -237,4 +237,15 @@ def evidence(explanation: Explanation) -> list[str]:
     return lines
 
 
+def cure(explanation: Explanation) -> str:
+    """Return a run option that makes the bad configuration good by itself; empty if none does."""
+    if len(explanation.sets) != 1:
+        return ""  # another set would keep it bad
+    (only,) = explanation.sets
+    for item, result in zip(only.items, only.without, strict=True):
+        if item.kind == "run" and item.name != THREADS and item.good and result is Result.PASS:
+            return item.cure
+    return ""
+
+
 _WORDS = {Result.PASS: "good", Result.FAIL: "still bad", Result.UNRESOLVED: "not testable"}

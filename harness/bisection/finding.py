@@ -91,6 +91,8 @@ class Finding(_Value):
     """A verdict that decided lay near the threshold, though it could be repeated."""
     needs: tuple[tuple[str, ...], ...] = ()
     """Minimal sets of settings without which it does not show."""
+    cure: str = ""
+    """A run option that makes the worse side good by itself, such as `use_fp16_storage=false`."""
     evidence: tuple[str, ...] = ()
     """One line per counter-test of `needs`."""
     untested: tuple[str, ...] = ()

@@ -102,7 +102,7 @@ class Laboratory:
         except BuildError as error:
             found = blank.model_copy(update=_failed(error))
         else:
-            found = self._run(blank, build, subject, setting)
+            found = _measurement(blank, self._launched(point.revision, build, subject, setting))
         found = found.model_copy(
             update={
                 "seconds": round(time.monotonic() - started, 2),
@@ -112,6 +112,15 @@ class Laboratory:
         self.memory(subject, setting).append(found)
         self.session.append(found)
         return found
+
+    def cell(self, point: Point, setting: Setting) -> CellRecord | None:
+        """Run the whole model once more and return all of it, or None if no build has it all.
+
+        Raises:
+            SourceError: the revision's source cannot be had.
+        """
+        build = self._find_whole(point.revision, self.source(point.revision), setting)
+        return self._launched(point.revision, build, self.whole, setting) if build else None
 
     def build(self, revision: Revision, subject: Subject, setting: Setting) -> Build:
         """Return the build for a subject: one with all layers if it is there, else its own.
@@ -175,33 +184,32 @@ class Laboratory:
                 return found
         return None
 
-    def _run(
-        self, blank: Measurement, build: Build, subject: Subject, setting: Setting
-    ) -> Measurement:
+    def _launched(
+        self, revision: Revision, build: Build, subject: Subject, setting: Setting
+    ) -> CellRecord:
         cell = CellSpec(
-            build=BuildSpec(
-                revision=Revision(label=build.record.version, kind="directory", name=""),
-                flags=setting.flags,
-                layers=None,
-            ),
+            build=BuildSpec(revision=revision, flags=setting.flags, layers=None),
             run=setting.run,
             model=subject.model.spec,
             input=InputSpec(name=subject.input.name),
         )
         launcher = replace(self.launcher, local=not subject.alone)
-        record = launcher.run([cell], build, subject.model, [subject.input])[0]
-        event, detail = _what_happened(record)
-        return blank.model_copy(
-            update={
-                "event": event,
-                "detail": detail,
-                "output": record.output,
-                "layers": record.layers,
-                "options": record.options,
-                "latency_ms": record.latency_ms,
-                "build": f"{build.record.id}-{build.record.key}",
-            }
-        )
+        return launcher.run([cell], build, subject.model, [subject.input])[0]
+
+
+def _measurement(blank: Measurement, record: CellRecord) -> Measurement:
+    event, detail = _what_happened(record)
+    return blank.model_copy(
+        update={
+            "event": event,
+            "detail": detail,
+            "output": record.output,
+            "layers": record.layers,
+            "options": record.options,
+            "latency_ms": record.latency_ms,
+            "build": f"{record.build.id}-{record.build.key}",
+        }
+    )
 
 
 def _failed(error: BuildError) -> dict[str, object]:

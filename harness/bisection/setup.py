@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.axes import with_flags, with_run
 from harness.bisection.laboratory import Laboratory, Setting
 from harness.bisection.measurement import Memory
 from harness.bisection.part import Subject
@@ -17,7 +18,6 @@ from harness.front import build_front
 from harness.launch import Launcher
 from harness.matrix import inputs_of, model_of, run_of
 from harness.prepare import prepare_input, prepare_model
-from harness.spec import OptionValue, content_key
 from harness.store import Store
 from harness.toolchain import find_compiler
 
@@ -78,44 +78,6 @@ def setting_of(config: Config, flags: str, run: str) -> Setting:
     Raises:
         UsageError: not the name of a set, or not a pair.
     """
-    name, pairs = _parsed(flags, "--flags", config.flags)
-    flag_set = resolve_flag_set(name, config.flags) if name else None
-    if flag_set is None:
-        raise UsageError(f"--flags {flags}: no name of a set. Begin with one: avx2,{flags}")
-    options = tuple(sorted((dict(flag_set.options) | pairs).items()))
-    if pairs:
-        flag_set = replace(flag_set, name=f"{name}-{content_key(options)[:8]}", options=options)
-    run_name, run_pairs = _parsed(run, "--run", config.runs)
-    run_spec = run_of(run_name or "default", config)
-    if run_pairs:
-        values = {key: _value(key, text) for key, text in run_pairs.items()}
-        merged = tuple(sorted((dict(run_spec.options) | values).items()))
-        run_spec = replace(run_spec, name=run, options=merged)
-    return Setting(flags=flag_set, run=run_spec)
-
-
-def _parsed(text: str, option: str, known: object) -> tuple[str, dict[str, str]]:
-    assert isinstance(known, dict)
-    names, pairs = [], {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        key, equals, value = part.partition("=")
-        if equals:
-            pairs[key] = value
-        else:
-            names.append(part)
-    unknown = [name for name in names if name not in known]
-    if unknown or len(names) > 1:
-        raise UsageError(
-            f"{option} {text}: give one of {', '.join(known)}, KEY=VALUE pairs, or both, separated "
-            "by commas."
-        )
-    return (names[0] if names else ""), pairs
-
-
-def _value(key: str, text: str) -> OptionValue:
-    if text.lower() in ("true", "on", "false", "off"):
-        return text.lower() in ("true", "on")
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"--run {key}={text}: give true, false or an integer.") from None
+    config, flag_set = with_flags(config, flags)
+    config, options = with_run(config, run)
+    return Setting(flags=resolve_flag_set(flag_set, config.flags), run=run_of(options, config))

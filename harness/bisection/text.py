@@ -40,7 +40,7 @@ def markdown(finding: Finding) -> str:
         if lines:
             parts.append("\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]))
     if finding.commit and finding.commit.hunk:
-        parts.append(_hunk(finding.commit.hunk))
+        parts.append(f"```diff\n{shortened(finding.commit.hunk)}\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,19 +86,20 @@ def _numbers(finding: Finding) -> str:
 
 
 def _row(label: str, side: Side) -> str:
-    own = _number(side.own, "scale_relative") or side.value
+    own = number(side.own, "scale_relative") or side.value
     cells = [
         label,
         side.name.replace("|", "\\|"),
         own,
-        _number(side.own, "max_abs"),
-        _number(side.whole_own, "scale_relative"),
-        _number(side.output, "max_abs"),
+        number(side.own, "max_abs"),
+        number(side.whole_own, "scale_relative"),
+        number(side.output, "max_abs"),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _number(metrics: Metrics | None, name: str) -> str:
+def number(metrics: Metrics | None, name: str) -> str:
+    """Return one of the measures as text; empty where there is none."""
     return "" if metrics is None else f"{getattr(metrics, name):.1e}"
 
 
@@ -141,7 +142,8 @@ def _needs(finding: Finding) -> list[str]:
     return [*sets, *finding.evidence]
 
 
-def _hunk(text: str) -> str:
-    lines = text.splitlines()
-    more = f"\n… {len(lines) - HUNK_LINES} more lines" if len(lines) > HUNK_LINES else ""
-    return "```diff\n" + "\n".join(lines[:HUNK_LINES]) + more + "\n```"
+def shortened(hunk: str) -> str:
+    """Return the beginning of a long diff."""
+    lines = hunk.splitlines()
+    more = [f"… {len(lines) - HUNK_LINES} more lines"] if len(lines) > HUNK_LINES else []
+    return "\n".join([*lines[:HUNK_LINES], *more])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markdown import Markdown
 
 from harness.bisection.case import Case
 from harness.bisection.comparison_text import comparison_markdown
+from harness.bisection.finding import Finding
 from harness.bisection.history import Clone, Point, between, index_releases
 from harness.bisection.hunt import Terms
 from harness.bisection.measurement import Memory
@@ -17,135 +21,26 @@ from harness.bisection.rules import Metric
 from harness.bisection.search import Target
 from harness.bisection.setup import Request, laboratory, setting_of
 from harness.bisection.show import Reporter
+from harness.bisection.story import comparison_story, finding_story
 from harness.bisection.text import guilty, markdown
-from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
+from harness.commands.telling import config_words, tell
 from harness.config import Config, load_config
 from harness.console import wide_console
 from harness.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.files import write_atomically
+from harness.records import CellRecord
+from harness.report import GuiltyCommit, Story
 from harness.report.commits import FILE
 from harness.results import RunDirectory, open_run
 from harness.spec import content_key
 from harness.store import Store
 
+__all__ = ["DESCRIPTION", "EXAMPLES", "HELP", "NAME", "add_arguments", "execute"]
+
 NAME = "bisect"
-HELP = "find the commit, the build flag or the run option that made results worse"
-DESCRIPTION = """\
-Finds the first bad commit between two revisions (or, with --find-fix, the first good one), or which
-build flags and run options turn a good configuration into a bad one. The guilty layer is found by
-itself and tested alone; the answer is confirmed on the whole model. Everything measured is kept:
-an interrupted bisection continues with --resume, and a later one of the same question reuses it.
-"""
-EXAMPLES = """\
-examples:
-  nox -s bisect -- --repo ../ncnn --good 20220420 --bad 20221128
-  nox -s bisect -- --repo ../ncnn                        the newest release is bad: since when?
-  nox -s bisect -- --good 20250503 --bad 20261020        releases of the package index only
-  nox -s bisect -- --repo ../ncnn --good 20260113 --bad 20260526 --layer InnerProduct --run bf16
-  nox -s bisect -- --repo ../ncnn --bad 20250503 --good 20260526 --find-fix
-  nox -s bisect -- --version 20250503 --good-flags avx --good-run fp16-off
-  nox -s bisect -- --resume                              continue the last interrupted one
-
-SET is the name of a set in the configuration or built in, KEY=VALUE pairs, or both, separated by
-commas: avx2,NCNN_INT8=OFF or use_bf16_storage=true
-
-exit codes of this command:
-  0    found: one revision, or the settings that matter
-  4    several suspects: the revisions between them cannot be tested
-  5    not reproducible: the ends do not differ, or cannot be tested
-"""
 COMMAND = "command.json"
 _WHERE = ("builds", "results", "config")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    _add_range(parser)
-    _add_question(parser)
-    flags = parser.add_argument_group("build flags and run options (instead of a range)")
-    flags.add_argument("--version", metavar="REV", help="compare two configurations of this one")
-    flags.add_argument("--good-flags", metavar="SET", help="default: as --flags")
-    flags.add_argument("--good-run", metavar="SET", help="default: as --run")
-    flags.add_argument("--bad-flags", metavar="SET", help="default: as --flags")
-    flags.add_argument("--bad-run", metavar="SET", help="default: as --run")
-    work = parser.add_argument_group("how to work")
-    work.add_argument("--resume", action="store_true", help="continue the last interrupted one")
-    work.add_argument("--fresh", action="store_true", help="measure anew what is remembered")
-    work.add_argument(
-        "--retry-failed", action="store_true", help="compile builds again that failed before"
-    )
-    add_jobs(work)
-    add_builds(work)
-    add_results(work, "where the answer goes")
-
-
-def _add_range(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("range")
-    group.add_argument(
-        "--repo",
-        default="",
-        metavar="PATH_OR_URL",
-        help="a clone of ncnn (default: that of the configuration; without one, releases of the "
-        "package index)",
-    )
-    group.add_argument("--good", metavar="REV", help="a revision that is good")
-    group.add_argument("--bad", metavar="REV", help="a revision that is bad")
-    group.add_argument(
-        "--find-fix", action="store_true", help="look for the first good one after a bad one"
-    )
-    group.add_argument(
-        "--scan",
-        type=int,
-        metavar="N",
-        help="sample N revisions first, to see changes that come and go (default: 7 from 1000 "
-        "revisions on)",
-    )
-    group.add_argument(
-        "--target",
-        type=Target,
-        choices=list(Target),
-        default=Target.LAST,
-        help="which of several changes to bisect (default: %(default)s)",
-    )
-
-
-def _add_question(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("question")
-    add_config(group)
-    group.add_argument(
-        "--flags", metavar="SET", help="build flags (default: [bisect] flags of the configuration)"
-    )
-    group.add_argument(
-        "--run", metavar="SET", help="run options (default: [bisect] run of the configuration)"
-    )
-    group.add_argument("--input", metavar="NAME", help="input (default: the configuration's first)")
-    group.add_argument(
-        "--layer",
-        default="",
-        metavar="NAME|TYPE",
-        help="layer to test alone (default: the one with the worst error at the bad end)",
-    )
-    group.add_argument(
-        "--whole-model", action="store_true", help="measure the model's output at every step"
-    )
-    group.add_argument(
-        "--explain",
-        action="store_true",
-        help="also find the build options that it takes at the answer (some more builds)",
-    )
-    group.add_argument(
-        "--metric",
-        type=Metric,
-        choices=list(Metric),
-        default=Metric.SCALE_RELATIVE,
-        help="what is measured (default: %(default)s)",
-    )
-    group.add_argument(
-        "--threshold",
-        type=float,
-        metavar="T",
-        help="value that divides good from bad (default: half way between the ends)",
-    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -171,7 +66,7 @@ def execute(options: argparse.Namespace) -> int:
     reporter = Reporter(console)
     reporter.say(f"{run.path}: if interrupted, continue with: nox -s bisect -- --resume")
     try:
-        text, data, code = _answer(options, config, run, reporter)
+        answer = _answer(options, config, run, reporter)
     except HarnessError:
         # Whatever ended it would end it again: this is nothing to resume.
         run.close()
@@ -179,18 +74,42 @@ def execute(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         reporter.say("interrupted; continue with: nox -s bisect -- --resume")
         raise
-    write_atomically(run.path / "answer.md", text)
-    write_atomically(run.path / "answer.json", data)
+    write_atomically(run.path / "answer.md", answer.text)
+    write_atomically(run.path / "answer.json", answer.data)
+    console.print(Markdown(answer.text))
+    page = tell(
+        run,
+        answer.records,
+        answer.story,
+        config=config,
+        path=options.config,
+        commits=answer.commits,
+    )
     run.close()
-    console.print(Markdown(text))
     console.print(f"\nanswer: {run.path}/answer.md and answer.json", highlight=False)
-    return code
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    return answer.code
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What a bisection ends with."""
+
+    text: str
+    """Markdown."""
+    data: str
+    """JSON."""
+    story: Story
+    records: Sequence[CellRecord]
+    """The whole model where it was built: on both sides, and with what makes it good again."""
+    commits: tuple[GuiltyCommit, ...] = ()
+    code: int = EXIT_OK
 
 
 def _answer(
     options: argparse.Namespace, config: Config, run: RunDirectory, reporter: Reporter
-) -> tuple[str, str, int]:
-    """Return the answer as Markdown and as JSON, with the exit code."""
+) -> _Answer:
+    """Search, and return the answer in all its forms."""
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
@@ -211,11 +130,7 @@ def _answer(
     )
     case = Case(
         lab=laboratory(request, Memory(path=run.path / "measurements.jsonl")),
-        setting=setting_of(
-            config,
-            options.bad_flags or options.flags or config.bisect.flags,
-            options.bad_run or options.run or config.bisect.run,
-        ),
+        setting=setting_of(config, *_bad(options, config)),
         terms=Terms(
             metric=options.metric,
             threshold=options.threshold,
@@ -237,10 +152,67 @@ def _answer(
         return _compared(options, config, case, points[0])
     open_end = not (options.good or options.find_fix)
     found = case.releases(points) if open_end else case.among(points)
-    code = EXIT_OK if found.found else EXIT_SUSPECTS
-    if found.commit and found.becomes == "bad":
-        write_atomically(run.path / FILE, json.dumps([guilty(found).model_dump()], indent=1))
-    return markdown(found), found.model_dump_json(indent=1), code
+    commits = (guilty(found),) if found.commit and found.becomes == "bad" else ()
+    if commits:
+        write_atomically(run.path / FILE, json.dumps([commits[0].model_dump()], indent=1))
+    return _Answer(
+        text=markdown(found),
+        data=found.model_dump_json(indent=1),
+        story=finding_story(found, _command(options)),
+        records=_records(options, config, case, _sides(found, options, config, clone)),
+        commits=commits,
+        code=EXIT_OK if found.found else EXIT_SUSPECTS,
+    )
+
+
+def _bad(options: argparse.Namespace, config: Config) -> tuple[str, str]:
+    """Return the texts of the flags and options that the question is about."""
+    flags = options.bad_flags or options.flags or config.bisect.flags
+    return flags, options.bad_run or options.run or config.bisect.run
+
+
+def _good(options: argparse.Namespace, config: Config) -> tuple[str, str]:
+    flags = options.good_flags or options.flags or config.bisect.flags
+    return flags, options.good_run or options.run or config.bisect.run
+
+
+def _sides(
+    found: Finding, options: argparse.Namespace, config: Config, clone: Clone | None
+) -> list[tuple[Point, str, str]]:
+    """Return what shows the answer: both sides, and the worse one with what makes it good."""
+    flags, run = _bad(options, config)
+    before, after = (_version(side.revision, clone) for side in (found.before, found.after))
+    worse = after if found.becomes == "bad" else before
+    cured = [(worse, flags, f"{run},{found.cure}")] if found.cure else []
+    return [(before, flags, run), (after, flags, run), *cured]
+
+
+def _records(
+    options: argparse.Namespace, config: Config, case: Case, wanted: list[tuple[Point, str, str]]
+) -> list[CellRecord]:
+    """Run the whole model where a build of it is there, for the report."""
+    records = []
+    for point, flags, run in dict.fromkeys(wanted):
+        record = case.lab.cell(point, setting_of(config, flags, run))
+        if record:
+            words = config_words(options) + (["--repo", options.repo] if options.repo else [])
+            words += ["--version", point.revision.label, "--flags", flags, "--run", run]
+            command = f"nox -s matrix -- {shlex.join(words)}"
+            records.append(record.model_copy(update={"command": command}))
+    return records
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command line of this bisection, without what is as by default."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = config_words(options)
+    for name, value in _plain(options).items():
+        if name in (*_WHERE, "jobs", "resume", "fresh") or value == parser.get_default(name):
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        words += [] if value is True else [str(value)]
+    return f"nox -s bisect -- {shlex.join(words)}"
 
 
 def _configured(config: Config, base: Path) -> str:
@@ -291,17 +263,19 @@ def _unknown(name: str, labels: list[str]) -> str:
     )
 
 
-def _compared(
-    options: argparse.Namespace, config: Config, case: Case, point: Point
-) -> tuple[str, str, int]:
-    good = setting_of(
-        config,
-        options.good_flags or options.flags or config.bisect.flags,
-        options.good_run or options.run or config.bisect.run,
-    )
-    subject, explanation = case.compare(point, good)
+def _compared(options: argparse.Namespace, config: Config, case: Case, point: Point) -> _Answer:
+    good, bad = _good(options, config), _bad(options, config)
+    subject, explanation = case.compare(point, setting_of(config, *good))
     text, data = comparison_markdown(explanation, point=point, subject=subject)
-    return text, data, EXIT_OK
+    wanted = [(point, flags, run) for flags in (good[0], bad[0]) for run in (good[1], bad[1])]
+    return _Answer(
+        text=text,
+        data=data,
+        story=comparison_story(
+            explanation, point=point, subject=subject.description, command=_command(options)
+        ),
+        records=_records(options, config, case, wanted),
+    )
 
 
 def _plain(options: argparse.Namespace) -> dict[str, object]:

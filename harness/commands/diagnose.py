@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.text import Text
 
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.telling import config_words, tell
 from harness.config import load_config
 from harness.console import wide_console
 from harness.diagnosis.bureau import FIXES, Bureau
@@ -17,9 +18,11 @@ from harness.diagnosis.choice import chosen_cell
 from harness.diagnosis.dump import dump
 from harness.diagnosis.inputs import inputs_in
 from harness.diagnosis.report import show, write
+from harness.diagnosis.story import story
 from harness.errors import EXIT_FINDINGS, EXIT_OK
 from harness.matrix import expand, inputs_of, model_of, with_layers
 from harness.prepare import prepare_model
+from harness.results import open_run
 from harness.store import Store
 
 NAME = "diagnose"
@@ -104,18 +107,40 @@ def execute(options: argparse.Namespace) -> int:
         )
         subject = bureau.subject(cell, specs)
         diagnosis = bureau.diagnose(cell, subject, specs, Path(scratch))
-        folder = options.results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-diagnose"
-        folder.mkdir(parents=True)
+        run = open_run(
+            options.results,
+            name=NAME,
+            key=cell.id,
+            config=options.config.read_text(encoding="utf-8"),
+            fresh=True,
+        )
+        folder = run.path
         fixes = bureau.fixes(
             options.fix, cell, subject, diagnosis, specs, matrix.builds, folder, Path(scratch)
         )
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
             dump(subject, specs, bureau.references, bureau.laboratory, options.dump, bureau.say)
-    write(diagnosis, folder)
+        status.update(Text("writing the report"))
+        records = [] if options.inputs else bureau.cells(cell, specs)
+        write(diagnosis, folder)
+        page = tell(
+            run, records, story(diagnosis, _command(options)), config=config, path=options.config
+        )
+        run.close()
     show(console, diagnosis, everything=options.all)
     console.print(f"results: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = config_words(options)
+    for name in ("cell", "version", "flags", "run", "inputs"):
+        value = getattr(options, name)
+        words += [f"--{name}", str(value)] if value else []
+    words += ["--fix", ",".join(options.fix)] if options.fix else []
+    return f"nox -s diagnose -- {shlex.join(words)}".removesuffix(" -- ")
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import harness
+from harness.axes import with_axes
 from harness.build import Builder
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.telling import config_words
 from harness.config import Config, load_config, with_repository
 from harness.console import Reporter, show, wide_console
 from harness.engine import Engine, LocalEngine
@@ -46,6 +49,9 @@ examples:
   nox -s matrix -- --only '20250503-avx2*'        only some builds
   nox -s matrix -- --only '*/fp16-off/*'          only one set of run options
   nox -s matrix -- --config configs/mine.toml     another matrix, another model
+  nox -s matrix -- --version 20241226 --flags avx2 --flags avx2,NCNN_F16C=OFF
+                                                  other axes, just this time
+  nox -s matrix -- --version HEAD --repo ~/src/ncnn
 
 an id is build/run/input; a GLOB may match all of it, build/run, or the build alone
 """
@@ -58,7 +64,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repo",
         default="",
         metavar="PATH",
-        help="clone or URL to use in place of the git repositories in the configuration",
+        help="clone or URL to use in place of the git repositories in the configuration, or to "
+        "take the versions from if it has none",
+    )
+    parser.add_argument(
+        "--version",
+        action="append",
+        default=[],
+        metavar="V",
+        help="this version in place of the configuration's; may be given again",
+    )
+    parser.add_argument(
+        "--flags",
+        action="append",
+        default=[],
+        metavar="SET",
+        help="this flag set in place of the configuration's, such as avx2 or avx2,NCNN_INT8=OFF",
+    )
+    parser.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="SET",
+        help="these run options in place of the configuration's, such as bf16 or lightmode=false",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="GLOB", help="run only cells that match"
@@ -87,7 +115,12 @@ def execute(options: argparse.Namespace) -> int:
     """
     if options.json and not options.list:
         raise UsageError("--json goes with --list. Results are in results/*/cells.jsonl.")
-    config = load_config(options.config)
+    config = with_axes(
+        load_config(options.config),
+        versions=options.version,
+        flags=options.flags,
+        runs=options.run,
+    )
     if options.repo:
         local = Path(options.repo).expanduser().resolve()
         config = with_repository(config, options.repo if is_url(options.repo) else str(local))
@@ -140,7 +173,7 @@ def execute(options: argparse.Namespace) -> int:
             workers=options.jobs,
             build_unsupported=config.matrix.build_unsupported,
         )
-        records = _run(engine, matrix, run, reporter)
+        records = _run(engine, matrix, run, reporter, _command(options))
     summary = summarise(records, config.tolerance)
     write_tables(run, records, markdown(summary, title=config.title))
     report = write_report(
@@ -165,12 +198,27 @@ def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:
     return one_at_a_time(read_option_fields(tree.path), threads=os.cpu_count() or 1)
 
 
-def _run(engine: Engine, matrix: Matrix, run: RunDirectory, reporter: Reporter) -> list[CellRecord]:
+def _command(options: argparse.Namespace) -> str:
+    """Return the beginning of a command for one cell, if it takes more than the configuration."""
+    words = ["--repo", options.repo] if options.repo else []
+    for name in ("version", "flags", "run"):
+        for value in getattr(options, name):
+            words += [f"--{name}", value]
+    return f"nox -s matrix -- {shlex.join([*config_words(options), *words])}" if words else ""
+
+
+def _run(
+    engine: Engine, matrix: Matrix, run: RunDirectory, reporter: Reporter, command: str
+) -> list[CellRecord]:
     """Run the cells that have no record yet and return all records in the matrix's order."""
     done = {record.cell: record for record in run.records()}
     if done:
         reporter.resumed(run.path, len(done))
-    for record in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+    for found in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+        record = found
+        if command:
+            only = shlex.quote(found.cell.rpartition("/")[0])
+            record = found.model_copy(update={"command": f"{command} --only {only}"})
         run.append(record)
         done[record.cell] = record
     return [done[cell.id] for cell in matrix.cells]

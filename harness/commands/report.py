@@ -19,6 +19,7 @@ from harness.report.dataset import Run, cmake_arguments, merged, newest_run, rea
 from harness.report.exports import junit
 from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
+from harness.report.stories import read_stories
 from harness.report.terminal import show
 from harness.report.write import write_files
 
@@ -129,6 +130,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         title=latest.config.title,
         tolerance=latest.config.tolerance,
         commits=read_commits(run.path for run in runs),
+        stories=read_stories(run.path for run in runs),
         previous=read_run(older).records if older else (),
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},

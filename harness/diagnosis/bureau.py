@@ -23,7 +23,9 @@ from harness.diagnosis.passes import Collector
 from harness.diagnosis.prepare import References, aligned, matched_values, subject_of
 from harness.errors import BuildError, MachineError, SourceError
 from harness.front import build_front
-from harness.prepare import PreparedModel
+from harness.launch import Launcher
+from harness.prepare import PreparedModel, prepare_input
+from harness.records import CellRecord
 from harness.sources import obtain_all
 from harness.spec import BuildSpec, CellSpec, InputSpec
 from harness.store import Store
@@ -96,6 +98,24 @@ class Bureau:
             inputs=findings,
             layers=summarised(findings, diagnoser.explanations),
         )
+
+    def cells(self, cell: CellSpec, specs: Sequence[InputSpec]) -> list[CellRecord]:
+        """Run a cell with all its inputs as a matrix does, against ONNX Runtime.
+
+        Raises:
+            BuildError: it does not compile.
+        """
+        limits = self.config.limits
+        launcher = Launcher(
+            front=build_front(self.store, find_compiler("")),
+            tolerance=self.config.tolerance,
+            seconds=limits.run_seconds,
+            memory_bytes=int(limits.memory_gib * 2**30),
+        )
+        build = self._builder.build(self._plan(cell.build))
+        inputs = [prepare_input(spec, self.model, self.store) for spec in specs]
+        cells = [replace(cell, input=spec) for spec in specs]
+        return launcher.run(cells, build, self.model, inputs)
 
     def fixes(
         self,

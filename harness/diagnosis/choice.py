@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import SelectorError, UsageError
 from harness.records import CellRecord, Verdict, read_records
+from harness.report.stories import FILE as STORY
 from harness.results import CELLS
 from harness.spec import CellSpec
 
@@ -59,6 +60,8 @@ def chosen_cell(
 def _worst(cells: Sequence[CellSpec], results: Path) -> CellSpec | None:
     known = {cell.id: cell for cell in cells}
     for path in sorted(results.glob(f"*/{CELLS}"), reverse=True):
+        if (path.parent / STORY).exists():
+            continue  # a diagnosis or a bisection: it looked at few cells, not for the worst
         drops = [
             record
             for record in read_records([path])

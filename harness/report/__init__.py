@@ -2,6 +2,14 @@
 
 from harness.report.commits import GuiltyCommit
 from harness.report.dataset import cmake_arguments
+from harness.report.stories import Passage, Story, write_story
 from harness.report.write import write_report
 
-__all__ = ["GuiltyCommit", "cmake_arguments", "write_report"]
+__all__ = [
+    "GuiltyCommit",
+    "Passage",
+    "Story",
+    "cmake_arguments",
+    "write_report",
+    "write_story",
+]

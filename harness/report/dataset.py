@@ -14,6 +14,7 @@ from harness.config import Config, load_config
 from harness.errors import UsageError
 from harness.flags import resolve_flag_set
 from harness.records import CellRecord, read_records
+from harness.report.stories import FILE as STORY
 from harness.results import CELLS
 
 _DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
@@ -45,14 +46,14 @@ def read_run(path: Path) -> Run:
     """Read a run directory.
 
     Raises:
-        UsageError: it holds no records.
+        UsageError: it holds neither records nor the story of a diagnosis or bisection.
         ConfigError: its copy of the configuration is damaged.
     """
     records = read_records([path / CELLS]) if (path / CELLS).is_file() else []
-    if not records:
+    if not records and not (path / STORY).is_file():
         raise UsageError(
-            f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix` "
-            "made, such as results/20260101-120000-default."
+            f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix`, "
+            "`diagnose` or `bisect` made, such as results/20260101-120000-default."
         )
     config = load_config(path / "config.toml")
     return Run(path=path, records=_in_order(records, config), config=config)
@@ -74,15 +75,15 @@ def _in_order(records: Iterable[CellRecord], config: Config) -> tuple[CellRecord
 
 
 def newest_run(results: Path) -> Path:
-    """Return the newest run directory with records.
+    """Return the newest run directory with anything to report.
 
     Raises:
         UsageError: there is none.
     """
-    found = sorted(results.glob(f"*/{CELLS}"))
+    found = {path.parent for file in (CELLS, STORY) for path in results.glob(f"*/{file}")}
     if not found:
         raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
-    return found[-1].parent
+    return max(found)
 
 
 def cmake_arguments(config: Config) -> dict[str, str]:

@@ -40,6 +40,7 @@ def json_text(report: Report) -> str:
         "title": report.title,
         "tolerance": report.tolerance.model_dump(),
         "parts": [_part(part) for part in report.parts],
+        "findings": [story.model_dump() for story in report.stories],
         "commits": [commit.model_dump() for commit in report.commits],
         "changes": _changes(report),
     }

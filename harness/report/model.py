@@ -15,6 +15,7 @@ from harness.report.advice import Recommendation, recommend, verdict_sentence
 from harness.report.changes import Changes, compare
 from harness.report.commits import GuiltyCommit
 from harness.report.dataset import Scope, absent, scopes
+from harness.report.stories import Story
 from harness.summary import Summary, summarise
 from harness.tolerance import Tolerance
 
@@ -60,6 +61,7 @@ class Report:
     tolerance: Tolerance
     parts: tuple[Part, ...]
     commits: tuple[GuiltyCommit, ...]
+    stories: tuple[Story, ...]
     changes: Changes | None
     config: str
     """Configuration file for the commands that reproduce a cell; empty for the default one."""
@@ -79,6 +81,8 @@ class Report:
 
     def reproduce(self, record: CellRecord) -> str:
         """Return the shell command that measures just this build and run again."""
+        if record.command:
+            return record.command
         config = f"--config {shlex.quote(self.config)} " if self.config else ""
         build_and_run = record.cell.rpartition("/")[0]
         return f"nox -s matrix -- {config}--only {shlex.quote(build_and_run)}"
@@ -90,6 +94,7 @@ def assemble(
     title: str,
     tolerance: Tolerance,
     commits: Sequence[GuiltyCommit] = (),
+    stories: Sequence[Story] = (),
     previous: Sequence[CellRecord] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
@@ -97,10 +102,11 @@ def assemble(
     """Work out everything that the report says.
 
     Args:
-        records: at least one cell; of one or more models, machines and runs.
+        records: cells of one or more models, machines and runs; none if there are stories.
         title: heading; empty for a plain one.
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
         commits: guilty commits to mark.
+        stories: findings of diagnoses and bisections.
         previous: older records to compare with.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
@@ -120,6 +126,7 @@ def assemble(
         tolerance=tolerance,
         parts=tuple(parts),
         commits=tuple(commits),
+        stories=tuple(stories),
         changes=compare(previous, current, tolerance) if previous else None,
         config=str(config),
         requested=requested,

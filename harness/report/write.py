@@ -11,6 +11,7 @@ from harness.report.commits import GuiltyCommit
 from harness.report.exports import csv, json_text
 from harness.report.markdown import markdown
 from harness.report.model import NOTHING, Report, assemble
+from harness.report.stories import Story
 from harness.tolerance import Tolerance
 
 
@@ -21,17 +22,19 @@ def write_report(
     title: str,
     tolerance: Tolerance,
     commits: Sequence[GuiltyCommit] = (),
+    stories: Sequence[Story] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
 ) -> Path:
     """Write `report.html`, `.md`, `.csv` and `.json` into a directory; return the first's path.
 
     Args:
-        records: at least one cell; of one or more models, machines and runs.
+        records: cells of one or more models, machines and runs; none if there are stories.
         out_dir: where to write; made if it is not there.
         title: heading; empty for a plain one.
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
         commits: guilty commits to mark.
+        stories: findings of diagnoses and bisections.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
     """
@@ -40,6 +43,7 @@ def write_report(
         title=title,
         tolerance=tolerance,
         commits=commits,
+        stories=stories,
         config=config,
         requested=requested,
     )

@@ -5,6 +5,7 @@ regression (weights become wrong while they are loaded), and the next release wi
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
+from harness.records import Verdict
+from harness.report.dataset import read_run
 from harness.sources import obtain
 from harness.sources.tree import PARTS
 from harness.spec import Revision
@@ -102,6 +105,16 @@ def test_commit_is_found_from_releases_alone(project: Path, repo: Repo) -> None:
     assert "+" in commit["hunk"] and "1.01f" in commit["hunk"]
     assert commit["releases"] == ["20250503"]
     assert found["evidence"] == ["it shows with every run option switched off, too"]
+    (folder,) = (project / "releases").iterdir()
+    told = (folder / "report.md").read_text()
+    assert f"{guilty[:9]} (" in told and "made it bad" in told
+    before, after = read_run(folder).records
+    assert (before.verdict, after.verdict) == (Verdict.OK, Verdict.DROP)
+    assert after.version == guilty[:12]
+    assert f"--repo {project / 'ncnn'} --version {guilty[:12]}" in after.command
+    again = shlex.split(after.command.partition(" -- ")[2])
+    places = [f"--builds={project / 'builds'}", f"--results={project / 'again'}"]
+    assert main(["matrix", *again, *places]) == 1
 
 
 def test_under_git_bisect(project: Path, repo: Repo) -> None:

@@ -57,6 +57,17 @@ def faulty(project: Path) -> Path:
     return folder
 
 
+def test_report_tells_the_diagnosis(faulty: Path) -> None:
+    text = (faulty / "report.md").read_text()
+    assert "# Diagnosis of 20250503-avx2/default" in text
+    assert "| options | cured |" in text
+    assert "Measure it again" in text or "nothing can be recommended" in text
+    assert (faulty / "report.html").stat().st_size > 10_000
+    report = json.loads((faulty / "report.json").read_text())
+    assert [cell["cell"] for cell in report["cells"]] == ["20250503-avx2/default/x"]
+    assert main(["report", str(faulty)]) == 0
+
+
 def test_mechanism_is_proved(faulty: Path) -> None:
     (guilty,) = read(faulty).guilty
     assert (guilty.type, guilty.status) == ("InnerProduct", Status.GUILTY)

@@ -19,6 +19,7 @@ from harness.diagnosis.findings import (
 from harness.diagnosis.inputs import inputs_in
 from harness.diagnosis.mechanism import Explanation, Trial
 from harness.diagnosis.report import fix_lines, headline, markdown, mechanism_lines, show, write
+from harness.diagnosis.story import story
 from harness.errors import SelectorError, UsageError
 from harness.records import CellRecord, append_record
 from harness.spec import BuildSpec, CellSpec, FlagSet, InputSpec, ModelSpec, Revision, RunSpec
@@ -97,6 +98,23 @@ def test_fix_that_did_not_help_says_so() -> None:
     first, *rest = fix_lines(diagnosis().fixes[0])
     assert first == "options: did not help: use_fp16_storage = false"
     assert rest[0].strip().startswith("before: output max abs 1.0e-03")
+
+
+def test_story_leads_with_what_cures() -> None:
+    found = diagnosis()
+    score = found.fixes[0].before
+    assert score is not None
+    better = score.model_copy(update={"excess": 0.5, "output_max_abs": 1e-6, "latency_ms": 9})
+    cure = found.fixes[0].model_copy(update={"kind": "masks", "change": "31=3", "after": better})
+    told = story(found.model_copy(update={"fixes": (*found.fixes, cure)}), "nox -s diagnose")
+    assert told.sentence == "To blame: 1 InnerProduct of 2 blobs. Cured by masks: 31=3"
+    fixes = next(p for p in told.passages if p.heading.startswith("Fixes"))
+    assert [row[:2] for row in fixes.rows] == [("masks", "cured"), ("options", "did not help")]
+    assert fixes.rows[0][2] == "1.0e-03 → 1.0e-06"
+    layers = told.passages[-1]
+    assert layers.rows == (
+        ("InnerProduct a", "a", "2.0e-03", "2.0e-03", "weights rounded to fp16"),
+    )
 
 
 def test_clean_diagnosis_accuses_nobody() -> None:

@@ -196,6 +196,7 @@ def _build(version: str, flags: str, *, failed: bool) -> BuildRecord:
 
 def write_run(path: Path, records: Sequence[CellRecord]) -> Path:
     """Write a run directory as `nox -s matrix` leaves it."""
+    path.mkdir(parents=True)
     for record in records:
         append_record(path / "cells.jsonl", record)
     quoted = {axis: ", ".join(f'"{name}"' for name in names) for axis, names in AXES.items()}
