@@ -88,7 +88,7 @@ class Remedy:
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """One layer type that loses precision, and the changes that each make it stop."""
+    """One layer type that is at fault, and the changes that each make it stop."""
 
     layer_type: str
     layers: tuple[str, ...]
@@ -101,6 +101,11 @@ class Cause:
     """Alternatives; empty when no pair shows what causes the fault."""
     also: tuple[str, ...] = ()
     """Other layer types, less wrong, that the first remedy clears as well."""
+
+    @property
+    def fault(self) -> str:
+        """What these layers do, as a verb."""
+        return "computes wrong values" if self.worst > WRONG else "loses precision"
 
     @property
     def sentence(self) -> str:

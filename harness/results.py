@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from harness.records import CellRecord, append_record, read_records
 
 CELLS = "cells.jsonl"
 STATE = "run.json"
+LEFT_OUT = "left-out.json"
+"""Why cells of the configuration were not run, by their ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,10 @@ class RunDirectory:
     def cells(self) -> Path:
         """The records, one JSON object per line."""
         return self.path / CELLS
+
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """Keep why cells were not run, by their ids."""
+        write_atomically(self.path / LEFT_OUT, json.dumps(dict(reasons), indent=1))
 
     def append(self, record: CellRecord) -> None:
         """Add the record of one cell."""

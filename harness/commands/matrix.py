@@ -151,6 +151,8 @@ def execute(options: argparse.Namespace) -> int:
         config=options.config.read_text(encoding="utf-8"),
         fresh=options.fresh,
     )
+    left_out = {item.cell.id: item.reason for item in matrix.left_out}
+    run.leave_out(left_out)
     with Reporter(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
         engine = LocalEngine(
             store=store,
@@ -183,6 +185,7 @@ def execute(options: argparse.Namespace) -> int:
         tolerance=config.tolerance,
         config=options.config,
         requested=cmake_arguments(config),
+        left_out=left_out,
     )
     run.close()
     show(console, summary)

@@ -134,6 +134,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         previous=read_run(older).records if older else (),
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},
+        left_out={k: v for run in runs for k, v in run.left_out.items()},
     )
 
 

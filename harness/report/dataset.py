@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.errors import UsageError
 from harness.flags import resolve_flag_set
 from harness.records import CellRecord, read_records
 from harness.report.stories import FILE as STORY
-from harness.results import CELLS
+from harness.results import CELLS, LEFT_OUT
 
 _DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
 
@@ -27,6 +28,8 @@ class Run:
     path: Path
     records: tuple[CellRecord, ...]
     config: Config
+    left_out: Mapping[str, str]
+    """Why cells of the configuration were not run, by their ids."""
 
     @property
     def config_path(self) -> Path:
@@ -56,7 +59,13 @@ def read_run(path: Path) -> Run:
             "`diagnose` or `bisect` made, such as results/20260101-120000-default."
         )
     config = load_config(path / "config.toml")
-    return Run(path=path, records=_in_order(records, config), config=config)
+    saved = path / LEFT_OUT
+    return Run(
+        path=path,
+        records=_in_order(records, config),
+        config=config,
+        left_out=json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {},
+    )
 
 
 def _in_order(records: Iterable[CellRecord], config: Config) -> tuple[CellRecord, ...]:

@@ -19,6 +19,7 @@ from harness.report.stories import Story
 from harness.summary import Summary, summarise
 from harness.tolerance import Tolerance
 
+UNKNOWN_REASON = "not among the cells of its configuration, or the run was interrupted"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -30,6 +31,8 @@ class Part:
     summary: Summary
     sentence: str
     recommendation: Recommendation | None
+    left_out: Mapping[str, str]
+    """Why cells were not run that the axes have, by their ids, as far as that is known."""
 
     @property
     def recommended(self) -> tuple[CellRecord, ...]:
@@ -48,9 +51,13 @@ class Part:
         return {note: tuple(names) for note, names in notes.items()}
 
     @cached_property
-    def absent(self) -> tuple[str, ...]:
-        """Ids of cells within the axes that have no record."""
-        return absent(self.scope)
+    def absent(self) -> dict[str, tuple[str, ...]]:
+        """Cells within the axes that have no record: the reason, with their ids."""
+        reasons: dict[str, tuple[str, ...]] = {}
+        for cell in absent(self.scope):
+            reason = self.left_out.get(cell, UNKNOWN_REASON)
+            reasons[reason] = (*reasons.get(reason, ()), cell)
+        return reasons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +105,7 @@ def assemble(
     previous: Sequence[CellRecord] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
+    left_out: Mapping[str, str] = NOTHING,
 ) -> Report:
     """Work out everything that the report says.
 
@@ -110,6 +118,7 @@ def assemble(
         previous: older records to compare with.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
+        left_out: why cells were not run, by their ids.
     """
     parts = []
     for scope in scopes(records):
@@ -118,6 +127,7 @@ def assemble(
             summary=summarise(scope.records, tolerance),
             sentence=verdict_sentence(scope),
             recommendation=recommend(scope.records),
+            left_out=left_out,
         )
         parts.append(part)
     current = [record for part in parts for record in part.scope.records]

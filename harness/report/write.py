@@ -25,6 +25,7 @@ def write_report(
     stories: Sequence[Story] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
+    left_out: Mapping[str, str] = NOTHING,
 ) -> Path:
     """Write `report.html`, `.md`, `.csv` and `.json` into a directory; return the first's path.
 
@@ -37,6 +38,7 @@ def write_report(
         stories: findings of diagnoses and bisections.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
+        left_out: why cells were not run, by their ids.
     """
     report = assemble(
         records,
@@ -46,6 +48,7 @@ def write_report(
         stories=stories,
         config=config,
         requested=requested,
+        left_out=left_out,
     )
     return write_files(report, out_dir / "report.html")
 

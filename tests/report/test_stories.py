@@ -70,6 +70,14 @@ def test_directory_with_a_story_is_a_run(tmp_path: Path) -> None:
     assert read_run(newer).records == ()
 
 
+def test_reasons_of_cells_that_were_not_run() -> None:
+    records = [cell(*place, "short") for place in (("1", "sse2", "a"), ("2", "avx2", "b"))]
+    left_out = {"1-avx2/a/short": "excluded by a rule"}
+    (part,) = assemble(records, title="", tolerance=Tolerance(), left_out=left_out).parts
+    assert part.absent["excluded by a rule"] == ("1-avx2/a/short",)
+    assert sum(map(len, part.absent.values())) == 6
+
+
 def test_command_of_a_record_is_its_own() -> None:
     record = cell("440bfdd2c", "avx2", "default", "short").model_copy(update={"command": "again"})
     report = assemble([record], title="", tolerance=Tolerance(), config="c.toml")
