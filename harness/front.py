@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pybind11
@@ -17,6 +18,17 @@ from harness.process import run
 from harness.spec import content_key
 from harness.store import Store
 from harness.toolchain import Compiler
+
+
+def front_in_background(store: Store, compiler: Compiler) -> Future[Path]:
+    """Start `build_front` beside other work, and return where its result will be.
+
+    It may take longer than all other preparations, and nothing needs it before the first cell.
+    """
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(build_front, store, compiler)
+    pool.shutdown(wait=False)
+    return future
 
 
 def build_front(store: Store, compiler: Compiler) -> Path:
@@ -45,7 +57,8 @@ def build_front(store: Store, compiler: Compiler) -> Path:
                 [
                     compiler.path,
                     "-std=c++17",
-                    "-O1",
+                    # It copies arrays and passes calls on: only its own compilation takes long.
+                    "-O0",
                     "-shared",
                     "-fPIC",
                     "-fvisibility=hidden",

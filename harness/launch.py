@@ -6,7 +6,7 @@ import platform
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -37,7 +37,8 @@ _NO_LAYER = re.compile(r"layer (\w+) not exists or registered")
 class Launcher:
     """Runs the cells of one build and one set of run options in processes of their own."""
 
-    front: Path
+    front: Callable[[], Path]
+    """Returns the pybind11 front; called where Python itself loads the build."""
     tolerance: Tolerance
     seconds: float
     """Time limit of one cell."""
@@ -98,7 +99,7 @@ class Launcher:
         with tempfile.TemporaryDirectory(prefix="cell-") as name:
             folder = Path(name)
             job = Job(
-                front=str(self.front),
+                front="" if build.runner else str(self.front()),
                 runner=build.runner,
                 core=str(build.core),
                 param=str(model.param),

@@ -50,7 +50,7 @@ def core(store: Store) -> Path:
 @pytest.fixture
 def launcher(store: Store) -> Launcher:
     return Launcher(
-        front=build_front(store, find_compiler("")),
+        front=lambda: build_front(store, find_compiler("")),
         tolerance=Tolerance(),
         seconds=20,
         memory_bytes=4 << 30,

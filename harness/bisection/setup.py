@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from harness.build import Builder
 from harness.config import Config
 from harness.errors import UsageError
 from harness.flags import resolve_flag_set
-from harness.front import build_front
+from harness.front import front_in_background
 from harness.launch import Launcher
 from harness.matrix import inputs_of, model_of, run_of
 from harness.prepare import prepare_input, prepare_model
@@ -48,10 +47,11 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
     name = request.input or next(iter(specs))
     if name not in specs:
         raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
-    with ThreadPoolExecutor(1) as pool:
-        front = pool.submit(build_front, store, find_compiler(""))
-        model = prepare_model(model_of(config, request.base), store)
-        whole = Subject(model=model, input=prepare_input(specs[name], model, store))
+    front = front_in_background(store, find_compiler(""))
+    model = prepare_model(model_of(config, request.base), store)
+    whole = Subject(model=model, input=prepare_input(specs[name], model, store))
+    if front.done():
+        front.result()  # what cannot be compiled at all is told now
     return Laboratory(
         store=store,
         builder=Builder(
@@ -61,7 +61,7 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
             retry_failed=request.retry_failed,
         ),
         launcher=Launcher(
-            front=front.result(),
+            front=front.result,
             tolerance=config.tolerance,
             seconds=config.limits.run_seconds,
             memory_bytes=int(config.limits.memory_gib * 2**30),

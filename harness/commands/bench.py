@@ -21,7 +21,7 @@ from harness.console import wide_console
 from harness.errors import EXIT_OK
 from harness.files import write_atomically
 from harness.flags import resolve_flag_set
-from harness.front import build_front
+from harness.front import front_in_background
 from harness.launch import Launcher, machine
 from harness.matrix import expand, inputs_of, model_of, revision_of
 from harness.prepare import prepare_input, prepare_model
@@ -121,7 +121,7 @@ def _measure(
     yield bench.naive(resolve_flag_set(options.flags, config.flags))
     yield from bench.builds()
     launcher = Launcher(
-        front=build_front(store, find_compiler("")),
+        front=front_in_background(store, find_compiler("")).result,
         tolerance=config.tolerance,
         seconds=config.limits.run_seconds,
         memory_bytes=int(config.limits.memory_gib * 2**30),

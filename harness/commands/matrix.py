@@ -20,7 +20,7 @@ from harness.config import Config, load_config, with_repository
 from harness.console import Reporter, show, wide_console
 from harness.engine import Engine, LocalEngine
 from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.front import build_front
+from harness.front import front_in_background
 from harness.launch import Launcher
 from harness.matrix import Matrix, expand, inputs_of, model_of, select, with_layers
 from harness.options import one_at_a_time, read_option_fields
@@ -135,14 +135,16 @@ def execute(options: argparse.Namespace) -> int:
     with (
         console.status("fetching model, inputs and sources"),
         # These take as long as evaluating the model, and need nothing of it.
-        ThreadPoolExecutor(2) as pool,
+        ThreadPoolExecutor(1) as pool,
     ):
-        front = pool.submit(build_front, store, find_compiler(""))
+        front = front_in_background(store, find_compiler(""))
         revisions = [build.revision for build in matrix.builds]
         trees = pool.submit(obtain_all, revisions, store=store.sources, logs=store.logs)
         inputs = inputs_of(config, base)
         model = prepare_model(model_of(config, base), store)
         prepared = {item.name: prepare_input(item, model, store) for item in inputs}
+    if front.done():
+        front.result()  # what cannot be compiled at all is told now
     matrix = with_layers(matrix, model.graph.layer_types())
     run = open_run(
         options.results,
@@ -163,7 +165,7 @@ def execute(options: argparse.Namespace) -> int:
                 retry_failed=options.retry_failed,
             ),
             launcher=Launcher(
-                front=front.result(),
+                front=front.result,
                 tolerance=config.tolerance,
                 seconds=config.limits.run_seconds,
                 memory_bytes=int(config.limits.memory_gib * 2**30),

@@ -107,7 +107,7 @@ class Bureau:
         """
         limits = self.config.limits
         launcher = Launcher(
-            front=build_front(self.store, find_compiler("")),
+            front=lambda: build_front(self.store, find_compiler("")),
             tolerance=self.config.tolerance,
             seconds=limits.run_seconds,
             memory_bytes=int(limits.memory_gib * 2**30),
