@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
@@ -16,13 +18,16 @@ from harness.console import wide_console
 from harness.diagnosis.bureau import FIXES, Bureau
 from harness.diagnosis.choice import chosen_cell
 from harness.diagnosis.dump import dump
+from harness.diagnosis.findings import Diagnosis
 from harness.diagnosis.inputs import inputs_in
 from harness.diagnosis.report import show, write
 from harness.diagnosis.story import story
 from harness.errors import EXIT_FINDINGS, EXIT_OK
 from harness.matrix import expand, inputs_of, model_of, with_layers
 from harness.prepare import prepare_model
+from harness.records import CellRecord
 from harness.results import open_run
+from harness.spec import CellSpec, InputSpec
 from harness.store import Store
 
 NAME = "diagnose"
@@ -122,7 +127,7 @@ def execute(options: argparse.Namespace) -> int:
         if options.dump:
             dump(subject, specs, bureau.references, bureau.laboratory, options.dump, bureau.say)
         status.update(Text("writing the report"))
-        records = [] if options.inputs else bureau.cells(cell, specs)
+        records = [] if options.inputs else _records(bureau, cell, specs, diagnosis, options)
         write(diagnosis, folder)
         page = tell(
             run, records, story(diagnosis, _command(options)), config=config, path=options.config
@@ -132,6 +137,30 @@ def execute(options: argparse.Namespace) -> int:
     console.print(f"results: {folder}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _records(
+    bureau: Bureau,
+    cell: CellSpec,
+    specs: Sequence[InputSpec],
+    diagnosis: Diagnosis,
+    options: argparse.Namespace,
+) -> list[CellRecord]:
+    """Run the cell for the report, and what became of it with other run options."""
+    records = bureau.cells(cell, specs)
+    for fix in diagnosis.fixes:
+        if not (fix.options and fix.after):
+            continue
+        changes = [f"{name}={str(value).lower()}" for name, value in fix.options.items()]
+        text = ",".join([cell.run.name, *changes])
+        merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
+        fixed = replace(cell, run=replace(cell.run, name=text, options=merged))
+        words = [*config_words(options), "--version", cell.build.revision.label]
+        words += ["--flags", cell.build.flags.name, "--run", text]
+        command = f"nox -s matrix -- {shlex.join(words)}"
+        found = bureau.cells(fixed, specs)
+        records += [record.model_copy(update={"command": command}) for record in found]
+    return records
 
 
 def _command(options: argparse.Namespace) -> str:

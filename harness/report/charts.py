@@ -94,7 +94,7 @@ def draw(
     if len({row["version"] for row in cells}) > 1:
         pictures.append(_history(scope, tolerance, commits))
     if any(row["ms"] is not None for row in cells):
-        pictures.append(_price(scope, tolerance))
+        pictures.append(_price(scope, tolerance, bool(best)))
     layers = [{"layer": i, "name": n, "type": t} for i, (n, t) in enumerate(names)]
     return Pictures(
         pictures=tuple(pictures),
@@ -314,7 +314,7 @@ def _marks(commits: Sequence[GuiltyCommit]) -> Layer:
     return alt.layer(rule, text.encode(text="commit:N", y=alt.value(0)))
 
 
-def _price(scope: Scope, tolerance: Tolerance) -> Picture:
+def _price(scope: Scope, tolerance: Tolerance, best: bool) -> Picture:
     cells = (
         alt.Chart(alt.NamedData("cells"))
         .add_params(
@@ -340,13 +340,16 @@ def _price(scope: Scope, tolerance: Tolerance) -> Picture:
         ),
         shape=_verdict_shape(),
     )
-    star = cells.transform_filter("datum.best").mark_text(text="★", fontSize=22, dy=-1)
+    layers: list[Layer] = [points, _limit(tolerance.output)]
+    if best:
+        star = cells.transform_filter("datum.best").mark_text(text="★", fontSize=22, dy=-1)
+        layers.insert(1, star)
     return Picture(
         id="price",
         title="Error against latency",
         lead="Every cell: what precision costs. Left is faster, down is more precise; ★ is the "
         f"recommended configuration, the dashed line the limit of {short(tolerance.output)}.",
-        spec=_finished(alt.layer(points, star, _limit(tolerance.output)), height=280),
+        spec=_finished(alt.layer(*layers), height=280),
         legend=_verdict_legend(),
     )
 

@@ -64,7 +64,11 @@ def test_report_tells_the_diagnosis(faulty: Path) -> None:
     assert "Measure it again" in text or "nothing can be recommended" in text
     assert (faulty / "report.html").stat().st_size > 10_000
     report = json.loads((faulty / "report.json").read_text())
-    assert [cell["cell"] for cell in report["cells"]] == ["20250503-avx2/default/x"]
+    before, after = report["parts"][0]["cells"]
+    assert before["cell"] == "20250503-avx2/default/random"
+    assert after["cell"] == "20250503-avx2/default,use_fp16_storage=false/random"
+    assert (before["verdict"], after["verdict"]) == ("drop", "ok")
+    assert report["parts"][0]["recommendation"]["options"] == {"use_fp16_storage": False}
     assert main(["report", str(faulty)]) == 0
 
 
