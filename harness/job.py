@@ -54,6 +54,8 @@ class Outcome(_Value):
     input: str
     failure: str = ""
     """Why there are no numbers: the model does not load, an output has the wrong shape."""
+    refused: bool = False
+    """Whether the failure was to load the model."""
     unsupported: str = ""
     """A requested option that this build does not have."""
     skipped: str = ""

@@ -22,7 +22,7 @@ from harness.build import Build
 from harness.job import Job, Outcome
 from harness.prepare import PreparedInput, PreparedModel, decode
 from harness.process import Completed, call
-from harness.records import BuildRecord, CellRecord, Verdict
+from harness.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.spec import CellSpec
 from harness.tolerance import Tolerance, judge
 from harness.toolchain import cpu_description, cpu_features
@@ -152,12 +152,14 @@ class Launcher:
                 "reference_text": item.text,
             }
         )
+        failure = None
         if outcome.unsupported:
             verdict, reason = Verdict.UNSUPPORTED, outcome.unsupported
         elif outcome.skipped:
             verdict, reason = Verdict.SKIPPED, outcome.skipped
         elif outcome.failure or outcome.output is None:
             verdict, reason = Verdict.BROKEN, _explain(outcome.failure, done.output)
+            failure = _kind(outcome, done.output)
         else:
             verdict, reason = judge(
                 outcome.output,
@@ -167,7 +169,9 @@ class Launcher:
                 floors=item.floors,
             )
         stderr = "" if verdict in (Verdict.OK, Verdict.DROP) else tail(done.output)
-        return base.model_copy(update={"verdict": verdict, "reason": reason, "stderr": stderr})
+        return base.model_copy(
+            update={"verdict": verdict, "reason": reason, "failure": failure, "stderr": stderr}
+        )
 
     def _died(self, cell: CellSpec, build: Build, done: Completed) -> CellRecord:
         words = tail(done.output)
@@ -175,7 +179,12 @@ class Launcher:
         if "MemoryError" in done.output or "bad_alloc" in done.output:
             reason = f"out of memory (limit {self.memory_bytes / 2**30:.0f} GiB): {reason}"
         return self.blank(cell, build.record).model_copy(
-            update={"verdict": Verdict.BROKEN, "reason": reason, "stderr": words}
+            update={
+                "verdict": Verdict.BROKEN,
+                "reason": reason,
+                "failure": Failure.TIMEOUT if done.timed_out else Failure.RUN,
+                "stderr": words,
+            }
         )
 
 
@@ -205,6 +214,12 @@ def _read(folder: Path) -> list[Outcome]:
         except ValidationError:
             break  # torn by the process's death
     return outcomes
+
+
+def _kind(outcome: Outcome, output: str) -> Failure:
+    if _NO_LAYER.search(output):
+        return Failure.LACKS_LAYER
+    return Failure.LOAD if outcome.refused else Failure.RUN
 
 
 def _explain(failure: str, output: str) -> str:

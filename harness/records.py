@@ -34,6 +34,18 @@ class Verdict(StrEnum):
         return self in (Verdict.DROP, Verdict.BROKEN, Verdict.BUILD_FAILED)
 
 
+class Failure(StrEnum):
+    """What kept a cell that was run from having numbers."""
+
+    TIMEOUT = "timeout"
+    LACKS_LAYER = "lacks-layer"
+    """The build has no layer of a type that the model has."""
+    LOAD = "load"
+    """ncnn refused the model."""
+    RUN = "run"
+    """Anything later: a crash, an error, a wrong shape."""
+
+
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
 
@@ -123,6 +135,8 @@ class CellRecord(_Value):
     input: str
     verdict: Verdict
     reason: str = ""
+    failure: Failure | None = None
+    """Which kind of failure the reason tells of, where the cell was run and has no numbers."""
     options: dict[str, bool | int] = {}
     """Every `ncnn::Option` field as it was in force."""
     threads: int = 1

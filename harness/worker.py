@@ -54,7 +54,8 @@ def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
         session = open_session(job, folder)
     except tuple(_STAND_INS) as error:
         kind = _STAND_INS[type(error)]
-        yield from (Outcome(input=item.name, **{kind: str(error)}) for item in job.inputs)
+        stand_in = Outcome(input="", refused=isinstance(error, LoadError), **{kind: str(error)})
+        yield from (stand_in.model_copy(update={"input": item.name}) for item in job.inputs)
         return
     param = read_param(Path(job.param))
     for item in job.inputs:

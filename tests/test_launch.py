@@ -12,7 +12,7 @@ from harness.build import NATIVE, Build
 from harness.front import build_front
 from harness.launch import Launcher
 from harness.prepare import PreparedInput, PreparedModel, prepare_input, prepare_model
-from harness.records import BuildRecord, CellRecord, Verdict
+from harness.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.spec import BuildSpec, CellSpec, FlagSet, InputSpec, ModelSpec, Revision, RunSpec
 from harness.store import Store
 from harness.tolerance import Tolerance
@@ -136,6 +136,7 @@ def test_only_the_input_that_kills_is_lost(
     assert second.verdict == Verdict.BROKEN
     assert second.reason.startswith(reason)
     assert stderr in second.stderr
+    assert (second.failure, first.failure) == (Failure.RUN, None)
     assert second.cell == f"v-f/off/in{code}"
 
 
@@ -146,6 +147,7 @@ def test_hang_is_ended(launcher: Launcher, core: Path, store: Store, tmp_path: P
     (record,) = launch(impatient, core, store, tmp_path, 103)
     assert record.verdict == Verdict.BROKEN
     assert record.reason.startswith("no result after 5 s")
+    assert record.failure is Failure.TIMEOUT
 
 
 def test_options_are_set_before_loading(
@@ -177,3 +179,4 @@ def test_refused_model_names_the_layer(
     (record,) = launch(launcher, core, store, tmp_path, 1, name="refused")
     assert record.verdict == Verdict.BROKEN
     assert "this build has no layer Strange" in record.reason
+    assert record.failure is Failure.LACKS_LAYER

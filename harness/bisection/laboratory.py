@@ -14,18 +14,18 @@ from harness.bisection.rules import Event
 from harness.build import Build, Builder, BuildPlan, core_digest, plan_build
 from harness.errors import BuildError, LacksLayerError, MachineError
 from harness.launch import Launcher, machine
-from harness.records import CellRecord, Verdict
+from harness.records import CellRecord, Failure, Verdict
 from harness.sources import SourceTree, obtain
 from harness.spec import BuildSpec, CellSpec, FlagSet, InputSpec, Revision, RunSpec, content_key
 from harness.store import Store
 from harness.toolchain import find_compiler, layer_arch, missing_features
 
-_REASONS = {
-    "no result after": Event.TIMEOUT,
-    "this build has no layer": Event.LACKS_LAYER,
-    "ncnn could not load": Event.LOAD_FAILED,
+_EVENTS = {
+    Failure.TIMEOUT: Event.TIMEOUT,
+    Failure.LACKS_LAYER: Event.LACKS_LAYER,
+    Failure.LOAD: Event.LOAD_FAILED,
+    Failure.RUN: Event.RUN_FAILED,
 }
-"""How the reason of a broken cell tells what happened; all else is a failed run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,5 +226,4 @@ def _what_happened(record: CellRecord) -> tuple[Event, str]:
         return Event.MEASURED, ""
     if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
         return Event.LOAD_FAILED, record.reason
-    event = next((e for words, e in _REASONS.items() if words in record.reason), Event.RUN_FAILED)
-    return event, record.reason
+    return _EVENTS[record.failure or Failure.RUN], record.reason
