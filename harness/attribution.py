@@ -6,14 +6,14 @@ error, with the reference's values at its inputs, is above tolerance; where that
 the error of the chain stands in. Looking at each layer type by itself keeps independent causes
 apart, and for each faulty cell only the smallest changes that clear it count. So does looking at
 wrong values by themselves: weights that are misread are no loss of precision, though the same
-change may end both.
+change may end both. Cells that are much worse than others that are at fault have a second cause.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -26,6 +26,9 @@ MAX_AXES = 2
 
 WRONG = 1.0
 """Scale-relative error from which values are wrong, and not imprecise: as large as the largest."""
+
+WORSE = 8.0
+"""How many times worse than the least faulty cell on the same input is worth a cause of its own."""
 
 _BUILD_KEYS = ("NCNN_", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE", "HARNESS_")
 
@@ -217,6 +220,37 @@ def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: fl
         if errors and max(errors.values()) <= high:
             cells.append(_cell(record, layer_type, max(errors.values()), low))
             faults[record.cell] = tuple(name for name, e in errors.items() if e > low)
+    first = _found(layer_type, cells, faults)
+    return [*first, *_without_return(_found(layer_type, _worse(cells), faults), first)]
+
+
+def _without_return(worse: Iterable[Cause], first: Iterable[Cause]) -> Iterator[Cause]:
+    """Yield causes without the remedies that trade one fault for another that is known."""
+    faults = {
+        Setting(s.axis, s.name, before=s.after, after=s.before)
+        for cause in first
+        for remedy in cause.remedies
+        for s in remedy.change
+    }
+    for cause in worse:
+        remedies = tuple(r for r in cause.remedies if not r.change & faults)
+        if remedies:
+            yield replace(cause, remedies=remedies)
+
+
+def _worse(cells: Iterable[_Cell]) -> list[_Cell]:
+    """Return the faulty cells alone, of which those count as faulty that are much worse."""
+    faulty = [cell for cell in cells if cell.faulty]
+    least: dict[str, float] = {}
+    for cell in faulty:
+        least[cell.input] = min(cell.error, least.get(cell.input, cell.error))
+    return [replace(cell, faulty=cell.error >= WORSE * least[cell.input]) for cell in faulty]
+
+
+def _found(
+    layer_type: str, cells: Sequence[_Cell], faults: Mapping[str, tuple[str, ...]]
+) -> list[Cause]:
+    """Return one cause per group of faulty cells; `faults` has the layers at fault in each cell."""
     faulty = {cell.id: cell for cell in cells if cell.faulty}
     if not faulty:
         return []

@@ -170,6 +170,23 @@ def test_wrong_values_are_no_loss_of_precision() -> None:
     assert "misread=false at run time" in {r.words for r in wrong.remedies}
 
 
+def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
+    errors = {(False, False): 1e-6, (True, False): 1.5e-3, (True, True): 8e-2}
+    records = [
+        cell(
+            {"Softmax": error},
+            run=f"packed-{packed}-arithmetic-{arithmetic}",
+            options={"use_fp16_packed": packed, "use_fp16_arithmetic": arithmetic},
+        )
+        for (packed, arithmetic), error in errors.items()
+    ]
+    first, second = attribute(records, LIMIT)
+    assert [r.words for r in first.remedies] == ["use_fp16_packed=false at run time"]
+    assert len(first.cells) == 2
+    assert [r.words for r in second.remedies] == ["use_fp16_arithmetic=false at run time"]
+    assert (second.remedies[0].error_before, second.remedies[0].error_after) == (8e-2, 1.5e-3)
+
+
 def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
     def one(fp16: bool, bf16: bool, error: float) -> CellRecord:
         options = {"use_fp16_storage": fp16, "use_bf16_storage": bf16}
