@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.align import to_ncnn_layout
+from harness.align import align, to_ncnn_layout
 from harness.errors import UsageError
 from harness.files import directory_atomically, sha256_of
 from harness.model.param import Layer, Param, write, write_param
@@ -94,14 +94,18 @@ def part_of(
         UsageError: a layer's input has no reference value.
     """
     reference = Reference(Path(whole.input.job.reference))
+    model = whole.model
+    # Also a copy by `Split` holds a value, though it does not have its name.
+    aligned = align(model.graph, reference.shapes(), model.names)
+    known = {alignment.blob: alignment.value for alignment in aligned if alignment.value}
     layers, feeds, values = [], {}, {}
     for name in names:
         layer = whole.model.graph.layer(name)
         # A blob of its own for each input: ncnn wants no blob with two consumers.
         fed = {blob: f"{name}/{number}" for number, blob in enumerate(layer.inputs)}
         for blob, own in fed.items():
-            value = whole.model.value_of(blob)
-            if value not in reference:
+            value = known.get(blob, "")
+            if not value:
                 raise UsageError(
                     f"--layer {name}: its input {blob} has no reference value, so that it cannot "
                     "be run alone. Map it in the configuration under [model.names], or give "

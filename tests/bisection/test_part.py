@@ -6,7 +6,7 @@ import pytest
 
 from harness.bisection.part import Subject, layers_called, part_of
 from harness.errors import UsageError
-from harness.model.param import read_param
+from harness.model.param import Layer, Param, read_param
 from harness.model.weights import read_weights
 from harness.prepare import prepare_input, prepare_model
 from harness.spec import InputSpec, ModelSpec
@@ -66,6 +66,24 @@ def test_shape_that_a_run_showed_is_used(whole: Subject, store: Store) -> None:
     part = part_of(whole, ["fc"], store, {"x": (1, one_layer.ROWS, one_layer.NARROW)})
     (file,) = part.input.job.feeds.values()
     assert np.load(file).ndim == 3
+
+
+def test_copy_made_by_split_holds_the_value_that_it_copies(whole: Subject, store: Store) -> None:
+    first, fc = whole.model.graph.layers
+    split = Layer("Split", "s", ("x",), ("x_splitncnn_0", "x_splitncnn_1"))
+    graph = Param((first, split, replace(fc, inputs=("x_splitncnn_1",))))
+    part = part_of(replace(whole, model=replace(whole.model, graph=graph)), ["fc"], store)
+    ((blob, file),) = part.input.job.feeds.items()
+    assert part.model.names[blob] == "x"
+    assert np.array_equal(np.load(file), np.load(whole.input.job.feeds["x"]))
+
+
+def test_input_without_a_reference_value_is_named(whole: Subject, store: Store) -> None:
+    first, fc = whole.model.graph.layers
+    hidden = Layer("ReLU", "r", ("x",), ("hidden",))
+    graph = Param((first, hidden, replace(fc, inputs=("hidden",))))
+    with pytest.raises(UsageError, match="its input hidden has no reference value"):
+        part_of(replace(whole, model=replace(whole.model, graph=graph)), ["fc"], store)
 
 
 def test_layers_by_name_or_type(whole: Subject) -> None:
