@@ -102,7 +102,7 @@ def judge(
     ]
     if drops:
         layer, error, allowed = max(drops, key=lambda drop: drop[1].scale_relative / drop[2])
-        worst = f", the worst of {len(drops)} layers" if len(drops) > 1 else ""
+        worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
         reasons.append(f"{_name(layer)}: {_excess(error, allowed)}{worst}")
     return (Verdict.DROP if reasons else Verdict.OK), "; ".join(reasons)
 

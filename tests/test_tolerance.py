@@ -64,7 +64,7 @@ def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
     assert judge(error(1e-4), layers, DEFAULT) == (
         Verdict.DROP,
         "output: scale-relative error 1.0e-04 above 2.0e-05; InnerProduct two: scale-relative "
-        "error 2.0e-03 above 4.0e-05, the worst of 2 layers",
+        "error 2.0e-03 above 4.0e-05, the worst of 2 layers beyond their limits",
     )
 
 

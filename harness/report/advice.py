@@ -30,6 +30,8 @@ class Recommendation:
     """One record per input."""
     newest: str
     """The newest version of the table; the recommended one is older if nothing else is precise."""
+    plain: tuple[CellRecord, ...]
+    """The fastest configuration of the same version that drops with ncnn's default options."""
     rival: tuple[CellRecord, ...]
     """The fastest configuration of the same version that drops; empty if none is faster."""
 
@@ -64,6 +66,11 @@ class Recommendation:
         return latency(self.records)
 
     @property
+    def plain_ms(self) -> float | None:
+        """Latency of `plain` on the slowest input in milliseconds."""
+        return latency(self.plain)
+
+    @property
     def options(self) -> dict[str, bool | int]:
         """Run options to change from ncnn's defaults."""
         return changed_options(self.records[0])
@@ -96,8 +103,13 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
         if precise:
             best = _simplest(precise)
             faster = [g for g in groups if _drops(g) and _by_latency(g) < _by_latency(best)]
-            rival = min(faster, key=_by_latency, default=())
-            return Recommendation(records=best, newest=scope.versions[-1], rival=rival)
+            defaults = [g for g in groups if _drops(g) and g[0].run == scope.default_run]
+            return Recommendation(
+                records=best,
+                newest=scope.versions[-1],
+                plain=min(defaults, key=_by_latency, default=()),
+                rival=min(faster, key=_by_latency, default=()),
+            )
     return None
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from harness.attribution import Cause
 from harness.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
 from harness.report.changes import Changes, compare
@@ -38,6 +39,25 @@ class Part:
     def recommended(self) -> tuple[CellRecord, ...]:
         """Cells of the recommended configuration; empty if there is none."""
         return self.recommendation.records if self.recommendation else ()
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The causes, those first that the newest version has."""
+        return tuple(sorted(self.summary.causes, key=self.is_past))
+
+    def is_past(self, cause: Cause) -> bool:
+        """Return whether a cause is in older versions only."""
+        versions = {r.cell: r.version for r in self.scope.records}
+        return self.scope.versions[-1] not in {versions[cell] for cell in cause.cells}
+
+    @property
+    def texts(self) -> str:
+        """How many cells decode the same text as ONNX Runtime; empty for other models."""
+        read = [r for r in self.scope.records if r.output and r.reference_text]
+        same = sum(record.text == record.reference_text for record in read)
+        if not read:
+            return ""
+        return f"same text as ONNX Runtime in {same} of {len(read)} cells"
 
     @property
     def unaligned(self) -> dict[str, tuple[str, ...]]:

@@ -5,6 +5,8 @@ import pytest
 from harness.records import CellRecord, Verdict
 from harness.report.advice import recommend, verdict_sentence
 from harness.report.dataset import scopes
+from harness.report.model import assemble
+from harness.tolerance import Tolerance
 from tests.report.synthetic import cell, matrix
 
 NEW, OLD = "20261020", "20220420"
@@ -36,6 +38,9 @@ def test_fastest_precise_configuration_of_the_newest_version_is_recommended() ->
     }
     assert [record.input for record in best.records] == ["short", "long"]
     assert {(r.flags, r.run) for r in best.rival} == {("avx512", "default")}
+    assert {(r.flags, r.run) for r in best.plain} == {("avx512", "default")}
+    assert best.plain_ms is not None and best.latency_ms is not None
+    assert best.plain_ms < best.latency_ms
 
 
 def test_one_input_that_drops_disqualifies() -> None:
@@ -118,3 +123,21 @@ def test_sentence_where_only_a_combination_is_precise() -> None:
 
 def test_sentence_where_nothing_was_measured() -> None:
     assert sentence(some((OLD, "avx512", "default"))) == "20220420: nothing could be measured"
+
+
+def test_causes_of_the_newest_version_come_first() -> None:
+    (part,) = assemble(matrix(layers=7), title="", tolerance=Tolerance()).parts
+    past = [part.is_past(cause) for cause in part.causes]
+    assert past == sorted(past)
+    assert set(part.causes) == set(part.summary.causes)
+
+
+def test_texts_are_counted() -> None:
+    record = matrix(layers=1)[0]
+    good = record.model_copy(update={"text": "识别", "reference_text": "识别"})
+    bad = good.model_copy(update={"cell": "other", "text": "识"})
+    (part,) = assemble([good, bad], title="", tolerance=Tolerance()).parts
+    assert part.texts == "same text as ONNX Runtime in 1 of 2 cells"
+    plain = record.model_copy(update={"text": "", "reference_text": ""})
+    (part,) = assemble([plain], title="", tolerance=Tolerance()).parts
+    assert part.texts == ""
