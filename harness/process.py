@@ -157,12 +157,15 @@ def call(
                 code = fork.wait(timeout)
             finally:
                 _kill(fork.pid)
+        timed_out = code is None
+        if code is None:
+            code = fork.wait()
     return _completed(
         (name, *words),
         returncode=-signal.SIGKILL if code is None else code,
         started=started,
         output=_tail(log, start),
-        timed_out=code is None,
+        timed_out=timed_out,
     )
 
 
