@@ -221,6 +221,8 @@ def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: fl
             cells.append(_cell(record, layer_type, max(errors.values()), low))
             faults[record.cell] = tuple(name for name, e in errors.items() if e > low)
     first = _found(layer_type, cells, faults)
+    if low >= WRONG:
+        return first  # how wrong values are means nothing
     return [*first, *_without_return(_found(layer_type, _worse(cells), faults), first)]
 
 

@@ -170,6 +170,15 @@ def test_wrong_values_are_no_loss_of_precision() -> None:
     assert "misread=false at run time" in {r.words for r in wrong.remedies}
 
 
+def test_how_wrong_values_are_means_nothing() -> None:
+    records = [
+        cell({"InnerProduct": error}, version=version, run="late", options={"misread": True})
+        for version, error in (("20220420", 1e-7), ("20220729", 3e33), ("20221014", 2e12))
+    ]
+    remedies = [r for cause in attribute(records, LIMIT) for r in cause.remedies]
+    assert {r.error_after for r in remedies} == {1e-7}
+
+
 def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
     errors = {(False, False): 1e-6, (True, False): 1.5e-3, (True, True): 8e-2}
     records = [
