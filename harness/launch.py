@@ -19,6 +19,7 @@ from pydantic import ValidationError
 import harness
 from harness import worker
 from harness.build import Build
+from harness.config import Config
 from harness.job import Job, Outcome
 from harness.prepare import PreparedInput, PreparedModel, decode
 from harness.process import Completed, call
@@ -45,6 +46,16 @@ class Launcher:
     memory_bytes: int
     """Address space that a cell's process may use; 0 for no limit."""
     local: bool = True
+
+    @classmethod
+    def of(cls, config: Config, front: Callable[[], Path]) -> Launcher:
+        """Return a launcher with the limits of a configuration."""
+        return cls(
+            front=front,
+            tolerance=config.tolerance,
+            seconds=config.limits.run_seconds,
+            memory_bytes=int(config.limits.memory_gib * 2**30),
+        )
 
     def run(
         self,

@@ -60,12 +60,7 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
             timeout=config.limits.build_seconds,
             retry_failed=request.retry_failed,
         ),
-        launcher=Launcher(
-            front=front.result,
-            tolerance=config.tolerance,
-            seconds=config.limits.run_seconds,
-            memory_bytes=int(config.limits.memory_gib * 2**30),
-        ),
+        launcher=Launcher.of(config, front.result),
         whole=whole,
         session=session,
         remember=request.remember,

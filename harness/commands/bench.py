@@ -120,12 +120,7 @@ def _measure(
     )
     yield bench.naive(resolve_flag_set(options.flags, config.flags))
     yield from bench.builds()
-    launcher = Launcher(
-        front=front_in_background(store, find_compiler("")).result,
-        tolerance=config.tolerance,
-        seconds=config.limits.run_seconds,
-        memory_bytes=int(config.limits.memory_gib * 2**30),
-    )
+    launcher = Launcher.of(config, front_in_background(store, find_compiler("")).result)
     first = expand(config, base=base).cells[0]
     own = [
         cell

@@ -24,7 +24,7 @@ from harness.bisection.show import Reporter
 from harness.bisection.story import comparison_story, finding_story
 from harness.bisection.text import guilty, markdown
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
-from harness.commands.telling import config_words, tell
+from harness.commands.telling import cell_command, config_words, tell
 from harness.config import Config, load_config
 from harness.console import wide_console
 from harness.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
@@ -130,7 +130,7 @@ def _answer(
     )
     case = Case(
         lab=laboratory(request, Memory(path=run.path / "measurements.jsonl")),
-        setting=setting_of(config, *_bad(options, config)),
+        setting=setting_of(config, *_texts("bad", options, config)),
         terms=Terms(
             metric=options.metric,
             threshold=options.threshold,
@@ -165,22 +165,18 @@ def _answer(
     )
 
 
-def _bad(options: argparse.Namespace, config: Config) -> tuple[str, str]:
-    """Return the texts of the flags and options that the question is about."""
-    flags = options.bad_flags or options.flags or config.bisect.flags
-    return flags, options.bad_run or options.run or config.bisect.run
-
-
-def _good(options: argparse.Namespace, config: Config) -> tuple[str, str]:
-    flags = options.good_flags or options.flags or config.bisect.flags
-    return flags, options.good_run or options.run or config.bisect.run
+def _texts(side: str, options: argparse.Namespace, config: Config) -> tuple[str, str]:
+    """Return the texts of the flags and run options of a side; a range is about `bad` alone."""
+    flags: str = getattr(options, f"{side}_flags") or options.flags or config.bisect.flags
+    run: str = getattr(options, f"{side}_run") or options.run or config.bisect.run
+    return flags, run
 
 
 def _sides(
     found: Finding, options: argparse.Namespace, config: Config, clone: Clone | None
 ) -> list[tuple[Point, str, str]]:
     """Return what shows the answer: both sides, and the worse one with what makes it good."""
-    flags, run = _bad(options, config)
+    flags, run = _texts("bad", options, config)
     before, after = (_version(side.revision, clone) for side in (found.before, found.after))
     worse = after if found.becomes == "bad" else before
     cured = [(worse, flags, f"{run},{found.cure}")] if found.cure else []
@@ -192,12 +188,12 @@ def _records(
 ) -> list[CellRecord]:
     """Run the whole model where a build of it is there, for the report."""
     records = []
+    repo = ["--repo", options.repo] if options.repo else []
     for point, flags, run in dict.fromkeys(wanted):
         record = case.lab.cell(point, setting_of(config, flags, run))
         if record:
-            words = config_words(options) + (["--repo", options.repo] if options.repo else [])
-            words += ["--version", point.revision.label, "--flags", flags, "--run", run]
-            command = f"nox -s matrix -- {shlex.join(words)}"
+            label = point.revision.label
+            command = cell_command(options, *repo, version=label, flags=flags, run=run)
             records.append(record.model_copy(update={"command": command}))
     return records
 
@@ -264,7 +260,7 @@ def _unknown(name: str, labels: list[str]) -> str:
 
 
 def _compared(options: argparse.Namespace, config: Config, case: Case, point: Point) -> _Answer:
-    good, bad = _good(options, config), _bad(options, config)
+    good, bad = (_texts(side, options, config) for side in ("good", "bad"))
     subject, explanation = case.compare(point, setting_of(config, *good))
     text, data = comparison_markdown(explanation, point=point, subject=subject)
     wanted = [(point, flags, run) for flags in (good[0], bad[0]) for run in (good[1], bad[1])]

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
-from harness.commands.telling import config_words, tell
+from harness.commands.telling import cell_command, config_words, tell
 from harness.config import load_config
 from harness.console import wide_console
 from harness.diagnosis.bureau import FIXES, Bureau
@@ -155,9 +155,12 @@ def _records(
         text = ",".join([cell.run.name, *changes])
         merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
         fixed = replace(cell, run=replace(cell.run, name=text, options=merged))
-        words = [*config_words(options), "--version", cell.build.revision.label]
-        words += ["--flags", cell.build.flags.name, "--run", text]
-        command = f"nox -s matrix -- {shlex.join(words)}"
+        command = cell_command(
+            options,
+            version=cell.build.revision.label,
+            flags=cell.build.flags.name,
+            run=text,
+        )
         found = bureau.cells(fixed, specs)
         records += [record.model_copy(update={"command": command}) for record in found]
     return records

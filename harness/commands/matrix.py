@@ -164,12 +164,7 @@ def execute(options: argparse.Namespace) -> int:
                 timeout=config.limits.build_seconds,
                 retry_failed=options.retry_failed,
             ),
-            launcher=Launcher(
-                front=front.result,
-                tolerance=config.tolerance,
-                seconds=config.limits.run_seconds,
-                memory_bytes=int(config.limits.memory_gib * 2**30),
-            ),
+            launcher=Launcher.of(config, front.result),
             trees=trees.result(),
             model=model,
             inputs=prepared,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def tell(
         config=path,
         requested=cmake_arguments(config),
     )
+
+
+def cell_command(
+    options: argparse.Namespace, *more: str, version: str, flags: str, run: str
+) -> str:
+    """Return the command that measures a build and run which the configuration need not have.
+
+    Args:
+        options: what the command at hand was told; its `--config` is kept.
+        more: further arguments.
+        version: release, revision or label.
+        flags: name of a flag set, with changes or without.
+        run: the same of run options.
+    """
+    words = [*config_words(options), *more]
+    words += ["--version", version, "--flags", flags, "--run", run]
+    return f"nox -s matrix -- {shlex.join(words)}"
 
 
 def config_words(options: argparse.Namespace) -> list[str]:

@@ -105,13 +105,7 @@ class Bureau:
         Raises:
             BuildError: it does not compile.
         """
-        limits = self.config.limits
-        launcher = Launcher(
-            front=lambda: build_front(self.store, find_compiler("")),
-            tolerance=self.config.tolerance,
-            seconds=limits.run_seconds,
-            memory_bytes=int(limits.memory_gib * 2**30),
-        )
+        launcher = Launcher.of(self.config, lambda: build_front(self.store, find_compiler("")))
         build = self._builder.build(self._plan(cell.build))
         inputs = [prepare_input(spec, self.model, self.store) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
