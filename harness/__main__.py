@@ -13,8 +13,8 @@ from rich.console import Console
 
 import harness
 from harness.commands import bench, bisect, bisect_step, diagnose, matrix, report, store
-from harness.errors import EXIT_INTERRUPTED, HarnessError
-from harness.files import disk_trouble_explained
+from harness.util.errors import EXIT_INTERRUPTED, HarnessError
+from harness.util.files import disk_trouble_explained
 
 COMMANDS = (matrix, bisect, bisect_step, report, diagnose, store, bench)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
+from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
 
 OPTIONS: dict[str, bool | int] = {
     "use_fp16_storage": True,

@@ -13,20 +13,20 @@ from pathlib import Path
 from rich.table import Table
 
 import harness
-from harness.benchmark import Bench, Timing, ratios, table
+from harness.analysis.benchmark import Bench, Timing, ratios, table
+from harness.build.binding import front_in_background
+from harness.build.compiler_cache import find_compiler_cache
+from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
-from harness.compilercache import find_compiler_cache
-from harness.config import Config, load_config
-from harness.console import wide_console
-from harness.errors import EXIT_OK
-from harness.files import write_atomically
-from harness.flags import resolve_flag_set
-from harness.front import front_in_background
-from harness.launch import Launcher, machine
-from harness.matrix import expand, inputs_of, model_of, revision_of
-from harness.prepare import prepare_input, prepare_model
-from harness.store import Store
-from harness.toolchain import find_compiler
+from harness.config.cells import expand, inputs_of, model_of, revision_of
+from harness.config.flags import resolve_flag_set
+from harness.config.loading import Config, load_config
+from harness.execution.launcher import Launcher, machine
+from harness.model.prepared_model import prepare_input, prepare_model
+from harness.report.console import wide_console
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_OK
+from harness.util.files import write_atomically
 
 NAME = "bench"
 HELP = "time each way to a result beside a plain build of ncnn"

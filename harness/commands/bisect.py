@@ -11,30 +11,30 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from harness.bisection.case import Case
-from harness.bisection.comparison_text import comparison_markdown
-from harness.bisection.finding import Finding
-from harness.bisection.history import Clone, Point, between, index_releases
-from harness.bisection.hunt import Terms
-from harness.bisection.measurement import Memory
-from harness.bisection.rules import Metric
-from harness.bisection.search import Target
-from harness.bisection.setup import Request, laboratory, setting_of
-from harness.bisection.show import Reporter
-from harness.bisection.story import comparison_story, finding_story
-from harness.bisection.text import guilty, markdown
+from harness.analysis.bisection.bisection import Case
+from harness.analysis.bisection.criterion import Metric
+from harness.analysis.bisection.history import Clone, Point, between, index_releases
+from harness.analysis.bisection.measurement import Memory
+from harness.analysis.bisection.preparation import Request, laboratory, setting_of
+from harness.analysis.bisection.result import Finding
+from harness.analysis.bisection.search import Target
+from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
-from harness.commands.telling import cell_command, config_words, tell
-from harness.config import Config, load_config
-from harness.console import wide_console
-from harness.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
-from harness.files import write_atomically
-from harness.records import CellRecord
+from harness.commands.conclusion import cell_command, config_words, tell
+from harness.config.loading import Config, load_config
+from harness.domain.commits import FILE
+from harness.domain.records import CellRecord
+from harness.domain.spec import content_key
+from harness.execution.run_directory import RunDirectory, open_run
 from harness.report import GuiltyCommit, Story
-from harness.report.commits import FILE
-from harness.results import RunDirectory, open_run
-from harness.spec import content_key
-from harness.store import Store
+from harness.report.bisection import guilty, markdown
+from harness.report.bisection_finding import comparison_story, finding_story
+from harness.report.bisection_progress import Reporter
+from harness.report.comparison import comparison_markdown
+from harness.report.console import wide_console
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
+from harness.util.files import write_atomically
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "HELP", "NAME", "add_arguments", "execute"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness.bisection.rules import Metric
-from harness.bisection.search import Target
+from harness.analysis.bisection.criterion import Metric
+from harness.analysis.bisection.search import Target
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 
 HELP = "find the commit, the build flag or the run option that made results worse"

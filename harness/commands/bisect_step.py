@@ -6,18 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.bisection.history import Clone, Point
-from harness.bisection.laboratory import Laboratory
-from harness.bisection.measurement import Memory
-from harness.bisection.observations import Outcome
-from harness.bisection.part import Subject, layers_called, part_of
-from harness.bisection.rules import Metric, Question
-from harness.bisection.setup import Request, laboratory, setting_of
+from harness.analysis.bisection.criterion import Metric, Question
+from harness.analysis.bisection.history import Clone, Point
+from harness.analysis.bisection.measurement import Memory
+from harness.analysis.bisection.outcomes import Outcome
+from harness.analysis.bisection.preparation import Request, laboratory, setting_of
+from harness.analysis.bisection.revision_tester import Laboratory
+from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands.arguments import add_builds, add_jobs
-from harness.config import Config, load_config
-from harness.errors import HarnessError
+from harness.config.loading import Config, load_config
 from harness.sources import git
-from harness.store import Store
+from harness.util.build_store import Store
+from harness.util.errors import HarnessError
 
 NAME = "bisect-step"
 HELP = "one verdict on the checked-out commit, for `git bisect run`"

@@ -11,24 +11,24 @@ from pathlib import Path
 
 from rich.text import Text
 
+from harness.analysis.diagnosis.cell_choice import chosen_cell
+from harness.analysis.diagnosis.dump import dump
+from harness.analysis.diagnosis.input_folder import inputs_in
+from harness.analysis.diagnosis.layer_findings import Diagnosis
+from harness.analysis.diagnosis.pipeline import FIXES, Bureau
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
-from harness.commands.telling import cell_command, config_words, tell
-from harness.config import load_config
-from harness.console import wide_console
-from harness.diagnosis.bureau import FIXES, Bureau
-from harness.diagnosis.choice import chosen_cell
-from harness.diagnosis.dump import dump
-from harness.diagnosis.findings import Diagnosis
-from harness.diagnosis.inputs import inputs_in
-from harness.diagnosis.report import show, write
-from harness.diagnosis.story import story
-from harness.errors import EXIT_FINDINGS, EXIT_OK
-from harness.matrix import expand, inputs_of, model_of, with_layers
-from harness.prepare import prepare_model
-from harness.records import CellRecord
-from harness.results import open_run
-from harness.spec import CellSpec, InputSpec
-from harness.store import Store
+from harness.commands.conclusion import cell_command, config_words, tell
+from harness.config.cells import expand, inputs_of, model_of, with_layers
+from harness.config.loading import load_config
+from harness.domain.records import CellRecord
+from harness.domain.spec import CellSpec, InputSpec
+from harness.execution.run_directory import open_run
+from harness.model.prepared_model import prepare_model
+from harness.report.console import wide_console
+from harness.report.diagnosis import show, write
+from harness.report.diagnosis_finding import story
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_FINDINGS, EXIT_OK
 
 NAME = "diagnose"
 HELP = "say which layers of one cell are to blame, by which mechanism, and what cures it"

@@ -12,28 +12,28 @@ from functools import partial
 from pathlib import Path
 
 import harness
-from harness.axes import with_axes
-from harness.build import Builder
+from harness.build.binding import front_in_background
+from harness.build.builder import Builder
+from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
-from harness.commands.telling import config_words
-from harness.config import Config, load_config, with_repository
-from harness.console import Reporter, show, wide_console
-from harness.engine import Engine, LocalEngine
-from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.front import front_in_background
-from harness.launch import Launcher
-from harness.matrix import Matrix, expand, inputs_of, model_of, select, with_layers
-from harness.options import one_at_a_time, read_option_fields
-from harness.prepare import prepare_input, prepare_model
-from harness.records import CellRecord
+from harness.commands.conclusion import config_words
+from harness.config.axes import with_axes
+from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
+from harness.config.loading import Config, load_config, with_repository
+from harness.domain.records import CellRecord
+from harness.domain.spec import Revision, RunSpec, content_key
+from harness.execution.engine import Engine, LocalEngine
+from harness.execution.launcher import Launcher
+from harness.execution.run_directory import RunDirectory, open_run, write_tables
+from harness.model.prepared_model import prepare_input, prepare_model
 from harness.report import cmake_arguments, write_report
-from harness.results import RunDirectory, open_run, write_tables
+from harness.report.console import Reporter, show, wide_console
+from harness.report.summary import markdown, summarise
 from harness.sources import obtain_all
 from harness.sources.checkout import is_url
-from harness.spec import Revision, RunSpec, content_key
-from harness.store import Store
-from harness.summary import markdown, summarise
-from harness.toolchain import find_compiler
+from harness.sources.options import one_at_a_time, read_option_fields
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 NAME = "matrix"
 HELP = "build every version and flag set, run the model on each, find the cause of a drop"

@@ -11,17 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.commands.arguments import add_results
-from harness.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.files import append_line, write_atomically
-from harness.records import Verdict
-from harness.report.commits import read_commits
+from harness.domain.commits import read_commits
+from harness.domain.findings import read_stories
+from harness.domain.records import Verdict
 from harness.report.dataset import Run, cmake_arguments, merged, newest_run, read_run
 from harness.report.exports import junit
 from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
-from harness.report.stories import read_stories
 from harness.report.terminal import show
 from harness.report.write import write_files
+from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.util.files import append_line, write_atomically
 
 NAME = "report"
 HELP = "turn results into one HTML page, Markdown, CSV, JSON and JUnit XML"

@@ -10,11 +10,11 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
+from harness.build.pruning import Entry, entries, prune, size_of
 from harness.commands.arguments import add_builds
-from harness.console import wide_console
-from harness.errors import EXIT_OK, UsageError
-from harness.pruning import Entry, entries, prune, size_of
-from harness.store import Store
+from harness.report.console import wide_console
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_OK, UsageError
 
 NAME = "store"
 HELP = "list what the build store holds, set its size, remove what was not used for longest"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from harness.errors import ModelError
+from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np

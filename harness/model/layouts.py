@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from harness.errors import ModelError
+from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
     from harness.model.param import Layer

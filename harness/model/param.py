@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.errors import ModelError
-from harness.files import write_atomically
 from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, MAX_LITERAL, Plain, Value
+from harness.util.errors import ModelError
+from harness.util.files import write_atomically
 
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}

@@ -6,11 +6,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import ModelError
-from harness.files import write_atomically
 from harness.model.convert import convert, read_onnx
 from harness.model.param import write_param
 from harness.model.weights import write_weights
+from harness.util.errors import ModelError
+from harness.util.files import write_atomically
 
 PROJECT = "rapidocr-onnxruntime"
 VERSION = "1.2.3"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.errors import ModelError
+from harness.util.errors import ModelError
 
 MAX_LITERAL = 15
 """Characters of a number that ncnn reads; a longer one corrupts the rest of the file."""

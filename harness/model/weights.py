@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ModelError
-from harness.files import write_atomically
 from harness.model.layouts import Slot, layout
+from harness.util.errors import ModelError
+from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
     from harness.model.param import Layer, Param

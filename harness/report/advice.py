@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.attribution import build_settings
-from harness.records import CellRecord, Verdict
+from harness.analysis.attribution import build_settings
+from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
-from harness.report.numbers import largest, output_error, worst
+from harness.report.formatting import largest, output_error, worst
 
 NOISE = 1.05
 """Latencies that differ by less than this factor are the same."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import altair as alt
 
-from harness.records import CellRecord, Verdict
-from harness.report.commits import GuiltyCommit
+from harness.domain.commits import GuiltyCommit
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, date_of
-from harness.report.numbers import short
+from harness.report.formatting import short
 from harness.report.rows import affordable, cell_row, curve_row, layer_names
-from harness.tolerance import Tolerance
 
 FLOOR = 1e-9
 """Where a logarithmic axis draws an error of exactly 0."""

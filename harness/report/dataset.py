@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.config import Config, load_config
-from harness.errors import UsageError
-from harness.flags import resolve_flag_set
-from harness.records import CellRecord, read_records
-from harness.report.stories import FILE as STORY
-from harness.results import CELLS, LEFT_OUT
+from harness.config.flags import resolve_flag_set
+from harness.config.loading import Config, load_config
+from harness.domain.findings import FILE as STORY
+from harness.domain.records import CellRecord, read_records
+from harness.execution.run_directory import CELLS, LEFT_OUT
+from harness.util.errors import UsageError
 
 _DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
 

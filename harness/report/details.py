@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.attribution import build_settings, own_error
-from harness.records import BuildRecord, CellRecord, LayerRecord
+from harness.analysis.attribution import build_settings, own_error
+from harness.domain.records import BuildRecord, CellRecord, LayerRecord
 from harness.report.dataset import changed_options
 from harness.report.grid import Tile
 from harness.report.model import Report

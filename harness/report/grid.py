@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.records import CellRecord, Verdict
+from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options
-from harness.report.numbers import (
+from harness.report.formatting import (
     SYMBOLS,
     chain_error,
     largest,

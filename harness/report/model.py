@@ -10,15 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.attribution import Cause
-from harness.records import CellRecord, Verdict
+from harness.analysis.attribution import Cause
+from harness.domain.commits import GuiltyCommit
+from harness.domain.findings import Story
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
 from harness.report.changes import Changes, compare
-from harness.report.commits import GuiltyCommit
 from harness.report.dataset import Scope, absent, scopes
-from harness.report.stories import Story
-from harness.summary import Summary, summarise
-from harness.tolerance import Tolerance
+from harness.report.summary import Summary, summarise
 
 UNKNOWN_REASON = "not among the cells of its configuration, or the run was interrupted"
 NOTHING: Mapping[str, str] = MappingProxyType({})

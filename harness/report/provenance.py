@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.records import CellRecord
+from harness.domain.records import CellRecord
 
 
 @dataclass(frozen=True, kw_only=True)

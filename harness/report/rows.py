@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.records import CellRecord, LayerRecord, Metrics
+from harness.domain.records import CellRecord, LayerRecord, Metrics
 from harness.report.dataset import date_of
-from harness.report.numbers import chain_error, largest, output_error
+from harness.report.formatting import chain_error, largest, output_error
 
 
 def layer_names(records: Iterable[CellRecord]) -> list[tuple[str, str]]:

@@ -6,9 +6,9 @@ import math
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harness.attribution import own_error
-from harness.records import Verdict
-from harness.report.numbers import MEANINGS, SYMBOLS, chain_error, milliseconds, number, short
+from harness.analysis.attribution import own_error
+from harness.domain.records import Verdict
+from harness.report.formatting import MEANINGS, SYMBOLS, chain_error, milliseconds, number, short
 
 
 def environment() -> Environment:

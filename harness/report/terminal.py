@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.console import STYLES
+from harness.report.console import STYLES
+from harness.report.formatting import SYMBOLS, milliseconds, number
 from harness.report.grid import Table, Tile, tables
 from harness.report.model import Part, Report
-from harness.report.numbers import SYMBOLS, milliseconds, number
-from harness.summary import cause_lines, exception_lines
+from harness.report.summary import cause_lines, exception_lines
 
 
 def show(console: Console, report: Report) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.files import write_atomically
-from harness.records import CellRecord
-from harness.report.commits import GuiltyCommit
+from harness.domain.commits import GuiltyCommit
+from harness.domain.findings import Story
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord
 from harness.report.exports import csv, json_text
 from harness.report.markdown import markdown
 from harness.report.model import NOTHING, Report, assemble
-from harness.report.stories import Story
-from harness.tolerance import Tolerance
+from harness.util.files import write_atomically
 
 
 def write_report(

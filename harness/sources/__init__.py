@@ -13,7 +13,7 @@ from harness.sources.index import obtain_index
 from harness.sources.tree import SourceTree
 
 if TYPE_CHECKING:
-    from harness.spec import Revision
+    from harness.domain.spec import Revision
 
 __all__ = ["SourceTree", "obtain", "obtain_all"]
 

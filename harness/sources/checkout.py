@@ -17,9 +17,6 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from harness.errors import SourceError
-from harness.files import append_line, directory_atomically, disk_trouble_explained
-from harness.process import capture, run
 from harness.sources import git
 from harness.sources.tree import (
     GLSLANG,
@@ -30,9 +27,12 @@ from harness.sources.tree import (
     stored,
     write_file,
 )
+from harness.util.errors import SourceError
+from harness.util.files import append_line, directory_atomically, disk_trouble_explained
+from harness.util.process import capture, run
 
 if TYPE_CHECKING:
-    from harness.spec import Revision
+    from harness.domain.spec import Revision
 
 LINK_MODE = "120000"
 

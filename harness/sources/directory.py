@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import SourceError
 from harness.sources.tree import GLSLANG, SourceTree, check_complete, tree_digest
+from harness.util.errors import SourceError
 
 if TYPE_CHECKING:
-    from harness.spec import Revision
+    from harness.domain.spec import Revision
 
 
 def obtain_directory(

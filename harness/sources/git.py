@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.download import nearest
-from harness.errors import SourceError, UsageError
-from harness.process import capture
+from harness.sources.download import nearest
+from harness.util.errors import SourceError, UsageError
+from harness.util.process import capture
 
 _CONFIG = {
     "core.hooksPath": "/dev/null",

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.download import fetch_distribution
-from harness.errors import SourceError
-from harness.files import sha256_of
+from harness.sources.download import fetch_distribution
 from harness.sources.tree import (
     GLSLANG,
     SourceTree,
@@ -22,9 +20,11 @@ from harness.sources.tree import (
     stored,
     write_file,
 )
+from harness.util.errors import SourceError
+from harness.util.files import sha256_of
 
 if TYPE_CHECKING:
-    from harness.spec import Revision
+    from harness.domain.spec import Revision
 
 PROJECT = "ncnn"
 FIRST_WITH_SOURCE = "20250428"

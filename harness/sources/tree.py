@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.errors import SourceError
-from harness.files import directory_atomically, disk_trouble_explained, stamp
+from harness.util.errors import SourceError
+from harness.util.files import directory_atomically, disk_trouble_explained, stamp
 
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""

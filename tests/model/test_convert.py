@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 
-from harness.errors import ModelError
 from harness.model.convert import convert
 from harness.model.convert.emit import with_splits
 from harness.model.layouts import layout
 from harness.model.param import Layer, Param, write
+from harness.util.errors import ModelError
 from tests.model.interpreter import interpret
 from tests.model.onnx_text import Array, evaluate, model
 

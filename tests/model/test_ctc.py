@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.errors import ModelError
 from harness.model.ctc import ctc_decode
+from harness.util.errors import ModelError
 
 CHARACTERS = ["", "a", "b", " "]
 

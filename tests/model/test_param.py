@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import ModelError
 from harness.model.param import Layer, Param, parse, read_param, write, write_param
 from harness.model.value import Value
+from harness.util.errors import ModelError
 
 TOOL_WRITTEN = """7767517
 5 6

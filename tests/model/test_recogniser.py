@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
-from harness.errors import ModelError
 from harness.model import recogniser
 from harness.model.param import read_param
 from harness.model.weights import read_weights
+from harness.util.errors import ModelError
 from tests.model.onnx_text import model
 
 WEIGHT = np.ones((4, 3, 1, 1), np.float32)

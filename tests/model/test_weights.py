@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import ModelError
 from harness.model.layouts import layout
 from harness.model.param import Layer, Param, parse
 from harness.model.weights import (
@@ -18,6 +17,7 @@ from harness.model.weights import (
     read_weights,
     write_weights,
 )
+from harness.util.errors import ModelError
 
 LINES = {
     "Convolution c 0=4 1=3 11=2 5=1 6=72": ["weight 4x3x2x3 tag", "bias 4"],

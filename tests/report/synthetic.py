@@ -6,7 +6,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict, append_record
+from harness.domain.records import (
+    BuildRecord,
+    CellRecord,
+    LayerRecord,
+    Metrics,
+    Verdict,
+    append_record,
+)
 
 VERSIONS = ("20220420", "20220729", "20221128", "20240102", "20250503", "20261020")
 FLAGS = ("sse2", "avx2-nof16c", "avx2", "avx512", "runtime")

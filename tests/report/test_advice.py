@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import CellRecord, Verdict
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
 from harness.report.advice import recommend, verdict_sentence
 from harness.report.dataset import scopes
 from harness.report.model import assemble
-from harness.tolerance import Tolerance
 from tests.report.synthetic import cell, matrix
 
 NEW, OLD = "20261020", "20220420"

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from harness.domain.limits import Tolerance
 from harness.report import GuiltyCommit, write_report
-from harness.tolerance import Tolerance
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix
 
 DRIVER = shutil.which("chromedriver")

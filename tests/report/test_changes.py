@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import CellRecord, Verdict
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
 from harness.report.changes import Kind, compare
-from harness.tolerance import Tolerance
 from tests.report.synthetic import cell, metrics
 
 LIMITS = Tolerance()

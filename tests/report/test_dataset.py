@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load_config
-from harness.errors import UsageError
-from harness.records import append_record
-from harness.report.commits import GuiltyCommit, read_commits
+from harness.config.loading import load_config
+from harness.domain.commits import GuiltyCommit, read_commits
+from harness.domain.records import append_record
 from harness.report.dataset import (
     absent,
     cmake_arguments,
@@ -16,6 +15,7 @@ from harness.report.dataset import (
     read_run,
     scopes,
 )
+from harness.util.errors import UsageError
 from tests.report.synthetic import cell, matrix, write_run
 
 PLACE = ("20250503", "avx2", "default", "short")

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
-from harness.records import Verdict
+from harness.domain.limits import Tolerance
+from harness.domain.records import Verdict
 from harness.report.exports import csv, json_text, junit
 from harness.report.markdown import LIMIT, markdown
 from harness.report.model import Report, assemble
-from harness.tolerance import Tolerance
 from tests.report.synthetic import FLAGS, INPUTS, RUNS, VERSIONS, cell, matrix
 
 

@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.records import Verdict
+from harness.domain.commits import GuiltyCommit
+from harness.domain.limits import Tolerance
+from harness.domain.records import Verdict
 from harness.report.charts import draw
-from harness.report.commits import GuiltyCommit
 from harness.report.dataset import scopes
 from harness.report.model import assemble
 from harness.report.page import html
-from harness.tolerance import Tolerance
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, cell, matrix
 
 GUILTY = GuiltyCommit(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SourceError
+from harness.domain.spec import Revision
 from harness.sources import SourceTree, obtain
 from harness.sources.checkout import is_url
 from harness.sources.tree import tree_digest
-from harness.spec import Revision
+from harness.util.errors import SourceError
 from tests.local_index import NCNN
 from tests.sources.conftest import Repo, empty_repository
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SourceError
+from harness.domain.spec import Revision
 from harness.sources import SourceTree, obtain
-from harness.spec import Revision
+from harness.util.errors import SourceError
 from tests.local_index import NCNN
 from tests.sources.test_tree import plant
 

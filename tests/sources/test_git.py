@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError, MachineError, SourceError, UsageError
 from harness.sources import git
+from harness.util.errors import HarnessError, MachineError, SourceError, UsageError
 from tests.sources.conftest import Repo, empty_repository
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SourceError
+from harness.domain.spec import Revision
 from harness.sources import SourceTree, obtain
 from harness.sources.index import index_version
-from harness.spec import Revision
+from harness.util.errors import SourceError
 from tests.local_index import NCNN, make_sdist, use_find_links
 
 GLSLANG = {"glslang/CMakeLists.txt": "project(glslang)", "glslang/a.cpp": "", "glslang/.git": ""}

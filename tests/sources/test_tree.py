@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SourceError
 from harness.sources.tree import check_name, stored, tree_digest
+from harness.util.errors import SourceError
 from tests.local_index import NCNN
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from harness.errors import ModelError
 from harness.model.convert import layers, shapes
 from harness.model.convert.emit import Weights, emit
 from harness.model.convert.fuse import fuse
 from harness.model.convert.graph import Shape, load
+from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
     from harness.model.param import Param

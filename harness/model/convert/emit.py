@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ModelError
 from harness.model.convert.graph import Graph, Node, Shape, unknown
 from harness.model.param import Layer, Param
 from harness.model.value import Plain, Value
+from harness.util.errors import ModelError
 
 Weights = dict[str, dict[str, NDArray[np.float32]]]
 Axes = tuple[int, ...]

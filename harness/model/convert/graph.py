@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from harness.errors import ModelError
+from harness.util.errors import ModelError
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

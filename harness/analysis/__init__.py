@@ -1,0 +1,1 @@
+"""What the records mean: causes, guilty layers and their mechanisms, guilty commits."""

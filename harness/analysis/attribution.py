@@ -1,0 +1,396 @@
+"""Which axis value causes a drop: the finished table, compared pair by pair.
+
+Every statement rests on pairs of cells on the same input that differ in known settings: the
+source version, build options, run options. A layer type is at fault in a cell where its own
+error, with the reference's values at its inputs, is above tolerance; where that was not measured,
+the error of the chain stands in. Looking at each layer type by itself keeps independent causes
+apart, and for each faulty cell only the smallest changes that clear it count. So does looking at
+wrong values by themselves: weights that are misread are no loss of precision, though the same
+change may end both. Cells that are much worse than others that are at fault have a second cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Verdict
+
+Axis = Literal["version", "build", "run"]
+
+MAX_AXES = 2
+"""Pairs that differ on more axes say nothing that a person could act on."""
+
+WRONG = 1.0
+"""Scale-relative error from which values are wrong, and not imprecise: as large as the largest."""
+
+WORSE = 8.0
+"""How many times worse than the least faulty cell on the same input is worth a cause of its own."""
+
+_BUILD_KEYS = ("NCNN_", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE", "HARNESS_")
+
+
+class Setting(NamedTuple):
+    """One changed setting: the value on the faulty side and on the other side."""
+
+    axis: Axis
+    name: str
+    before: str
+    after: str
+
+
+Change = frozenset[Setting]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """One change that makes a fault go away, with its evidence."""
+
+    change: Change
+    supporting: int
+    """Pairs in which the change makes the fault go away."""
+    contradicting: int
+    """Pairs in which the same change leaves it."""
+    error_before: float
+    """Largest scale-relative error of the layers alone, faulty side of the supporting pairs."""
+    error_after: float
+    """The same on the clean side."""
+    chain_before: float
+    """Scale-relative error of the layers in the chain, faulty side of the pair whose clean side
+    has the smallest: where no other cause hides the effect."""
+    chain_after: float
+    """The same on the clean side."""
+    exceptions: tuple[str, ...]
+    """Ids of cells that stay faulty in spite of the change."""
+    together: bool
+    """Whether a part of the change was tried by itself and was not enough."""
+
+    @property
+    def pairs(self) -> str:
+        """The evidence in words, such as `12 of 12 pairs`."""
+        total = self.supporting + self.contradicting
+        return f"{self.supporting} of {total} pair{'s' if total != 1 else ''}"
+
+    @property
+    def words(self) -> str:
+        """What to change, in words."""
+        link = " together with " if self.together else ", "
+        parts = []
+        versions = [s for s in self.change if s.axis == "version"]
+        parts += [f"ncnn is {s.after} instead of {s.before}" for s in versions]
+        for axis, when in (("build", "at build time"), ("run", "at run time")):
+            names = sorted(s for s in self.change if s.axis == axis)
+            if names:
+                values = link.join(f"{s.name}={s.after or 'absent'}" for s in names)
+                parts.append(f"{values} {when}")
+        return (link if self.together else " and ").join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One layer type that is at fault, and the changes that each make it stop."""
+
+    layer_type: str
+    layers: tuple[str, ...]
+    """Names of the layers at fault."""
+    cells: tuple[str, ...]
+    """Ids of the cells in which it is at fault."""
+    worst: float
+    """Largest scale-relative error of these layers in these cells."""
+    remedies: tuple[Remedy, ...]
+    """Alternatives; empty when no pair shows what causes the fault."""
+    also: tuple[str, ...] = ()
+    """Other layer types, less wrong, that the first remedy clears as well."""
+
+    @property
+    def fault(self) -> str:
+        """What these layers do, as a verb."""
+        return "computes wrong values" if self.worst > WRONG else "loses precision"
+
+    @property
+    def sentence(self) -> str:
+        """The cause in one sentence with its numbers."""
+        who = ", ".join([self.layer_type, *self.also[:2]])
+        if len(self.also) > 2:
+            who += f" and {len(self.also) - 2} more layer types"
+        if not self.remedies:
+            return (
+                f"{who}, scale-relative {self.worst:.1e} in {len(self.cells)} cells: no pair of "
+                "cells shows what causes it"
+            )
+        before = max(remedy.error_before for remedy in self.remedies)
+        after = max(remedy.error_after for remedy in self.remedies)
+        chain = min(self.remedies, key=lambda remedy: remedy.chain_after)
+        parts = [f"{remedy.words} ({remedy.pairs})" for remedy in self.remedies]
+        return (
+            f"{who}, scale-relative {before:.1e} → {after:.1e} "
+            f"(in the chain {chain.chain_before:.1e} → {chain.chain_after:.1e}), "
+            f"when {' or '.join(parts)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    """A measured cell with its settings and the error of one layer type."""
+
+    id: str
+    input: str
+    requested: tuple[str, str]
+    """Names of the flag set and the run options."""
+    settings: Mapping[Axis, Mapping[str, str]]
+    error: float
+    """Largest scale-relative error of the layers of that type by themselves."""
+    chain: float
+    """The same in the chain as it runs."""
+    faulty: bool
+
+
+class _Pair(NamedTuple):
+    change: Change
+    bad: _Cell
+    other: _Cell
+
+
+def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, ...]:
+    """Return the causes found in a table of cells, the most frequent first.
+
+    Args:
+        records: the cells of one or more matrices over the same model.
+        tolerance: scale-relative error above which a layer is at fault.
+    """
+    measured = [r for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers]
+    types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
+    ranges = ((tolerance, WRONG), (WRONG, math.inf))
+    causes = [c for name in types for limits in ranges for c in _causes(name, measured, *limits)]
+    return tuple(sorted(_merged(causes), key=lambda c: (not c.remedies, -len(c.cells), -c.worst)))
+
+
+def _merged(causes: Iterable[Cause]) -> list[Cause]:
+    """Make one cause of those with the same first remedy; the worst layer type speaks for all."""
+    merged: dict[tuple[bool, Change | str], Cause] = {}
+    for cause in sorted(causes, key=lambda c: -c.worst):
+        change = cause.remedies[0].change if cause.remedies else cause.layer_type
+        key = (cause.worst > WRONG, change)
+        first = merged.get(key)
+        if first is None:
+            merged[key] = cause
+        elif cause.layer_type in (first.layer_type, *first.also):
+            merged[key] = replace(first, cells=_union(first.cells, cause.cells))
+        else:
+            merged[key] = replace(
+                first,
+                also=(*first.also, cause.layer_type),
+                layers=first.layers + cause.layers,
+                cells=_union(first.cells, cause.cells),
+            )
+    return list(merged.values())
+
+
+def _union(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*one, *other]))
+
+
+def own_error(layer: LayerRecord) -> float | None:
+    """Return a layer's own scale-relative error; the chain's where its own was not measured."""
+    metrics = layer.local or layer.cumulative
+    return metrics.scale_relative if metrics else None
+
+
+def build_settings(build: BuildRecord) -> dict[str, str]:
+    """Return the build settings that a user chooses, as they were in force."""
+    return {k: v for k, v in build.cmake_cache.items() if k.startswith(_BUILD_KEYS)}
+
+
+def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: float) -> list[Cause]:
+    """Return one cause per group of faulty cells that the same remedies clear.
+
+    Cells are faulty whose error is above `low`; those above `high` are left to another cause.
+    """
+    faults: dict[str, tuple[str, ...]] = {}
+    cells = []
+    for record in records:
+        errors = {
+            layer.name: error
+            for layer in record.layers
+            if layer.type == layer_type and (error := own_error(layer)) is not None
+        }
+        if errors and max(errors.values()) <= high:
+            cells.append(_cell(record, layer_type, max(errors.values()), low))
+            faults[record.cell] = tuple(name for name, e in errors.items() if e > low)
+    first = _found(layer_type, cells, faults)
+    if low >= WRONG:
+        return first  # how wrong values are means nothing
+    return [*first, *_without_return(_found(layer_type, _worse(cells), faults), first)]
+
+
+def _without_return(worse: Iterable[Cause], first: Iterable[Cause]) -> Iterator[Cause]:
+    """Yield causes without the remedies that trade one fault for another that is known."""
+    faults = {
+        Setting(s.axis, s.name, before=s.after, after=s.before)
+        for cause in first
+        for remedy in cause.remedies
+        for s in remedy.change
+    }
+    for cause in worse:
+        remedies = tuple(r for r in cause.remedies if not r.change & faults)
+        if remedies:
+            yield replace(cause, remedies=remedies)
+
+
+def _worse(cells: Iterable[_Cell]) -> list[_Cell]:
+    """Return the faulty cells alone, of which those count as faulty that are much worse."""
+    faulty = [cell for cell in cells if cell.faulty]
+    least: dict[str, float] = {}
+    for cell in faulty:
+        least[cell.input] = min(cell.error, least.get(cell.input, cell.error))
+    return [replace(cell, faulty=cell.error >= WORSE * least[cell.input]) for cell in faulty]
+
+
+def _found(
+    layer_type: str, cells: Sequence[_Cell], faults: Mapping[str, tuple[str, ...]]
+) -> list[Cause]:
+    """Return one cause per group of faulty cells; `faults` has the layers at fault in each cell."""
+    faulty = {cell.id: cell for cell in cells if cell.faulty}
+    if not faulty:
+        return []
+    pairs = _pairs(cells)
+    causes = []
+    for group, changes in _groups(faulty, pairs):
+        remedies = (_remedy(change, pairs) for change in changes)
+        causes.append(
+            Cause(
+                layer_type=layer_type,
+                layers=tuple(dict.fromkeys(name for cell in group for name in faults[cell])),
+                cells=tuple(group),
+                worst=max(faulty[cell].error for cell in group),
+                remedies=tuple(sorted(remedies, key=_weight)),
+            )
+        )
+    return causes
+
+
+def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -> _Cell:
+    chain = (
+        layer.cumulative.scale_relative
+        for layer in record.layers
+        if layer.type == layer_type and layer.cumulative
+    )
+    return _Cell(
+        id=record.cell,
+        input=record.input,
+        requested=(record.flags, record.run),
+        settings={
+            "version": {"ncnn": record.version},
+            "build": build_settings(record.build),
+            "run": {
+                **{name: str(value).lower() for name, value in record.options.items()},
+                "options set": record.when,
+            },
+        },
+        error=error,
+        chain=max(chain, default=error),
+        faulty=error > tolerance,
+    )
+
+
+def _weight(remedy: Remedy) -> tuple[bool, int]:
+    return (remedy.contradicting > 0, -remedy.supporting)
+
+
+def _pairs(cells: Sequence[_Cell]) -> list[_Pair]:
+    """Return every ordered pair on the same input whose first side is faulty."""
+    pairs = []
+    for bad in cells:
+        if not bad.faulty:
+            continue
+        for other in cells:
+            if other.input != bad.input or other is bad:
+                continue
+            change = _change(bad, other)
+            if change and len({setting.axis for setting in change}) <= MAX_AXES:
+                pairs.append(_Pair(change, bad, other))
+    return pairs
+
+
+def _change(bad: _Cell, other: _Cell) -> Change:
+    """Return the settings in which two cells differ; empty where they cannot be compared."""
+    if bad.settings["version"] != other.settings["version"]:
+        # Two versions have other options anyway: only what was asked for can be compared.
+        if bad.requested != other.requested:
+            return frozenset()
+        axes: tuple[Axis, ...] = ("version",)
+    else:
+        axes = ("build", "run")
+    settings = []
+    for axis in axes:
+        before, after = bad.settings[axis], other.settings[axis]
+        settings += [
+            Setting(axis, name, before.get(name, ""), after.get(name, ""))
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name, "") != after.get(name, "")
+        ]
+    return frozenset(settings)
+
+
+def _groups(
+    faulty: Mapping[str, _Cell], pairs: Sequence[_Pair]
+) -> list[tuple[list[str], list[Change]]]:
+    """Group faulty cells that share a smallest clearing change, with the changes of each group."""
+    groups: list[tuple[list[str], list[Change]]] = []
+    cleared: dict[str, set[Change]] = defaultdict(set)
+    failed: dict[str, set[Change]] = defaultdict(set)
+    for pair in pairs:
+        (failed if pair.other.faulty else cleared)[pair.bad.id].add(pair.change)
+    direct = {cell: _smallest(cleared[cell]) for cell in faulty}
+    known = _smallest({change for changes in direct.values() for change in changes})
+    for cell in faulty:
+        members = [cell]
+        changes = list(
+            _smallest({e for c in direct[cell] for e in _explain(c, known, failed[cell])})
+        )
+        rest = []
+        for group in groups:
+            if set(group[1]) & set(changes) or (not group[1] and not changes):
+                members = group[0] + members
+                changes = list(dict.fromkeys(group[1] + changes))
+            else:
+                rest.append(group)
+        groups = [*rest, (members, changes)]
+    return groups
+
+
+def _smallest(changes: Set[Change]) -> set[Change]:
+    """Return the changes that contain no other of them."""
+    return {change for change in changes if not any(other < change for other in changes)}
+
+
+def _explain(change: Change, known: Set[Change], failed: Set[Change]) -> Set[Change]:
+    """Return the parts of a cell's change that explain why it clears the fault.
+
+    A part that does so elsewhere is enough, and the rest of the change only separates the two
+    cells, unless such a part was tried on this very cell and failed: then the whole is needed.
+    """
+    parts = {part for part in known if part <= change}
+    return {change} if not parts or parts & failed else parts
+
+
+def _remedy(change: Change, pairs: Sequence[_Pair]) -> Remedy:
+    same = [pair for pair in pairs if pair.change == change]
+    cleared = [pair for pair in same if not pair.other.faulty]
+    kept = [pair for pair in same if pair.other.faulty]
+    helped = {pair.bad.id for pair in cleared}
+    clearest = min(cleared, key=lambda pair: pair.other.chain)
+    return Remedy(
+        change=change,
+        supporting=len(cleared),
+        contradicting=len(kept),
+        error_before=max(pair.bad.error for pair in cleared),
+        error_after=max(pair.other.error for pair in cleared),
+        chain_before=clearest.bad.chain,
+        chain_after=clearest.other.chain,
+        exceptions=tuple(dict.fromkeys(pair.other.id for pair in kept)),
+        together=any(p.change < change and p.other.faulty and p.bad.id in helped for p in pairs),
+    )

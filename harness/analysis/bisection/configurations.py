@@ -1,0 +1,251 @@
+"""Which build flags and run options turn good to bad: delta debugging between configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from harness.analysis.bisection.criterion import Happening, Question, pose
+from harness.analysis.bisection.history import Point
+from harness.analysis.bisection.outcomes import Outcome
+from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.search_driver import Terms
+from harness.analysis.bisection.submodel import Subject
+from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
+from harness.domain.spec import FlagSet, OptionValue, content_key
+from harness.util.errors import NotReproducibleError, UsageError
+
+V = TypeVar("V")
+THREADS = "num_threads"
+COMPILER = "compiler"
+CXX_FLAGS = "cxx_flags"
+_RESULTS = {Outcome.GOOD: Result.PASS, Outcome.BAD: Result.FAIL}
+ALTERNATIVES = 4
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One setting in which two configurations differ."""
+
+    kind: Literal["run", "build"]
+    name: str
+    good: str
+    bad: str
+    """As it is in force; empty where a configuration leaves it to ncnn."""
+
+    def __str__(self) -> str:
+        """Return the setting as the bad configuration has it."""
+        return f"{self.name}={self.bad or '(default)'}"
+
+    @property
+    def cure(self) -> str:
+        """The setting as the good configuration has it."""
+        return f"{self.name}={self.good or '(default)'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What of the differences matters."""
+
+    question: Question
+    sets: tuple[MinimalSet[Difference], ...]
+    """Minimal sets that turn good to bad; all of a set's items are needed."""
+    reverts: tuple[MinimalSet[Difference], ...]
+    """Minimal sets to take back so that bad turns to good."""
+    values: Mapping[frozenset[Difference], Happening]
+    """What was measured with each subset applied to the good configuration."""
+    differences: tuple[Difference, ...]
+
+
+def differences(
+    good: Setting, bad: Setting, *, known: frozenset[str], defaults: Mapping[str, OptionValue]
+) -> tuple[Difference, ...]:
+    """Return all settings in which two configurations differ, run options first.
+
+    Args:
+        good: the good configuration.
+        bad: the bad one.
+        known: CMake options that the version declares; others change nothing.
+        defaults: fields of `ncnn::Option` that the version has, with its own values.
+    """
+    found = []
+    runs = dict(good.run.options), dict(bad.run.options)
+    for name in sorted({*runs[0], *runs[1]}):
+        values = [_text(run.get(name, defaults.get(name))) for run in runs]
+        found.append(Difference("run", name, *values))
+    found.append(Difference("run", THREADS, str(good.run.threads), str(bad.run.threads)))
+    flags = dict(good.flags.options), dict(bad.flags.options)
+    for name in sorted({*flags[0], *flags[1]} & known):
+        settings = (each.get(name, "") for each in flags)
+        found += [Difference("build", name, *settings)]
+    for name in (COMPILER, CXX_FLAGS):
+        texts: list[str] = [getattr(each.flags, name) for each in (good, bad)]
+        found.append(Difference("build", name, *texts))
+    return tuple(each for each in found if each.good != each.bad)
+
+
+def _text(value: OptionValue | None) -> str:
+    return "" if value is None else str(value).lower()
+
+
+def mixed(good: Setting, bad: Setting, applied: Iterable[Difference]) -> Setting:
+    """Return the good configuration with some differences applied."""
+    chosen = frozenset(applied)
+    names = {kind: {each.name for each in chosen if each.kind == kind} for kind in ("run", "build")}
+    run = _mixed(dict(good.run.options), dict(bad.run.options), names["run"])
+    flags = _mixed(dict(good.flags.options), dict(bad.flags.options), names["build"])
+    threads = (bad if THREADS in names["run"] else good).run.threads
+    compiler = (bad if COMPILER in names["build"] else good).flags.compiler
+    cxx_flags = (bad if CXX_FLAGS in names["build"] else good).flags.cxx_flags
+    named = content_key([flags, compiler, cxx_flags])[:8]
+    mixture = FlagSet(
+        name=f"mix-{named}",
+        options=tuple(sorted(flags.items())),
+        # What a mixture executes is known for neither side alone.
+        needs=good.flags.needs | bad.flags.needs,
+        compiler=compiler,
+        cxx_flags=cxx_flags,
+    )
+    return Setting(
+        # The builds of the two configurations themselves may be there already.
+        flags=next((e.flags for e in (good, bad) if _same(e.flags, mixture)), mixture),
+        run=replace(good.run, name="mix", options=tuple(sorted(run.items())), threads=threads),
+    )
+
+
+def _same(one: FlagSet, other: FlagSet) -> bool:
+    return replace(one, name="", needs=frozenset()) == replace(other, name="", needs=frozenset())
+
+
+def _mixed(good: dict[str, V], bad: dict[str, V], changed: Iterable[str]) -> dict[str, V]:
+    result = dict(good)
+    for name in changed:
+        result.pop(name, None)
+        if name in bad:
+            result[name] = bad[name]
+    return result
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """One search for the differences that matter, at one revision."""
+
+    lab: Laboratory
+    subject: Subject
+    point: Point
+    good: Setting
+    bad: Setting
+    terms: Terms
+    listener: Callable[[Progress[Difference]], None]
+    alternatives: int = ALTERNATIVES
+    """How many minimal sets to look for."""
+    with_reverts: bool = True
+    """Whether to look for the changes that make it good again as well."""
+
+    def run(self, items: Sequence[Difference], question: Question | None = None) -> Explanation:
+        """Return the minimal sets among `items`; those of the run come first: no rebuild.
+
+        Args:
+            items: the differences to search.
+            question: what is good and bad; if None, what tells the two configurations apart.
+
+        Raises:
+            NotReproducibleError: the configurations do not differ in their result.
+            UsageError: they differ in no setting.
+        """
+        if not items:
+            raise UsageError(
+                "the two configurations have the same settings in this version. Name others with "
+                "--good-flags, --good-run, --bad-flags, --bad-run."
+            )
+        values: dict[frozenset[Difference], Happening] = {}
+        asked = question or self._question(items, values)
+
+        def test(applied: frozenset[Difference]) -> Result:
+            outcome = asked.judge(self._value(applied, values)).outcome
+            return _RESULTS.get(outcome, Result.UNRESOLVED)
+
+        debugger = DeltaDebugger(
+            items=items,
+            test=test,
+            cheap=frozenset(each for each in items if each.kind == "run"),
+            progress=self.listener,
+        )
+        self._check_order(test, items, values)
+        return Explanation(
+            question=asked,
+            sets=debugger.minimal_sets(self.alternatives),
+            reverts=debugger.minimal_reverts(self.alternatives) if self.with_reverts else (),
+            values=values,
+            differences=tuple(items),
+        )
+
+    def _value(
+        self, applied: frozenset[Difference], values: dict[frozenset[Difference], Happening]
+    ) -> Happening:
+        if applied not in values:
+            setting = mixed(self.good, self.bad, applied)
+            known = self.lab.recall(self.subject, setting).get(self.point.id)
+            found = known[-1] if known else self.lab.measure(self.point, self.subject, setting)
+            values[applied] = found.happening(self.subject.watched, self.terms.metric)
+        return values[applied]
+
+    def _question(
+        self, items: Sequence[Difference], values: dict[frozenset[Difference], Happening]
+    ) -> Question:
+        ends = [
+            self._value(applied, values) for applied in (frozenset[Difference](), frozenset(items))
+        ]
+        terms = self.terms
+        question = pose(*ends, metric=terms.metric, rules=terms.rules, threshold=terms.threshold)
+        if isinstance(question, str):
+            raise NotReproducibleError(f"{self.subject.description}: {question}")
+        return question
+
+    def _check_order(
+        self,
+        test: Callable[[frozenset[Difference]], Result],
+        items: Sequence[Difference],
+        values: dict[frozenset[Difference], Happening],
+    ) -> None:
+        nothing, everything = frozenset[Difference](), frozenset(items)
+        results = test(nothing), test(everything)
+        numbers = f"{self.terms.metric} {values[nothing]} and {values[everything]}"
+        if results == (Result.FAIL, Result.PASS):
+            raise UsageError(
+                f"the good configuration is worse than the bad one ({numbers}): exchange the "
+                "--good- and --bad- arguments."
+            )
+        if results != (Result.PASS, Result.FAIL):
+            raise NotReproducibleError(
+                f"the two configurations do not differ as told ({numbers}). Name others, or "
+                "another --threshold."
+            )
+
+
+def evidence(explanation: Explanation) -> list[str]:
+    """Return one line per counter-test: each setting of each minimal set left out by itself."""
+    lines = []
+    for each in explanation.sets:
+        whole = frozenset(each.items)
+        together = explanation.values.get(whole)
+        lines.append(f"{{{', '.join(map(str, each.items))}}} applied: {together}")
+        for item, result in zip(each.items, each.without, strict=True):
+            value = explanation.values.get(whole - {item})
+            lines.append(f"without {item} ({item.cure}): {value}, {_WORDS[result]}")
+    return lines
+
+
+def cure(explanation: Explanation) -> str:
+    """Return a run option that makes the bad configuration good by itself; empty if none does."""
+    if len(explanation.sets) != 1:
+        return ""  # another set would keep it bad
+    (only,) = explanation.sets
+    for item, result in zip(only.items, only.without, strict=True):
+        if item.kind == "run" and item.name != THREADS and item.good and result is Result.PASS:
+            return item.cure
+    return ""
+
+
+_WORDS = {Result.PASS: "good", Result.FAIL: "still bad", Result.UNRESOLVED: "not testable"}

@@ -1,0 +1,209 @@
+"""The verdict rules: from what happened to a revision to good, bad, skip or unstable.
+
+Metrics are compared as errors, a common scale on which larger is worse, 0 is perfect and a factor
+means the same for each: `max_abs`, `mean_abs` and `scale_relative` as they are; `snr_db` as the
+ratio of amplitudes, 10^(-snr/20); `cosine` as the chord between the two unit vectors,
+√(2·(1 - cosine)); `latency` in any unit as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.analysis.bisection.outcomes import Outcome
+from harness.util.errors import UsageError
+
+
+class Event(StrEnum):
+    """What happened to a revision; all but `MEASURED` leave no number."""
+
+    CONFIGURE_FAILED = "configure-failed"
+    BUILD_FAILED = "build-failed"
+    LOAD_FAILED = "load-failed"
+    """The library or the model could not be loaded."""
+    RUN_FAILED = "run-failed"
+    """The run crashed or reported an error."""
+    LACKS_LAYER = "lacks-layer"
+    TIMEOUT = "timeout"
+    NAN = "nan"
+    """The output holds NaN or Inf that the reference has not."""
+    MEASURED = "measured"
+
+
+class Metric(StrEnum):
+    """What is measured; the names are those of `harness.domain.records.Metrics`."""
+
+    MAX_ABS = "max_abs"
+    MEAN_ABS = "mean_abs"
+    SCALE_RELATIVE = "scale_relative"
+    COSINE = "cosine"
+    SNR_DB = "snr_db"
+    LATENCY = "latency"
+
+    def error(self, value: float) -> float:
+        """Return a value of this metric as an error, see the head of this module."""
+        if self is Metric.SNR_DB:
+            return float(10 ** (-value / 20))
+        if self is Metric.COSINE:
+            return math.sqrt(max(0.0, 2 * (1 - value)))
+        return value
+
+    def from_error(self, error: float) -> float:
+        """Return the value of this metric that stands for an error greater than 0."""
+        if self is Metric.SNR_DB:
+            return -20 * math.log10(error)
+        if self is Metric.COSINE:
+            return 1 - error * error / 2
+        return error
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What one measurement of one revision came to."""
+
+    event: Event
+    value: float | None = None
+    """The value of the metric; set if and only if the event is `MEASURED`."""
+    detail: str = ""
+    """The first error of the log, the signal, the missing layer."""
+
+    def __post_init__(self) -> None:
+        """Refuse a number without a measurement and the reverse (`ValueError`)."""
+        if (self.value is not None) != (self.event is Event.MEASURED):
+            raise ValueError(f"a value of {self.value} does not go with {self.event}")
+
+    def __str__(self) -> str:
+        """Return the number, or the event with its detail."""
+        if self.value is not None:
+            return f"{self.value:.4g}"
+        return f"{self.event} ({self.detail})" if self.detail else str(self.event)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The verdict of one measurement and why."""
+
+    outcome: Outcome
+    near: bool
+    """The value lies within the band around the threshold."""
+    reason: str
+
+
+class Rules(BaseModel):
+    """What each event means. `Outcome` values are written `good`, `bad`, `skip`, `unstable`.
+
+    By default only a number decides: a revision that fails in some other way says nothing about
+    the change that is looked for. What the worse end itself shows is the exception, see `pose`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    configure_failed: Outcome = Outcome.SKIP
+    build_failed: Outcome = Outcome.SKIP
+    load_failed: Outcome = Outcome.SKIP
+    run_failed: Outcome = Outcome.SKIP
+    lacks_layer: Outcome = Outcome.SKIP
+    timeout: Outcome = Outcome.SKIP
+    nan: Outcome = Outcome.SKIP
+    apart: float = Field(default=4.0, gt=1)
+    """The errors of the two ends must differ by this factor, if no threshold is given."""
+    near: float = Field(default=1.5, ge=1)
+    """Values less than this factor away from the threshold, as errors, are measured again."""
+    floor: float = Field(default=2.0**-23, gt=0)
+    """Smaller errors count as this one (one unit in the last place of fp32 at 1)."""
+
+    @model_validator(mode="after")
+    def _ends_are_not_near(self) -> Self:
+        if self.near**2 >= self.apart:
+            raise ValueError(
+                f"near = {self.near} covers both ends, which may be only {self.apart} apart: "
+                f"set near below {math.sqrt(self.apart):.3g} or apart above {self.near**2:.3g}"
+            )
+        return self
+
+    def of(self, event: Event) -> Outcome:
+        """Return the outcome of an event without a number."""
+        outcome: Outcome = getattr(self, event.value.replace("-", "_"))
+        return outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What makes a revision good or bad in one bisection."""
+
+    metric: Metric
+    threshold: float | None
+    """In the unit of the metric; None where the question is whether the run fails."""
+    rules: Rules
+
+    def judge(self, happening: Happening) -> Ruling:
+        """Return the verdict of one measurement."""
+        if happening.value is None:
+            return Ruling(self.rules.of(happening.event), near=False, reason=str(happening))
+        if math.isnan(happening.value):
+            return self.judge(Happening(Event.NAN, detail=f"{self.metric} is NaN"))
+        if self.threshold is None:
+            return Ruling(Outcome.GOOD, near=False, reason=f"{self.metric} {happening}: it runs")
+        error = max(self.metric.error(happening.value), self.rules.floor)
+        limit = self.metric.error(self.threshold)
+        bad = error > limit
+        return Ruling(
+            Outcome.BAD if bad else Outcome.GOOD,
+            near=limit / self.rules.near < error < limit * self.rules.near,
+            reason=f"{self.metric} {happening} is {'beyond' if bad else 'within'} "
+            f"{self.threshold:.4g}",
+        )
+
+
+_HUNTABLE = frozenset({Event.RUN_FAILED, Event.NAN})
+
+
+def pose(
+    good: Happening,
+    bad: Happening,
+    *,
+    metric: Metric,
+    rules: Rules | None = None,
+    threshold: float | None = None,
+) -> Question | str:
+    """Return the question that tells the two ends apart, or why there is none.
+
+    The threshold, if none is given, is the geometric mean of both errors, provided they are at
+    least `rules.apart` apart; the order does not matter, so that swapped ends are recognised by
+    the search and not here. If one end gives a number and the other crashes or gives NaN, that
+    event becomes bad and every number good (unless a threshold says more): it is what the user is
+    after. A revision that does not build is never taken for the thing looked for, unless the
+    rules say so.
+
+    Raises:
+        UsageError: a threshold that no error of this metric can exceed.
+    """
+    rules = rules or Rules()
+    if threshold is not None and not metric.error(threshold) > 0:
+        raise UsageError(
+            f"--threshold {threshold} of {metric} stands for no error at all: give the value "
+            "that divides good from bad"
+        )
+    numbers = [each.value for each in (good, bad) if each.value is not None]
+    failed = {each.event for each in (good, bad) if each.value is None}
+    if len(numbers) == 1:
+        hunted = {event.replace("-", "_"): Outcome.BAD for event in failed & _HUNTABLE}
+        rules = rules.model_copy(update=hunted)
+    if failed:
+        if len(numbers) == 1 and rules.of(next(iter(failed))).decides:
+            return Question(metric=metric, threshold=threshold, rules=rules)
+        return f"not both ends can be tested: the good end gives {good}, the bad end gives {bad}"
+    if threshold is None:
+        errors = [max(metric.error(value), rules.floor) for value in numbers]
+        if not max(errors) >= rules.apart * min(errors):
+            return (
+                f"not reproducible: {metric} is {good} at the good end and {bad} at the bad end, "
+                f"less than a factor of {rules.apart:g} apart; name other ends or a --threshold"
+            )
+        threshold = metric.from_error(math.sqrt(errors[0] * errors[1]))
+    return Question(metric=metric, threshold=threshold, rules=rules)

@@ -1,0 +1,39 @@
+"""Which layer a bisection is about, where the user does not say: the one with the worst error."""
+
+from __future__ import annotations
+
+from harness.analysis.bisection.criterion import Metric, Rules
+from harness.analysis.bisection.measurement import Measurement
+from harness.domain.limits import Tolerance
+
+
+def worst_layer(bad: Measurement, tolerance: Tolerance) -> str | None:
+    """Return the layer with the largest own error at the bad end, if it is beyond tolerance.
+
+    Errors are scale-relative; a layer's noise floor counts as in the matrix's verdicts.
+    """
+    floors = {layer.name: layer.floor or 0.0 for layer in bad.layers}
+    found = {
+        name: error.scale_relative
+        for name, error in bad.errors().items()
+        if error.scale_relative > max(tolerance.layer, tolerance.floors * floors[name])
+        and error.max_abs > tolerance.absolute
+    }
+    return max(found, key=found.__getitem__, default=None)
+
+
+def grown_layer(good: Measurement, bad: Measurement, metric: Metric, rules: Rules) -> str | None:
+    """Return the layer whose own error differs most between the ends, if by `rules.apart`.
+
+    Of layers that crash or give NaN at one end only there is no ratio; they are not considered.
+    """
+    before, after = good.errors(), bad.errors()
+    ratios = {}
+    for name in before.keys() & after.keys():
+        pair = [
+            max(metric.error(float(getattr(each, metric.value))), rules.floor)
+            for each in (before[name], after[name])
+        ]
+        ratios[name] = pair[1] / pair[0]
+    best = max(sorted(ratios), key=ratios.__getitem__, default=None)
+    return best if best is not None and ratios[best] >= rules.apart else None

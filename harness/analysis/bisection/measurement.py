@@ -1,0 +1,102 @@
+"""What was measured at a revision, and the memory of it across bisections."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.analysis.bisection.criterion import Event, Happening, Metric
+from harness.domain.records import LayerRecord, Metrics
+from harness.util.files import append_line
+
+
+class Measurement(BaseModel):
+    """One measurement of one revision: everything from which a verdict can be derived."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+    point: str
+    """Id of the revision."""
+    event: Event
+    detail: str = ""
+    alone: bool = False
+    """Whether the watched layers were run without the rest of the model."""
+    output: Metrics | None = None
+    """Error of the model's output."""
+    layers: tuple[LayerRecord, ...] = ()
+    options: dict[str, bool | int] = {}
+    """Every `ncnn::Option` field as it was in force."""
+    latency_ms: float | None = None
+    build: str = ""
+    """Id and content key of the build."""
+    seconds: float = 0.0
+    """What it took, the build included."""
+    finished: str = ""
+    """ISO 8601 with UTC offset."""
+
+    def errors(self) -> dict[str, Metrics]:
+        """Return the own error of every layer that has one, by name of the layer.
+
+        A layer that is alone is fed with the reference's values: its error is its own.
+        """
+        found: dict[str, Metrics] = {}
+        for layer in self.layers:
+            own = layer.cumulative if self.alone else layer.local
+            if own and layer.type != "Input":
+                known = found.get(layer.name)
+                if known is None or own.scale_relative > known.scale_relative:
+                    found[layer.name] = own
+        return found
+
+    def happening(self, watched: Sequence[str], metric: Metric) -> Happening:
+        """Return what this measurement says about some layers, or about the output if none.
+
+        Of several layers the worst counts.
+        """
+        if self.event is not Event.MEASURED:
+            return Happening(self.event, detail=self.detail)
+        if metric is Metric.LATENCY:
+            return Happening(Event.MEASURED, self.latency_ms or 0.0)
+        errors = self.errors()
+        found = [errors[name] for name in watched if name in errors]
+        if not watched and self.output:
+            found = [self.output]
+        if not found or (watched and len(found) < len(watched)):
+            return Happening(Event.RUN_FAILED, detail=self._unmeasured(watched))
+        for each in found:
+            if each.nan or each.inf:
+                return Happening(Event.NAN, detail=f"{each.nan} NaN, {each.inf} infinite")
+        values = [float(getattr(each, metric.value)) for each in found]
+        return Happening(Event.MEASURED, max(values, key=metric.error))
+
+    def _unmeasured(self, watched: Sequence[str]) -> str:
+        notes = [layer.note for layer in self.layers if layer.name in watched and layer.note]
+        return notes[0] if notes else "no number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Measurements on disk, one JSON object per line, safe against a kill at any moment."""
+
+    path: Path
+
+    def append(self, measurement: Measurement) -> None:
+        """Remember one measurement."""
+        append_line(self.path, measurement.model_dump_json())
+
+    def by_point(self) -> dict[str, list[Measurement]]:
+        """Return all measurements by point; a torn line is passed over."""
+        found: defaultdict[str, list[Measurement]] = defaultdict(list)
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                try:
+                    each = Measurement.model_validate(json.loads(line))
+                except (json.JSONDecodeError, ValidationError):
+                    continue
+                found[each.point].append(each)
+        return dict(found)

@@ -1,0 +1,78 @@
+"""From a configuration and a command line to what a bisection works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis.bisection.measurement import Memory
+from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.submodel import Subject
+from harness.build.binding import front_in_background
+from harness.build.builder import Builder
+from harness.build.toolchain import find_compiler
+from harness.config.axes import with_flags, with_run
+from harness.config.cells import inputs_of, model_of, run_of
+from harness.config.flags import resolve_flag_set
+from harness.config.loading import Config
+from harness.execution.launcher import Launcher
+from harness.model.prepared_model import prepare_input, prepare_model
+from harness.util.build_store import Store
+from harness.util.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to prepare."""
+
+    config: Config
+    base: Path
+    """Folder that relative paths in the configuration refer to."""
+    store: Store
+    jobs: int
+    input: str = ""
+    """Name of the input; empty for the configuration's first."""
+    retry_failed: bool = False
+    remember: bool = True
+
+
+def laboratory(request: Request, session: Memory) -> Laboratory:
+    """Prepare model, input and reference, and return what measures revisions.
+
+    Raises:
+        HarnessError: as the preparation of a matrix.
+    """
+    config, store = request.config, request.store
+    specs = {spec.name: spec for spec in inputs_of(config, request.base)}
+    name = request.input or next(iter(specs))
+    if name not in specs:
+        raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
+    front = front_in_background(store, find_compiler(""))
+    model = prepare_model(model_of(config, request.base), store)
+    whole = Subject(model=model, input=prepare_input(specs[name], model, store))
+    if front.done():
+        front.result()  # what cannot be compiled at all is told now
+    return Laboratory(
+        store=store,
+        builder=Builder(
+            store=store,
+            jobs=request.jobs,
+            timeout=config.limits.build_seconds,
+            retry_failed=request.retry_failed,
+        ),
+        launcher=Launcher.of(config, front.result),
+        whole=whole,
+        session=session,
+        remember=request.remember,
+    )
+
+
+def setting_of(config: Config, flags: str, run: str) -> Setting:
+    """Return a configuration from what the user wrote, such as `avx2,NCNN_INT8=OFF`.
+
+    Raises:
+        UsageError: not the name of a set, or not a pair.
+    """
+    config, flag_set = with_flags(config, flags)
+    config, options = with_run(config, run)
+    return Setting(flags=resolve_flag_set(flag_set, config.flags), run=run_of(options, config))

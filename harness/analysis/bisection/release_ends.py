@@ -1,0 +1,49 @@
+"""Finding the two ends of a bisection among releases, where the user names at most one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.analysis.bisection.criterion import Happening, Metric, Question, Rules, pose
+from harness.analysis.bisection.history import Point
+from harness.analysis.bisection.outcomes import Outcome
+from harness.util.errors import NotReproducibleError
+
+
+def ends_among(
+    releases: Sequence[Point],
+    measure: Callable[[Point], Happening],
+    *,
+    metric: Metric,
+    rules: Rules,
+    threshold: float | None,
+) -> tuple[int, int]:
+    """Return the indices (good, bad) of two releases that differ, the newest being the bad one.
+
+    Goes back from the newest one in doubling steps, 1, 2, 4, … releases, since a change that
+    matters today is more often recent than not, and since very old releases may not be testable.
+
+    Raises:
+        NotReproducibleError: no older release is better.
+    """
+    last = len(releases) - 1
+    bad = measure(releases[last])
+    seen = [f"{releases[last].name}: {bad}"]
+    step, index = 1, last
+    while index > 0:
+        index = max(0, last - step)
+        step *= 2
+        found = measure(releases[index])
+        seen.append(f"{releases[index].name}: {found}")
+        question = pose(found, bad, metric=metric, rules=rules, threshold=threshold)
+        if isinstance(question, Question) and _in_order(question, found, bad):
+            return index, last
+    raise NotReproducibleError(
+        f"no release before {releases[last].name} is better ({metric} of {'; '.join(seen)}). Name "
+        "a good and a bad revision with --good and --bad, or another --run or --flags."
+    )
+
+
+def _in_order(question: Question, good: Happening, bad: Happening) -> bool:
+    outcomes = question.judge(good).outcome, question.judge(bad).outcome
+    return outcomes == (Outcome.GOOD, Outcome.BAD)

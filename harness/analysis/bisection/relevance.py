@@ -1,0 +1,104 @@
+"""Which commits can change what a build computes: those that touch a file that takes part in it.
+
+Of a hundred commits of ncnn perhaps twenty touch what one layer's build compiles; the others give
+the same library as their parents, and one measurement stands for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from harness.analysis.bisection.history import Clone, Point
+from harness.build.trim import listed_layers, required_layers
+from harness.sources.tree import is_part
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"(?:[^"]*/)?([^"/]+)"', re.MULTILINE)
+_LAYERS = PurePosixPath("src/layer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relevance:
+    """Tells whether a file takes part in a build."""
+
+    trees: tuple[Path, ...]
+    """Sources of some revisions of the range, such as its ends."""
+    wanted: frozenset[str]
+    """Layer types that the build must contain."""
+    arch: str
+
+    @cached_property
+    def offered(self) -> frozenset[str]:
+        """All layers that any of the revisions offers, in lower case."""
+        return frozenset(name.lower() for tree in self.trees for name in listed_layers(tree))
+
+    @cached_property
+    def compiled(self) -> frozenset[str]:
+        """The layers of which some file is compiled or included, in lower case.
+
+        Raises:
+            LacksLayerError: one of the revisions does not have a wanted layer.
+        """
+        needed: set[str] = set()
+        for tree in self.trees:
+            needed |= {n.lower() for n in required_layers(tree, self.wanted, arch=self.arch)}
+        pending = set(needed)
+        while pending:
+            owner = pending.pop()
+            new = {name for tree in self.trees for name in self._included(tree, owner)} - needed
+            needed |= new
+            pending |= new
+        return frozenset(needed)
+
+    def takes_part(self, file: str) -> bool:
+        """Return whether a change of this file may change what is built.
+
+        A file of a layer that is not compiled cannot; everything else that a build reads may.
+        """
+        if not is_part(file):
+            return False
+        path = PurePosixPath(file)
+        if _LAYERS not in path.parents:
+            return True
+        if path.parent not in (_LAYERS, _LAYERS / self.arch):
+            return False
+        owner = self._owner(path.name)
+        return owner is None or owner in self.compiled
+
+    def _owner(self, name: str) -> str | None:
+        """Return the layer that a file of `src/layer` belongs to; None if it serves several."""
+        owner = name.split(".")[0].split("_")[0]
+        return owner if owner in self.offered else None
+
+    def _included(self, tree: Path, owner: str) -> Iterable[str]:
+        for folder in (tree / _LAYERS, tree / _LAYERS / self.arch):
+            for path in sorted(folder.glob(f"{owner}*")):
+                if self._owner(path.name) == owner:
+                    names = _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace"))
+                    yield from filter(None, map(self._owner, names))
+
+
+def classes_of(points: Sequence[Point], relevance: Relevance, clone: Clone) -> tuple[int, ...]:
+    """Return a number per commit, the same for neighbours that give the same library.
+
+    Args:
+        points: consecutive commits of a first-parent line, oldest first.
+        relevance: what takes part in the build.
+        clone: the repository.
+    """
+    touched = clone.touched(points[0].id, points[-1].id)
+    numbers = [0]
+    for point in points[1:]:
+        relevant = any(relevance.takes_part(file) for file in touched.get(point.id, ()))
+        numbers.append(numbers[-1] + relevant)
+    return tuple(numbers)
+
+
+def neighbours(index: int, classes: Sequence[int]) -> list[int]:
+    """Return the other points of a point's class; none if there are no classes."""
+    return [
+        other for other, number in enumerate(classes) if number == classes[index] and other != index
+    ]

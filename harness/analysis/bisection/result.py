@@ -1,0 +1,222 @@
+"""The answer of a bisection as data: the commit, the numbers, the conditions, the releases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.analysis.bisection.history import Clone, Point
+from harness.analysis.bisection.measurement import Measurement
+from harness.analysis.bisection.revision_tester import Setting
+from harness.analysis.bisection.search import AnswerKind, Transition
+from harness.analysis.bisection.search_driver import Result
+from harness.domain.records import Metrics
+from harness.sources import git
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+
+class Side(_Value):
+    """What was measured at one side of the answer."""
+
+    revision: str
+    """Commit id or release."""
+    name: str
+    value: str
+    """The value of the metric, or what happened instead."""
+    own: Metrics | None = None
+    """Error of the layer in question, run alone."""
+    whole_own: Metrics | None = None
+    """The same layer in a build of the whole model."""
+    output: Metrics | None = None
+    """Error of the whole model's output."""
+    note: str = ""
+    """Why there is no number of the whole model."""
+
+
+class Change(_Value):
+    """A transition between two revisions."""
+
+    before: str
+    after: str
+    becomes: str
+    suspects: int
+    """How many revisions may have made it; 1 where it was bisected to the end."""
+
+
+class Commit(_Value):
+    """A commit in words."""
+
+    sha: str
+    author_date: str
+    title: str
+    files: tuple[str, ...] = ()
+    hunk: str = ""
+    """What it changed in the files of the layer in question; unified diff."""
+    releases: tuple[str, ...] = ()
+    """Releases that contain it, oldest first."""
+    merge: str = ""
+    """The merge that brought it in, if it is not on the first-parent line itself."""
+
+
+class Finding(_Value):
+    """The whole answer."""
+
+    found: bool
+    """Whether it is one revision; else one of `suspects`."""
+    becomes: str
+    """`bad`, or `good` where a fix was looked for."""
+    subject: str
+    metric: str
+    threshold: float | None
+    flags: str
+    flag_options: dict[str, str]
+    cxx_flags: str = ""
+    run: str
+    run_options: dict[str, bool | int]
+    threads: int
+    input: str
+    release: str = ""
+    """The release that changed it, where there is no history of commits."""
+    commit: Commit | None = None
+    suspects: tuple[str, ...] = ()
+    before: Side
+    after: Side
+    transitions: tuple[Change, ...] = ()
+    doubtful: bool = False
+    """A verdict that decided lay near the threshold, though it could be repeated."""
+    needs: tuple[tuple[str, ...], ...] = ()
+    """Minimal sets of settings without which it does not show."""
+    cure: str = ""
+    """A run option that makes the worse side good by itself, such as `use_fp16_storage=false`."""
+    evidence: tuple[str, ...] = ()
+    """One line per counter-test of `needs`."""
+    untested: tuple[str, ...] = ()
+    """Revisions that could not be tested, each with what happened."""
+    measurements: int = 0
+    seconds: float = 0.0
+
+
+def finding(
+    result: Result,
+    *,
+    setting: Setting,
+    clone: Clone | None,
+    merge: str = "",
+    seconds: float,
+) -> Finding:
+    """Return a search's result with everything that a report says about it.
+
+    Args:
+        result: a search that ended with one revision or several suspects.
+        setting: how the revisions were compiled and run.
+        clone: the repository, if the points are commits.
+        merge: the merge in which the points are, if they are of a branch.
+        seconds: what the bisection took.
+    """
+    transition = result.answer.transition
+    assert transition is not None
+    suspects = [result.points[index] for index in result.answer.suspects]
+    found = result.answer.kind is AnswerKind.FOUND
+    guilty = suspects[-1]
+    is_commit = clone is not None and guilty.revision.kind == "git"
+    return Finding(
+        found=found,
+        becomes=str(transition.becomes),
+        subject=result.subject.description,
+        metric=str(result.question.metric),
+        threshold=result.question.threshold,
+        flags=setting.flags.name,
+        flag_options=dict(setting.flags.options),
+        cxx_flags=setting.flags.cxx_flags,
+        run=setting.run.name,
+        run_options=dict(setting.run.options),
+        threads=setting.run.threads,
+        input=result.subject.input.name,
+        release="" if is_commit or not found else guilty.revision.label,
+        commit=_commit(clone, guilty, result, merge) if clone and found and is_commit else None,
+        suspects=tuple(point.name for point in suspects),
+        before=_side(result, transition.before),
+        after=_side(result, transition.after),
+        transitions=tuple(_change(each, result.points) for each in result.answer.transitions),
+        doubtful=bool(result.answer.doubtful),
+        untested=tuple(_untested(result)),
+        measurements=result.count,
+        seconds=round(seconds, 1),
+    )
+
+
+def _commit(clone: Clone, point: Point, result: Result, merge: str) -> Commit:
+    info = git.commit_info(clone.path, point.id)
+    graph = result.subject.model.graph
+    types = {graph.layer(name).type for name in result.subject.watched}
+    files = [name for name in info.files if _belongs(name, types)]
+    return Commit(
+        sha=info.sha,
+        author_date=info.author_date,
+        title=info.title,
+        files=info.files,
+        hunk=clone.diff(info.sha, files),
+        releases=tuple(clone.containing(info.sha)),
+        merge=merge,
+    )
+
+
+def _belongs(file: str, types: set[str]) -> bool:
+    """Return whether a file is one of ncnn's sources of a layer, such as `innerproduct_x86.cpp`."""
+    path = PurePosixPath(file)
+    return file.startswith("src/layer/") and any(
+        path.stem == name.lower() or path.stem.startswith(f"{name.lower()}_") for name in types
+    )
+
+
+def _side(result: Result, index: int) -> Side:
+    point = result.points[index]
+    found = result.measurements.get(point.id, [])
+    whole = result.whole.get(point.id)
+    watched, metric = result.subject.watched, result.question.metric
+    shown = found[-1] if found else whole
+    assert shown is not None
+    alone = result.subject.alone
+    return Side(
+        revision=point.id if point.revision.kind == "git" else point.revision.label,
+        name=point.name,
+        value=str(shown.happening(watched, metric)),
+        own=_worst(shown, watched),
+        whole_own=_worst(whole, watched) if whole else None,
+        output=whole.output if whole else None if alone else shown.output,
+        note="" if whole or not alone else "the whole model does not run on this revision",
+    )
+
+
+def _worst(found: Measurement, watched: Sequence[str]) -> Metrics | None:
+    errors = found.errors()
+    known = [errors[name] for name in watched if name in errors]
+    return max(known, key=lambda each: each.scale_relative, default=None)
+
+
+def _change(transition: Transition, points: Sequence[Point]) -> Change:
+    return Change(
+        before=points[transition.before].name,
+        after=points[transition.after].name,
+        becomes=str(transition.becomes),
+        suspects=len(transition.suspects),
+    )
+
+
+def _untested(result: Result) -> list[str]:
+    lines = []
+    for index, standing in result.search.standings.items():
+        if standing.outcome is None or standing.outcome.decides:
+            continue
+        point = result.points[index]
+        found = result.measurements.get(point.id, [])
+        seen = ", ".join(
+            str(each.happening(result.subject.watched, result.question.metric)) for each in found
+        )
+        lines.append(f"{point.name}: {standing.outcome}: {seen}")
+    return lines

@@ -1,0 +1,237 @@
+"""Builds a revision, runs something on it, and says what came of it as a measurement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+import harness
+from harness.analysis.bisection.criterion import Event
+from harness.analysis.bisection.history import Point
+from harness.analysis.bisection.measurement import Measurement, Memory
+from harness.analysis.bisection.submodel import Subject
+from harness.build.builder import Build, Builder, BuildPlan, core_digest, plan_build
+from harness.build.toolchain import find_compiler, layer_arch, missing_features
+from harness.domain.records import CellRecord, Failure, Verdict
+from harness.domain.spec import (
+    BuildSpec,
+    CellSpec,
+    FlagSet,
+    InputSpec,
+    Revision,
+    RunSpec,
+    content_key,
+)
+from harness.execution.launcher import Launcher, machine
+from harness.sources import SourceTree, obtain
+from harness.util.build_store import Store
+from harness.util.errors import BuildError, LacksLayerError, MachineError
+
+_EVENTS = {
+    Failure.TIMEOUT: Event.TIMEOUT,
+    Failure.LACKS_LAYER: Event.LACKS_LAYER,
+    Failure.LOAD: Event.LOAD_FAILED,
+    Failure.RUN: Event.RUN_FAILED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a revision is compiled and run."""
+
+    flags: FlagSet
+    run: RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laboratory:
+    """What measuring takes."""
+
+    store: Store
+    builder: Builder
+    launcher: Launcher
+    whole: Subject
+    """The whole model: a build that has all its layers serves for each of them too."""
+    session: Memory
+    """The measurements of this bisection, in the order in which they were made."""
+    remember: bool = True
+    """Whether measurements of earlier bisections may be used."""
+
+    def memory(self, subject: Subject, setting: Setting) -> Memory:
+        """Return the memory of everything that was measured under the same conditions."""
+        compiler = find_compiler(setting.flags.compiler)
+        flags = {k: v for k, v in asdict(setting.flags).items() if k != "name"}
+        run = {k: v for k, v in asdict(setting.run).items() if k != "name"}
+        key = content_key(
+            {
+                "harness": harness.__version__,
+                "core": core_digest(),
+                "subject": subject.key,
+                "flags": flags,
+                "compiler": [str(compiler.path), compiler.version],
+                "run": run,
+                "cpu": machine()["cpu"],
+            }
+        )
+        return Memory(path=self.store.root / "bisect" / f"{key}.jsonl")
+
+    def recall(
+        self, subject: Subject, setting: Setting, *, this_session: bool = False
+    ) -> dict[str, list[Measurement]]:
+        """Return by point what is known: all of this bisection, else one earlier measurement.
+
+        Args:
+            subject: what was run.
+            setting: how it was compiled and run.
+            this_session: leave out what earlier bisections measured.
+        """
+        mine = {each.finished for found in self.session.by_point().values() for each in found}
+        known = {}
+        for point, found in self.memory(subject, setting).by_point().items():
+            own = [each for each in found if each.finished in mine]
+            earlier = found[-1:] if self.remember and not this_session else []
+            known[point] = own or earlier
+        return {point: found for point, found in known.items() if found}
+
+    def measure(self, point: Point, subject: Subject, setting: Setting) -> Measurement:
+        """Build a revision if need be, run the subject on it and remember what came of it.
+
+        Raises:
+            MachineError: something that has nothing to do with the revision.
+            SourceError: its source cannot be had.
+        """
+        started = time.monotonic()
+        blank = Measurement(point=point.id, event=Event.RUN_FAILED, alone=subject.alone)
+        try:
+            build = self.build(point.revision, subject, setting)
+        except LacksLayerError as error:
+            found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
+        except BuildError as error:
+            found = blank.model_copy(update=_failed(error))
+        else:
+            found = _measurement(blank, self._launched(point.revision, build, subject, setting))
+        found = found.model_copy(
+            update={
+                "seconds": round(time.monotonic() - started, 2),
+                "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+            }
+        )
+        self.memory(subject, setting).append(found)
+        self.session.append(found)
+        return found
+
+    def cell(self, point: Point, setting: Setting) -> CellRecord | None:
+        """Run the whole model once more and return all of it, or None if no build has it all.
+
+        Raises:
+            SourceError: the revision's source cannot be had.
+        """
+        build = self._find_whole(point.revision, self.source(point.revision), setting)
+        return self._launched(point.revision, build, self.whole, setting) if build else None
+
+    def build(self, revision: Revision, subject: Subject, setting: Setting) -> Build:
+        """Return the build for a subject: one with all layers if it is there, else its own.
+
+        Raises:
+            BuildError: it does not configure or compile, or lacks a layer.
+        """
+        lacking = missing_features(setting.flags.needs)
+        if lacking:
+            raise MachineError(
+                f"flag set {setting.flags.name} needs {', '.join(lacking)}, which this CPU has "
+                "not. Choose another with --flags."
+            )
+        tree = self.source(revision)
+        if subject.alone:
+            whole = self._find_whole(revision, tree, setting)
+            if whole:
+                return whole
+        plan = self._plan(revision, tree, subject, setting)
+        return self._twin(plan) or self.builder.build(plan)
+
+    def source(self, revision: Revision) -> SourceTree:
+        """Return the source of a revision, fetched or checked out if need be."""
+        log = self.store.logs / f"source-{revision.label}.log"
+        return obtain(revision, store=self.store.sources, log=log)
+
+    def is_built(self, point: Point, setting: Setting) -> bool:
+        """Return whether some build of this revision and these flags is there.
+
+        It may lack the layers asked for: this is for choosing among points, not for use.
+        """
+        pattern = f"{point.revision.label}-{setting.flags.name}-*"
+        return any(self.store.modules.glob(pattern))
+
+    def _plan(
+        self, revision: Revision, tree: SourceTree, subject: Subject, setting: Setting
+    ) -> BuildPlan:
+        spec = BuildSpec(
+            revision=revision, flags=setting.flags, layers=subject.model.graph.layer_types()
+        )
+        compiler = find_compiler(setting.flags.compiler)
+        return plan_build(spec, tree, compiler, arch=layer_arch())
+
+    def _find_whole(self, revision: Revision, tree: SourceTree, setting: Setting) -> Build | None:
+        try:
+            plan = self._plan(revision, tree, self.whole, setting)
+            return self.builder.find(plan) or self._twin(plan)
+        except BuildError:
+            return None
+
+    def _twin(self, plan: BuildPlan) -> Build | None:
+        """Return a build of the same content made for another revision.
+
+        Many commits change nothing that is compiled: tests, documentation, CI.
+        """
+        tail = f"-{plan.spec.flags.name}-{plan.key}"
+        for folder in self.store.modules.glob(f"*{tail}"):
+            revision = replace(plan.spec.revision, label=folder.name.removesuffix(tail))
+            found = self.builder.find(replace(plan, spec=replace(plan.spec, revision=revision)))
+            if found:
+                return found
+        return None
+
+    def _launched(
+        self, revision: Revision, build: Build, subject: Subject, setting: Setting
+    ) -> CellRecord:
+        cell = CellSpec(
+            build=BuildSpec(revision=revision, flags=setting.flags, layers=None),
+            run=setting.run,
+            model=subject.model.spec,
+            input=InputSpec(name=subject.input.name),
+        )
+        launcher = replace(self.launcher, local=not subject.alone)
+        return launcher.run([cell], build, subject.model, [subject.input])[0]
+
+
+def _measurement(blank: Measurement, record: CellRecord) -> Measurement:
+    event, detail = _what_happened(record)
+    return blank.model_copy(
+        update={
+            "event": event,
+            "detail": detail,
+            "output": record.output,
+            "layers": record.layers,
+            "options": record.options,
+            "latency_ms": record.latency_ms,
+            "build": f"{record.build.id}-{record.build.key}",
+        }
+    )
+
+
+def _failed(error: BuildError) -> dict[str, object]:
+    """Tell a failed configure step from a failed compile step and from one that hung."""
+    step, _, _ = error.first_error.partition(":")
+    event = Event.CONFIGURE_FAILED if step == "configure" else Event.BUILD_FAILED
+    if ": no result after" in error.first_error:
+        event = Event.TIMEOUT
+    return {"event": event, "detail": f"{error.first_error} (log: {error.log})"}
+
+
+def _what_happened(record: CellRecord) -> tuple[Event, str]:
+    if record.output is not None:
+        return Event.MEASURED, ""
+    if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
+        return Event.LOAD_FAILED, record.reason
+    return _EVENTS[record.failure or Failure.RUN], record.reason

@@ -1,0 +1,342 @@
+"""The search for the change: a pure function from a range and what was measured to the next step.
+
+A driver loops: `next_probe` names a point, the driver measures it and records the observation,
+until an `Answer` comes instead. Nothing else is kept, so a search is resumed by replaying its
+observations, and observations made for another search of the same question can be added freely.
+
+Every point of history has one place in a list, from `first` (the older end) to `last`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+from harness.analysis.bisection.outcomes import Observation, Outcome, Standing, settle
+from harness.analysis.bisection.point_choice import choose
+from harness.util.errors import UsageError
+
+SKIP_BUDGET = 24
+"""Points that cannot be tested, within what is left, after which the search gives up."""
+LONG_RANGE = 1000
+"""From so many steps on, a range is sampled before it is bisected."""
+DEFAULT_SCAN = 7
+_SLOT_TRIES = 2
+
+
+class Target(StrEnum):
+    """Which of several transitions is bisected."""
+
+    LAST = "last"
+    """The last one in the direction asked for: it explains why the newer end is as it is."""
+    FIRST = "first"
+    ALL = "all"
+    """Each one, in both directions."""
+
+
+class Purpose(StrEnum):
+    """Why a point is to be measured."""
+
+    END = "end"
+    SCAN = "scan"
+    SEARCH = "search"
+    CONFIRM = "confirm"
+    """It was measured before; the measurement must be a new one, not a remembered one."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The next point to measure."""
+
+    index: int
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Two points with different verdicts and none in between that could be tested."""
+
+    before: int
+    after: int
+    becomes: Outcome
+    """`BAD` or `GOOD`: the verdict of `after`, and the opposite of that of `before`."""
+
+    @property
+    def suspects(self) -> tuple[int, ...]:
+        """The points of which one made the change."""
+        return tuple(range(self.before + 1, self.after + 1))
+
+
+class AnswerKind(StrEnum):
+    """How a search ended."""
+
+    FOUND = "found"
+    SUSPECTS = "suspects"
+    """One of several points made the change; those between cannot be tested."""
+    NOT_REPRODUCIBLE = "not-reproducible"
+    """Both ends have the same verdict."""
+    SWAPPED = "swapped"
+    """The good end is bad and the bad end is good."""
+    UNTESTABLE = "untestable"
+    """An end has no verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The end of a search."""
+
+    kind: AnswerKind
+    reason: str
+    """What was seen, as a sentence without numbers or names of revisions."""
+    transition: Transition | None = None
+    """The one asked for; with `Target.ALL` the last in the direction asked for."""
+    transitions: tuple[Transition, ...] = ()
+    """All that the measurements show, oldest first; those not asked for are not narrowed."""
+    doubtful: tuple[int, ...] = ()
+    """Sides of the bisected transitions whose verdict was near the threshold, if repeatable."""
+    unstable: tuple[int, ...] = ()
+    """Points whose measurements contradict each other; they were treated as not testable."""
+    untested: tuple[int, ...] = ()
+    """Suspects never tried, because too many before them could not be tested."""
+
+    @property
+    def suspects(self) -> tuple[int, ...]:
+        """The points of which one made the change asked for; exactly one if it was found."""
+        return self.transition.suspects if self.transition else ()
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the change is known to lie in `suspects` by clear and repeated verdicts."""
+        return self.transition is not None and not self.doubtful
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A question about a range, with everything that was measured so far.
+
+    Raises:
+        UsageError: the range is empty.
+    """
+
+    last: int
+    first: int = 0
+    find_fix: bool = False
+    """Look for the first good point; `first` is the bad end then, `last` the good one."""
+    target: Target = Target.LAST
+    scan: int = 0
+    """Points to sample, evenly spaced, before bisecting."""
+    skip_budget: int = SKIP_BUDGET
+    cached: frozenset[int] = frozenset()
+    """Points that are already built, see `choose`."""
+    observations: tuple[Observation, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty range."""
+        if self.first >= self.last:
+            raise UsageError(
+                f"the range from {self.first} to {self.last} is empty: name an older revision as "
+                "the one end and a newer one as the other"
+            )
+
+    def record(self, *observations: Observation) -> Search:
+        """Return this search with further measurements."""
+        return replace(self, observations=self.observations + observations)
+
+    @property
+    def expected(self) -> dict[int, Outcome]:
+        """The verdicts that the two ends are said to have."""
+        ends = (Outcome.BAD, Outcome.GOOD) if self.find_fix else (Outcome.GOOD, Outcome.BAD)
+        return {self.first: ends[0], self.last: ends[1]}
+
+    @cached_property
+    def standings(self) -> dict[int, Standing]:
+        """The standing of every point measured, in ascending order of the points."""
+        seen: defaultdict[int, list[Observation]] = defaultdict(list)
+        for each in self.observations:
+            if self.first <= each.index <= self.last:
+                seen[each.index].append(each)
+        return {index: settle(seen[index]) for index in sorted(seen)}
+
+    @cached_property
+    def transitions(self) -> tuple[Transition, ...]:
+        """All changes of the verdict between points tested one after the other, oldest first."""
+        found: list[Transition] = []
+        known: tuple[int, Outcome] | None = None
+        for index, standing in self.standings.items():
+            if standing.outcome is None or not standing.outcome.decides:
+                continue
+            if known and known[1] != standing.outcome:
+                found.append(Transition(known[0], index, standing.outcome))
+            known = (index, standing.outcome)
+        return tuple(found)
+
+    @property
+    def wanted(self) -> tuple[Transition, ...]:
+        """The transitions to bisect, the most wanted one first."""
+        asked = [each for each in self.transitions if each.becomes is self.expected[self.last]]
+        if self.target is Target.FIRST:
+            return tuple(asked[:1])
+        if self.target is Target.LAST:
+            return tuple(asked[-1:])
+        rest = [each for each in self.transitions if each != asked[-1]]
+        return (asked[-1], *reversed(rest))
+
+    def blocked(self, before: int, after: int) -> list[int]:
+        """Return the points strictly between two others that cannot be tested, ascending."""
+        return [
+            index
+            for index, standing in self.standings.items()
+            if before < index < after and standing.outcome and not standing.outcome.decides
+        ]
+
+    def untested(self, before: int, after: int) -> list[int]:
+        """Return the points strictly between two others that were never measured, ascending."""
+        return [index for index in range(before + 1, after) if index not in self.standings]
+
+
+def default_scan(steps: int) -> int:
+    """Return how many points to sample in a range of that many steps if nobody says."""
+    return DEFAULT_SCAN if steps >= LONG_RANGE else 0
+
+
+def next_probe(search: Search) -> Probe | Answer:
+    """Return what to measure next, or the answer.
+
+    Order: both ends; whatever must be measured again; the samples of the scan; bisection of the
+    transition asked for; both of its sides once more. If a repeated measurement contradicts an
+    earlier one, the point counts as not testable and the search goes on without it.
+
+    Without blocked points, noise and scan at most 2 + ceil(log2(last - first)) + 2 probes are
+    made. A block of b points that cannot be tested costs at most 2 + b more, and usually 2 to 6
+    unless the change is within it. The search gives up with `skip_budget` blocked points inside
+    the interval that is left, and no point is measured over three times.
+    """
+    return (
+        _unmeasured(search)
+        or _refused(search)
+        or _sample(search)
+        or _bisect(search)
+        or _answer(search)
+    )
+
+
+def expected_steps(search: Search) -> int:
+    """Return how many probes the search will still take if every point can be tested."""
+    if isinstance(next_probe(search), Answer):
+        return 0
+    again = sum(each.outcome is None for each in search.standings.values())
+    ends = sum(index not in search.standings for index in search.expected)
+    samples = sum(1 for _ in _open_slots(search))
+    if again or ends or samples:
+        length = -(-(search.last - search.first) // (search.scan + 1))
+        return again + ends + samples + (length - 1).bit_length() + 2
+    return sum(_steps_left(search, each) for each in search.wanted)
+
+
+def remaining(search: Search) -> int:
+    """Return how many points may still have made a change asked for."""
+    if not all(index in search.standings for index in search.expected) or not search.wanted:
+        return search.last - search.first
+    return sum(len(each.suspects) for each in search.wanted)
+
+
+def _steps_left(search: Search, transition: Transition) -> int:
+    untested = len(search.untested(transition.before, transition.after))
+    sides = (search.standings[side] for side in (transition.before, transition.after))
+    return untested.bit_length() + sum(not side.confirmed for side in sides)
+
+
+def _unmeasured(search: Search) -> Probe | None:
+    for index in search.expected:
+        if index not in search.standings:
+            return Probe(index, Purpose.END)
+    for index, standing in search.standings.items():
+        if standing.outcome is None:
+            return Probe(index, Purpose.CONFIRM)
+    return None
+
+
+def _refused(search: Search) -> Probe | Answer | None:
+    """Check the ends: an unexpected verdict is believed only when it was measured twice."""
+    standings = {index: search.standings[index] for index in search.expected}
+    seen = {index: standing.outcome for index, standing in standings.items()}
+    if seen == search.expected:
+        return None
+    for index, standing in standings.items():
+        opposite = search.expected[search.first + search.last - index]
+        if standing.outcome is opposite and not standing.confirmed:
+            return Probe(index, Purpose.CONFIRM)
+    older, newer = seen.values()
+    if not all(outcome and outcome.decides for outcome in (older, newer)):
+        kind = AnswerKind.UNTESTABLE
+    else:
+        kind = AnswerKind.NOT_REPRODUCIBLE if older == newer else AnswerKind.SWAPPED
+    said = " and ".join(
+        f"the {search.expected[index]} end is {outcome}" for index, outcome in seen.items()
+    )
+    return Answer(
+        kind=kind, reason=said, transitions=search.transitions, unstable=_unstable(search)
+    )
+
+
+def _sample(search: Search) -> Probe | None:
+    for before, after in _open_slots(search):
+        blocked = search.blocked(before, after)
+        point = choose(before, after, blocked=blocked, cached=search.cached)
+        return Probe(point, Purpose.SCAN)
+    return None
+
+
+def _open_slots(search: Search) -> Iterator[tuple[int, int]]:
+    """Yield the slots of the scan (both bounds exclusive) that still need a measurement.
+
+    The range is cut into equal slots, each around one of the evenly spaced sampling points. A
+    slot is done with one verdict in it, or after two points that could not be tested.
+    """
+    steps = search.last - search.first
+    count = min(search.scan, steps - 1)
+    for number in range(1, count + 1):
+        before = search.first + (2 * number - 1) * steps // (2 * (count + 1))
+        after = search.first - (-(2 * number + 1) * steps // (2 * (count + 1)))
+        inside = [search.standings[i] for i in range(before + 1, after) if i in search.standings]
+        decided = any(each.outcome and each.outcome.decides for each in inside)
+        if not decided and len(inside) < min(_SLOT_TRIES, after - before - 1):
+            yield before, after
+
+
+def _bisect(search: Search) -> Probe | None:
+    for each in search.wanted:
+        blocked = search.blocked(each.before, each.after)
+        if search.untested(each.before, each.after) and len(blocked) < search.skip_budget:
+            point = choose(each.before, each.after, blocked=blocked, cached=search.cached)
+            return Probe(point, Purpose.SEARCH)
+        for side in (each.before, each.after):
+            if not search.standings[side].confirmed:
+                return Probe(side, Purpose.CONFIRM)
+    return None
+
+
+def _answer(search: Search) -> Answer:
+    wanted = search.wanted
+    main = wanted[0]
+    sides = sorted({side for each in wanted for side in (each.before, each.after)})
+    alone = len(main.suspects) == 1
+    return Answer(
+        kind=AnswerKind.FOUND if alone else AnswerKind.SUSPECTS,
+        reason=f"one point makes it {main.becomes}"
+        if alone
+        else f"one of {len(main.suspects)} points makes it {main.becomes}; "
+        "those between could not be tested",
+        transition=main,
+        transitions=search.transitions,
+        doubtful=tuple(side for side in sides if search.standings[side].doubtful),
+        unstable=_unstable(search),
+        untested=tuple(search.untested(main.before, main.after)),
+    )
+
+
+def _unstable(search: Search) -> tuple[int, ...]:
+    return tuple(i for i, each in search.standings.items() if each.outcome is Outcome.UNSTABLE)

@@ -1,0 +1,156 @@
+"""Some layers of a model as a model of their own, fed with recorded reference values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.compare.alignment import align, to_ncnn_layout
+from harness.domain.spec import content_key
+from harness.model.param import Layer, Param, write, write_param
+from harness.model.prepared_model import PreparedInput, PreparedModel
+from harness.model.weights import read_tensors, write_weights
+from harness.reference.values import Reference
+from harness.util.build_store import Store
+from harness.util.errors import UsageError
+from harness.util.files import directory_atomically, sha256_of
+
+Shapes = Mapping[str, Sequence[int]]
+"""Shape that ncnn gives a blob, by name of the blob."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is run at each revision, and which of its layers count."""
+
+    model: PreparedModel
+    input: PreparedInput
+    watched: tuple[str, ...] = ()
+    """Layers whose own error is the value; empty where the model's output is."""
+    alone: bool = False
+    """Whether the model is nothing but these layers, so that its errors are theirs alone."""
+
+    @property
+    def key(self) -> str:
+        """Equal for subjects that compute the same from the same values."""
+        return content_key(
+            {
+                "param": sha256_of(self.model.param),
+                "bin": sha256_of(self.model.bin),
+                "feeds": {
+                    blob: sha256_of(Path(file)) for blob, file in self.input.job.feeds.items()
+                },
+                "reference": Path(self.input.job.reference).name,
+                "names": self.model.names,
+                "watched": self.watched,
+            }
+        )
+
+    @property
+    def description(self) -> str:
+        """What it is, in words."""
+        if not self.watched:
+            return "the whole model"
+        first = self.model.graph.layer(self.watched[0])
+        if len(self.watched) == 1:
+            return f"{first.type} {first.name}"
+        return f"all {len(self.watched)} {first.type} layers"
+
+
+def layers_called(graph: Param, name: str) -> tuple[str, ...]:
+    """Return the layers that have this name, or else this type, and can be run alone.
+
+    Raises:
+        UsageError: there is none.
+    """
+    usable = [layer for layer in graph.layers if layer.inputs and layer.outputs]
+    found = [layer.name for layer in usable if layer.name == name]
+    found = found or [layer.name for layer in usable if layer.type == name]
+    if not found:
+        types = sorted({layer.type for layer in usable})
+        raise UsageError(
+            f"--layer {name}: the model has no layer of this name or type. Its types are "
+            f"{', '.join(types)}."
+        )
+    return tuple(found)
+
+
+def part_of(
+    whole: Subject, names: Sequence[str], store: Store, shapes: Shapes | None = None
+) -> Subject:
+    """Return layers of a model as a model of their own, side by side, each with its weights.
+
+    Args:
+        whole: the model with its input; what the layers get is what the reference has there.
+        names: layers, each with inputs of which the reference values are known.
+        store: where the files go.
+        shapes: shapes of blobs as a run of the model showed them; where a blob is missing, it
+            gets the reference value's own shape without the batch axis.
+
+    Raises:
+        UsageError: a layer's input has no reference value.
+    """
+    reference = Reference(Path(whole.input.job.reference))
+    model = whole.model
+    # Also a copy by `Split` holds a value, though it does not have its name.
+    aligned = align(model.graph, reference.shapes(), model.names)
+    known = {alignment.blob: alignment.value for alignment in aligned if alignment.value}
+    layers, feeds, values = [], {}, {}
+    for name in names:
+        layer = whole.model.graph.layer(name)
+        # A blob of its own for each input: ncnn wants no blob with two consumers.
+        fed = {blob: f"{name}/{number}" for number, blob in enumerate(layer.inputs)}
+        for blob, own in fed.items():
+            value = known.get(blob, "")
+            if not value:
+                raise UsageError(
+                    f"--layer {name}: its input {blob} has no reference value, so that it cannot "
+                    "be run alone. Map it in the configuration under [model.names], or give "
+                    "--whole-model."
+                )
+            feeds[own] = to_ncnn_layout(reference[value], (shapes or {}).get(blob))
+            values[own] = value
+            layers.append(Layer("Input", own, (), (own,)))
+        layers.append(replace(layer, inputs=tuple(fed[blob] for blob in layer.inputs)))
+    graph = Param(tuple(layers))
+    outputs = [blob for layer in layers if layer.inputs for blob in layer.outputs]
+    key = content_key(
+        {
+            "param": write(graph),
+            "bin": sha256_of(whole.model.bin),
+            "reference": reference.directory.name,
+            "shapes": {blob: array.shape for blob, array in feeds.items()},
+        }
+    )
+    folder = store.models / f"part-{key}"
+    with store.lock(folder.name):
+        if not folder.is_dir():
+            with directory_atomically(folder) as work:
+                tensors = read_tensors(whole.model.graph, whole.model.bin)
+                write_param(graph, work / "part.param")
+                own_weights = {name: tensors[name] for name in names if name in tensors}
+                write_weights(graph, own_weights, work / "part.bin")
+                for number, array in enumerate(feeds.values()):
+                    np.save(work / f"{number}.npy", array)
+    mapped = {blob: value for blob, value in whole.model.names.items() if blob in outputs}
+    model = replace(
+        whole.model,
+        param=folder / "part.param",
+        bin=folder / "part.bin",
+        graph=graph,
+        inputs=tuple(feeds),
+        output=outputs[-1],
+        names=values | mapped,
+        characters=(),
+    )
+    files = {blob: str(folder / f"{number}.npy") for number, blob in enumerate(feeds)}
+    job = whole.input.job.model_copy(update={"feeds": files})
+    return Subject(
+        model=model,
+        input=replace(whole.input, job=job, text=""),
+        watched=tuple(names),
+        alone=True,
+    )

@@ -1,0 +1,60 @@
+"""Diagnoses a subject on many inputs, one after the other, keeping only what was found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject
+from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
+from harness.analysis.diagnosis.mechanism import Explanation, explain
+from harness.analysis.diagnosis.prepare import References, matched_values
+from harness.domain.spec import InputSpec
+
+
+@dataclass(kw_only=True)
+class Diagnoser:
+    """Measures inputs and explains the layers that are to blame."""
+
+    laboratory: Laboratory
+    references: References
+    folder: Path
+    """Scratch space: the blobs of one input at a time."""
+    notify: Callable[[str], None]
+    """Told the name of each input before it is measured."""
+    forget: bool = False
+    """Whether to delete each input's reference values when it is done."""
+    explanations: dict[str, Explanation] = field(default_factory=dict)
+    """By blob, from the input on which the layer's own error is largest."""
+
+    def findings(self, subject: Subject, specs: Iterable[InputSpec]) -> tuple[InputFinding, ...]:
+        """Measure a matched subject on inputs, and explain what is guilty."""
+        output = subject.by_blob[subject.job.output].value
+        values = matched_values(subject.matches, output)
+        worst: dict[str, float] = {}
+        found = []
+        for spec in specs:
+            self.notify(spec.name)
+            truth = self.references.truth(spec, values)
+            place = self.folder / "input"
+            measured = self.laboratory.measure(subject, truth, place)
+            for layer in measured.finding.layers:
+                own = layer.local.scale_relative if layer.local else 0.0
+                if layer.status is Status.GUILTY and own > worst.get(layer.blob, -1.0):
+                    worst[layer.blob] = own
+                    self._explain(measured, layer)
+            used = [truth.exact.directory, truth.single.directory] if self.forget else []
+            for folder in (place, *used):
+                shutil.rmtree(folder, ignore_errors=True)
+            found.append(measured.finding)
+        return tuple(found)
+
+    def _explain(self, measured: Measured, layer: LayerFinding) -> None:
+        case = measured.case(layer.blob)
+        if case is not None:
+            tolerance = self.laboratory.tolerance
+            self.explanations[layer.blob] = explain(
+                case, floors=tolerance.floors, limit=tolerance.layer
+            )

@@ -1,0 +1,141 @@
+"""Every value, blob and weight of both sides in `.npz` archives with a manifest.
+
+Arrays are written one by one and ONNX values are computed in portions, so that what a model holds
+altogether never has to fit into memory. Members have numbered names, since ONNX names may hold any
+character; `manifest.json` tells which is which.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject
+from harness.analysis.diagnosis.prepare import References, matched_values
+from harness.domain.spec import InputSpec
+from harness.reference.evaluation import OnnxGraph, evaluate
+from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+PORTION = 64
+"""ONNX values that are computed, and in memory, at a time."""
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One array of a dump."""
+
+    archive: str
+    member: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layer: str = ""
+    """The ncnn layer that it belongs to."""
+    value: str = ""
+    """The ONNX value that an ncnn blob holds."""
+
+
+def dump(
+    subject: Subject,
+    inputs: Iterable[InputSpec],
+    references: References,
+    laboratory: Laboratory,
+    folder: Path,
+    notify: Callable[[str], None],
+) -> list[Entry]:
+    """Write all arrays of a matched subject.
+
+    `onnx-weights.npz` and `ncnn-weights.npz` hold the weights; per input, `<input>/` has
+    `onnx-values.npz`, `ncnn-blobs.npz` (the chain as it runs) and `ncnn-alone.npz` (each layer on
+    the reference's values), all in float32 and each side in its own layout.
+
+    Returns:
+        What the manifest lists.
+    """
+    entries = _archive(folder, "onnx-weights.npz", _plain(subject.initialisers.items()))
+    entries += _archive(folder, "ncnn-weights.npz", _weights(subject))
+    for spec in inputs:
+        notify(f"dumping {spec.name}")
+        values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
+        truth = references.truth(spec, values)
+        onnx = _values(references.model.onnx, truth.tensors)
+        entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
+        with tempfile.TemporaryDirectory(prefix="dump-") as name:
+            measured = laboratory.measure(subject, truth, Path(name))
+            for file, passed in (("ncnn-blobs", "chain"), ("ncnn-alone", "alone")):
+                arrays = _blobs(measured, passed)
+                entries += _archive(folder, f"{spec.name}/{file}.npz", arrays)
+    manifest = {"param": subject.job.param, "arrays": [asdict(entry) for entry in entries]}
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
+    return entries
+
+
+Item = tuple[str, str, str, Any]
+"""Name, layer, ONNX value and array."""
+
+
+def _archive(folder: Path, archive: str, items: Iterator[Item]) -> list[Entry]:
+    """Write arrays into one archive as they come."""
+    path = folder / archive
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as target:
+        for number, (name, layer, value, array) in enumerate(items):
+            member = f"{number:04}"
+            with target.open(f"{member}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+            entries.append(
+                Entry(
+                    archive=archive,
+                    member=member,
+                    name=name,
+                    shape=array.shape,
+                    dtype=str(array.dtype),
+                    layer=layer,
+                    value=value,
+                )
+            )
+    return entries
+
+
+def _plain(items: Iterable[tuple[str, Array]]) -> Iterator[Item]:
+    for name, array in items:
+        yield name, "", "", array
+
+
+def _weights(subject: Subject) -> Iterator[Item]:
+    for layer, tensors in subject.weights.items():
+        for name, array in tensors.items():
+            yield name, layer, "", array
+
+
+def _values(model: Path, tensors: Mapping[str, Array]) -> Iterator[Item]:
+    graph = OnnxGraph.load(model)
+    names = graph.select(None)
+    for start in range(0, len(names), PORTION):
+        portion = evaluate(model, tensors, names[start : start + PORTION])
+        yield from _plain(portion.items())
+
+
+def _blobs(measured: Measured, passed: str) -> Iterator[Item]:
+    for match in measured.subject.matches:
+        layer = measured.subject.graph.layers[match.layer_index].name
+        if passed == "chain":
+            array = measured.chain.blob("chain", match.blob)
+        else:
+            array = measured.alone.blob(layer, match.blob)
+        if array is not None:
+            yield match.blob, layer, match.value, array

@@ -1,0 +1,95 @@
+"""Per-layer feature masks (`31=` in a `.param`, ncnn since 20221128): the smallest set of layers.
+
+A set bit takes a feature from one layer, whatever the options say, so that the rest
+keeps its speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.analysis.delta_debugging import Result
+from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.minimal_set import USELESS, described, search
+from harness.analysis.diagnosis.fixes.param_files import difference, with_file
+from harness.analysis.diagnosis.laboratory import Subject
+from harness.analysis.diagnosis.layer_findings import Fix
+from harness.analysis.diagnosis.mechanism import Explanation
+from harness.model.param import Param
+
+MASK_KEY = 31
+FP16 = 1 << 0 | 1 << 1
+BF16 = 1 << 2
+INT8 = 1 << 3
+SGEMM = 1 << 5
+WINOGRAD = 1 << 6
+ANY = FP16 | BF16 | INT8 | SGEMM | WINOGRAD
+
+
+def mask_for(explanation: Explanation | None) -> int:
+    """Return the bits that take away what a mechanism names; all of them if it is not known."""
+    words = explanation.mechanism if explanation and explanation.explained else ""
+    if "fp16" in words:
+        return FP16
+    return BF16 if "bf16" in words else ANY
+
+
+def masked(graph: Param, masks: Mapping[str, int]) -> Param:
+    """Return a graph with bits set in the masks of some layers, those set before kept."""
+    for name, bits in masks.items():
+        layer = graph.layer(name)
+        graph = graph.set_param(name, MASK_KEY, layer.integer(MASK_KEY, 0) | bits)
+    return graph
+
+
+def mask_fixes(bench: Bench, explanations: Mapping[str, Explanation]) -> Iterator[Fix]:
+    """Yield the smallest set of masked layers that does as much as masking all guilty layers."""
+    guilty = bench.before.guilty
+    bits = {
+        layer.name: mask_for(explanations.get(blob))
+        for layer in bench.subject.graph.layers
+        for blob in layer.outputs
+        if blob in guilty
+    }
+    if not bits:
+        yield Fix(kind="masks", change="none", note="no layer is to blame")
+        return
+    everything = bench.run(_masked_subject(bench, bits), f"masks in {len(bits)} layers")
+    # What is still to blame under its mask does not need one.
+    freed = {
+        layer.name: bits[layer.name]
+        for layer in bench.subject.graph.layers
+        if layer.name in bits and everything.guilty.isdisjoint(layer.outputs)
+    }
+    if everything.failure or not freed:
+        yield bench.fix("masks", _words(bits), everything, USELESS)
+        return
+    best = bench.chain(_masked_subject(bench, freed), f"masks in {len(freed)} layers")
+
+    def cures(names: frozenset[str]) -> Result:
+        chosen = {name: mask for name, mask in freed.items() if name in names}
+        after = bench.chain(_masked_subject(bench, chosen), f"masks in {len(chosen)} layers")
+        return Result.FAIL if after.is_as_good_as(best) else Result.PASS
+
+    found = search(list(freed), cures)
+    if found is None:
+        yield bench.fix("masks", _words(freed), everything, USELESS)
+        return
+    chosen = {name: bits[name] for name in found.items}
+    subject = _masked_subject(bench, chosen, "masks")
+    after = bench.run(subject, "the smallest set of masks")
+    note = f"{described(found)}, of {len(bits)} guilty layers"
+    if after.guilty:
+        note += f"; still to blame: {', '.join(after.score().guilty)}"
+    fix = bench.fix("masks", _words(chosen), after, note)
+    diff = difference(bench.subject.graph, subject.graph, "masks")
+    yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
+
+
+def _masked_subject(bench: Bench, masks: Mapping[str, int], name: str = "") -> Subject:
+    return with_file(bench, masked(bench.subject.graph, masks), name)
+
+
+def _words(masks: Mapping[str, int]) -> str:
+    pairs = ", ".join(f"{name} {MASK_KEY}={mask}" for name, mask in masks.items())
+    return f"{len(masks)} layers: {pairs}"

@@ -1,0 +1,32 @@
+"""Other builds: the same version with other flags, or another version with the same flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.layer_findings import Fix
+from harness.build.builder import Build
+from harness.build.toolchain import missing_features
+from harness.domain.spec import BuildSpec
+
+Finder = Callable[[BuildSpec], Build | None]
+"""Returns a finished build, or None if there is none; nothing is compiled for a fix."""
+
+
+def build_fixes(
+    bench: Bench, kind: str, builds: Iterable[BuildSpec], find: Finder
+) -> Iterator[Fix]:
+    """Yield the result of running the same model and options on each of other builds."""
+    for spec in builds:
+        missing = missing_features(spec.flags.needs)
+        build = find(spec) if not missing else None
+        if build is None:
+            reason = f"this CPU lacks {', '.join(missing)}" if missing else "it is not built"
+            note = reason if missing else f"{reason}: nox -s matrix -- --only '{spec.id}'"
+            yield Fix(kind=kind, change=spec.id, note=note)
+            continue
+        changes = {"core": str(build.core), "runner": build.runner}
+        subject = replace(bench.subject, job=bench.subject.job.model_copy(update=changes))
+        yield bench.fix(kind, spec.id, bench.run(subject, spec.id))

@@ -1,0 +1,240 @@
+"""What a diagnosis finds, as values that are written to disk and shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.analysis.diagnosis.mechanism import Explanation
+from harness.domain.records import Metrics
+
+
+class Status(StrEnum):
+    """What a layer has to do with an error; in the order of gravity."""
+
+    GUILTY = "guilty"
+    """Its own error, on the reference's inputs, is above its limit."""
+    PASSES_ON = "passes on"
+    """Wrong in the chain, right alone: the error came in from upstream."""
+    NOT_MEASURED = "not measured"
+    CLEAN = "clean"
+    NOT_ALIGNED = "not aligned"
+    """No ONNX value corresponds to its output."""
+
+
+GRAVITY = {status: at for at, status in enumerate(Status)}
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class LayerFinding(_Value):
+    """One output blob of one layer for one input; errors are against float64."""
+
+    index: int
+    """Position of the layer in the `.param` file, from 0."""
+    name: str
+    type: str
+    blob: str
+    value: str = ""
+    """The ONNX value that the blob holds."""
+    aligned: str
+    """How that is known: `name`, `mapped`, `split`, `value`, or `none`."""
+    sure: str = ""
+    """How sure a match by value is."""
+    status: Status
+    cumulative: Metrics | None = None
+    """Error of the chain as it ran."""
+    local: Metrics | None = None
+    """Error of this layer alone, on the reference's values at its inputs."""
+    onnxruntime: float | None = None
+    """Scale-relative error of ONNX Runtime's own chain at this value."""
+    noise: float | None = None
+    """Scale-relative error that honest fp32 arithmetic has here."""
+    limit: float | None = None
+    """Scale-relative error above which the layer is to blame."""
+    chain_limit: float | None = None
+    """Scale-relative error above which the chain is wrong here."""
+    note: str = ""
+
+    @property
+    def excess(self) -> float:
+        """The chain's error in units of its limit; NaN and infinities count as infinite."""
+        if self.cumulative is None or not self.chain_limit:
+            return 0.0
+        broken = self.cumulative.nan or self.cumulative.inf
+        return float("inf") if broken else self.cumulative.scale_relative / self.chain_limit
+
+
+class InputFinding(_Value):
+    """All layers for one input."""
+
+    name: str
+    failure: str = ""
+    """Why there are no numbers."""
+    output: Metrics | None = None
+    """Error of the model's output."""
+    output_limit: float = 0.0
+    latency_ms: float | None = None
+    layers: tuple[LayerFinding, ...] = ()
+
+    @property
+    def guilty(self) -> frozenset[str]:
+        """Blobs of the layers that are to blame."""
+        return frozenset(item.blob for item in self.layers if item.status is Status.GUILTY)
+
+    @property
+    def excesses(self) -> tuple[float, ...]:
+        """Errors of the output and of each blob in the chain, in units of their limits."""
+        if self.output is None or self.output.nan or self.output.inf:
+            output = float("inf")
+        else:
+            output = self.output.scale_relative / self.output_limit
+        return (output, *(layer.excess for layer in self.layers))
+
+    @property
+    def excess(self) -> float:
+        """The largest of these: up to 1 all is well."""
+        return max(self.excesses)
+
+
+class LayerSummary(_Value):
+    """One output blob over all inputs."""
+
+    index: int
+    name: str
+    type: str
+    blob: str
+    value: str
+    aligned: str
+    sure: str
+    status: Status
+    """The gravest over all inputs."""
+    worst_input: str
+    """The input with the largest error of the layer alone, or of the chain."""
+    cumulative_worst: float | None
+    cumulative_median: float | None
+    local_worst: float | None
+    local_median: float | None
+    onnxruntime: float | None
+    noise: float | None
+    limit: float | None
+    note: str
+    explanation: Explanation | None = None
+
+
+class Score(_Value):
+    """How good a configuration is, over some inputs."""
+
+    output_max_abs: float
+    """Largest absolute error of the output."""
+    output_scale_relative: float
+    worst_layer: float
+    """Largest scale-relative error of a layer alone."""
+    guilty: tuple[str, ...]
+    """Layers that are to blame, as `type name`."""
+    latency_ms: float | None
+    excess: float
+    """Largest error of the chain or the output in units of its limit: up to 1 all is well."""
+
+
+class Fix(_Value):
+    """One change that was applied and measured, or the reason why it was not."""
+
+    kind: str
+    """`options`, `masks`, `flags`, `rewrite` or `version`."""
+    change: str
+    """What was changed, in words."""
+    options: dict[str, bool] = {}
+    """Run options that were changed."""
+    before: Score | None = None
+    after: Score | None = None
+    by_type: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
+    """Largest errors before and after, alone and in the chain, by type of the guilty layers."""
+    param: str = ""
+    """The `.param` file that was written."""
+    diff: str = ""
+    note: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """`cured`, `helped`, `did not help`, or `not tried`."""
+        if self.before is None or self.after is None:
+            return "not tried"
+        if self.after.excess <= 1:
+            return "cured"
+        better = self.after.output_max_abs < self.before.output_max_abs / 2
+        fewer = set(self.after.guilty) < set(self.before.guilty)
+        return "helped" if better or fewer else "did not help"
+
+
+class Diagnosis(_Value):
+    """Everything that was found about one cell."""
+
+    cell: str
+    model: str
+    build: str
+    options: dict[str, bool | int]
+    inputs: tuple[InputFinding, ...]
+    layers: tuple[LayerSummary, ...]
+    fixes: tuple[Fix, ...] = ()
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether a layer is to blame, or an input could not be measured."""
+        return bool(self.guilty or any(item.failure for item in self.inputs))
+
+    @property
+    def guilty(self) -> tuple[LayerSummary, ...]:
+        """The layers to blame, the worst first."""
+        found = [layer for layer in self.layers if layer.status is Status.GUILTY]
+        return tuple(sorted(found, key=lambda layer: -(layer.local_worst or 0.0)))
+
+
+def summarised(
+    findings: tuple[InputFinding, ...], explanations: dict[str, Explanation]
+) -> tuple[LayerSummary, ...]:
+    """Put the findings of several inputs together, layer by layer."""
+    usable = [finding for finding in findings if finding.layers]
+    return tuple(
+        _summary([(f.name, f.layers[at]) for f in usable], explanations)
+        for at in range(len(usable[0].layers) if usable else 0)
+    )
+
+
+def _summary(
+    items: list[tuple[str, LayerFinding]], explanations: dict[str, Explanation]
+) -> LayerSummary:
+    first = items[0][1]
+    cumulative = [f.cumulative.scale_relative for _, f in items if f.cumulative]
+    local = [f.local.scale_relative for _, f in items if f.local]
+    worst, finding = max(items, key=lambda item: _own_or_chain(item[1]))
+    status = min((f.status for _, f in items), key=GRAVITY.__getitem__)
+    return LayerSummary(
+        index=first.index,
+        name=first.name,
+        type=first.type,
+        blob=first.blob,
+        value=first.value,
+        aligned=first.aligned,
+        sure=first.sure,
+        status=status,
+        worst_input=worst,
+        cumulative_worst=max(cumulative, default=None),
+        cumulative_median=median(cumulative) if cumulative else None,
+        local_worst=max(local, default=None),
+        local_median=median(local) if local else None,
+        onnxruntime=max((f.onnxruntime for _, f in items if f.onnxruntime), default=None),
+        noise=max((f.noise for _, f in items if f.noise), default=None),
+        limit=finding.limit,
+        note=next((f.note for _, f in items if f.note), ""),
+        explanation=explanations.get(first.blob),
+    )
+
+
+def _own_or_chain(finding: LayerFinding) -> float:
+    error = finding.local or finding.cumulative
+    return error.scale_relative if error else -1.0

@@ -1,0 +1,116 @@
+"""One layer run alone, with all that is known about it: what hypotheses are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, functions_of
+from harness.analysis.diagnosis.formulas import compute, has_formula
+from harness.model.layouts import layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.model.param import Layer
+
+    Array = NDArray[Any]
+
+ULP = 2.0**-23
+"""Spacing of float32 numbers at 1: no fp32 result can be expected to be closer."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, what it was fed, what it gave, and what the reference has there."""
+
+    layer: Layer
+    weights: Mapping[str, Array]
+    """The tensors of the `.bin` file by name."""
+    inputs: Sequence[Array]
+    """What ncnn was fed, float32, in ncnn's layout."""
+    output: Array
+    """What ncnn gave."""
+    expected: Array
+    """The reference's float64 value, in ncnn's layout."""
+    floor: float = 0.0
+    """Scale-relative error of honest fp32 arithmetic here, for a layer without a formula."""
+    initialisers: Mapping[str, Array] = field(default_factory=dict)
+    """Constants of the ONNX graph by name."""
+
+    @cached_property
+    def has_formula(self) -> bool:
+        """Whether the output can be computed from the inputs here."""
+        if not has_formula(self.layer):
+            return False
+        try:
+            return compute(self.layer, self.weights, self.inputs).shape == self.output.shape
+        except (KeyError, ValueError, IndexError):
+            return False
+
+    @cached_property
+    def scale(self) -> float:
+        """The largest absolute reference value: errors are relative to it."""
+        return float(np.abs(self.expected).max(initial=0)) or 1.0
+
+    @cached_property
+    def exact(self) -> Array:
+        """The float64 formula with the weights of the file; the reference where none is known."""
+        return self.predict() if self.has_formula else self.expected
+
+    @cached_property
+    def noise(self) -> float:
+        """The noise floor, scale-relative: what single precision costs this layer.
+
+        With a formula that is the rounding of each step, or of the inputs where these are nearly
+        cancelled out; without, what was measured elsewhere.
+        """
+        if not self.has_formula:
+            return max(ULP, self.floor)
+        single = self.error(self.predict(dtype=np.float32), self.exact)
+        signs = np.random.default_rng(0)
+        nudged = [x * (1 + ULP / 2 * signs.choice((-1, 1), x.shape)) for x in self.inputs]
+        moved = self.error(self.predict(inputs=nudged), self.exact)
+        return max(ULP, *(cost for cost in (single, moved) if np.isfinite(cost)))
+
+    @cached_property
+    def functions(self) -> frozenset[str]:
+        """Names of the elementary functions that the formula calls."""
+        if not self.has_formula:
+            return frozenset()
+        return functions_of(lambda maths: self.predict(arithmetic=maths))
+
+    @cached_property
+    def stored(self) -> tuple[str, ...]:
+        """Names of the tensors that ncnn may keep in a narrower format: not biases."""
+        return tuple(slot.name for slot in layout(self.layer) if slot.flagged)
+
+    def predict(
+        self,
+        *,
+        layer: Layer | None = None,
+        weights: Mapping[str, Array] | None = None,
+        inputs: Sequence[Array] | None = None,
+        arithmetic: Arithmetic = EXACT,
+        dtype: type[np.floating[Any]] = np.float64,
+    ) -> Array:
+        """Return the formula's output, with something changed."""
+        return compute(
+            layer or self.layer,
+            self.weights if weights is None else weights,
+            self.inputs if inputs is None else inputs,
+            arithmetic,
+            dtype=dtype,
+        )
+
+    def error(self, actual: Array, truth: Array) -> float:
+        """Return the largest difference relative to the reference's scale; NaN counts as inf."""
+        with np.errstate(invalid="ignore"):
+            same = actual == truth
+            difference = np.where(same, 0, np.abs(actual.astype(np.float64) - truth))
+        worst = float(np.max(difference, initial=0.0))
+        return worst / self.scale if np.isfinite(worst) else float("inf")

@@ -1,0 +1,164 @@
+"""The mechanism behind a layer's error: named only when a prediction proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from harness.analysis.diagnosis.hypotheses import about_computation
+from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.model_files import about_file
+from harness.analysis.diagnosis.prediction import Hypothesis
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+UNEXPLAINED = "unexplained"
+GAIN = 10.0
+"""A mechanism has to bring the error down by this much if it does not reach the noise floor."""
+INF = float("inf")
+TIE = 1.25
+"""Explanations whose residuals differ by less are equally good: the simpler one is named."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Trial(_Value):
+    """One hypothesis and how much of the error it leaves."""
+
+    hypothesis: str
+    residual: float | None
+    """Scale-relative error that is left; None where the hypothesis does not apply."""
+    covered: int
+    """Elements that it says anything about."""
+    note: str = ""
+
+
+class Explanation(_Value):
+    """Why a layer's output differs, or that nobody knows."""
+
+    mechanism: str
+    """A hypothesis that was proved, or `unexplained`."""
+    side: Literal["ncnn", "model"]
+    """`ncnn` (it computes something else than it defines), `model` (the .param or .bin says
+    something else than the ONNX graph)."""
+    error: float
+    """Scale-relative error before."""
+    residual: float
+    """Scale-relative error that is left under the mechanism."""
+    noise: float
+    """What honest fp32 arithmetic costs here."""
+    at_noise_floor: bool
+    note: str = ""
+    tried: tuple[Trial, ...] = ()
+    """All hypotheses, the best first."""
+
+    @property
+    def explained(self) -> bool:
+        """Whether a mechanism was proved."""
+        return self.mechanism != UNEXPLAINED
+
+    @property
+    def sentence(self) -> str:
+        """The mechanism with its numbers."""
+        if not self.explained:
+            best = min(
+                (t for t in self.tried if t.residual is not None),
+                key=lambda trial: trial.residual or 0.0,
+                default=None,
+            )
+            closest = f"; closest: {best.hypothesis}, {best.residual:.1e}" if best else ""
+            return f"unexplained: error {self.error:.1e}, {len(self.tried)} hypotheses{closest}"
+        reached = ", the noise floor" if self.at_noise_floor else ""
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.mechanism}: error {self.error:.1e} → {self.residual:.1e}{reached}{note}"
+
+
+def explain(case: Case, *, floors: float, limit: float) -> Explanation:
+    """Find the mechanism of a layer's error.
+
+    First it is decided whose error it is: if ncnn's own definition of the layer, with the weights
+    of the file, misses the reference, the model's files are wrong; else ncnn's arithmetic is.
+
+    Args:
+        case: the layer alone.
+        floors: how many times the noise floor counts as reaching it.
+        limit: scale-relative error from which on the model's files are suspected.
+    """
+    if case.has_formula and case.error(case.exact, case.expected) > max(limit, floors * case.noise):
+        own = case.error(case.output, case.exact)
+        found = _judge(case, case.exact, case.expected, about_file(case), floors)
+        note = f"ncnn is within {own:.1e} of what its own files define"
+        notes = ", ".join(filter(None, (found.note, note)))
+        return found.model_copy(update={"side": "model", "note": notes})
+    return _judge(case, case.exact, case.output, about_computation(case), floors)
+
+
+def _judge(
+    case: Case, start: Array, target: Array, hypotheses: Iterable[Hypothesis], floors: float
+) -> Explanation:
+    """Test all hypotheses and take the simplest that is proved."""
+    error = case.error(start, target)
+    tested = [(hypothesis, _test(case, hypothesis, target)) for hypothesis in hypotheses]
+    tested.sort(key=lambda pair: _order(pair[1]))
+    floor = floors * case.noise
+    allowed = max(error / GAIN, floor)
+    proved = [
+        (hypothesis, trial, trial.residual)
+        for hypothesis, trial in tested
+        if trial.residual is not None
+        and trial.residual < INF
+        and trial.residual <= min(allowed, error / 2)
+    ]
+    explanation = Explanation(
+        mechanism=UNEXPLAINED,
+        side="ncnn",
+        error=error,
+        residual=error,
+        noise=case.noise,
+        at_noise_floor=False,
+        tried=tuple(trial for _, trial in tested),
+    )
+    if not proved:
+        return explanation
+    # Below the noise floor all are equally good, above it those close to the best.
+    equal = max(floor, TIE * proved[0][2])
+    _, best, residual = min(
+        (item for item in proved if item[2] <= equal), key=lambda item: (item[0].weight, item[2])
+    )
+    return explanation.model_copy(
+        update={
+            "mechanism": best.hypothesis,
+            "residual": residual,
+            "at_noise_floor": residual <= floor,
+            "note": best.note,
+        }
+    )
+
+
+def _test(case: Case, hypothesis: Hypothesis, target: Array) -> Trial:
+    try:
+        prediction = hypothesis.predict()
+    except (KeyError, ValueError, IndexError):
+        # The formula does not take the layer so changed.
+        prediction = None
+    if prediction is None:
+        return Trial(hypothesis=hypothesis.name, residual=None, covered=0)
+    where = prediction.where if prediction.where is not None else np.ones(target.shape, bool)
+    return Trial(
+        hypothesis=hypothesis.name,
+        residual=case.error(prediction.output[where], target[where]),
+        covered=int(where.sum()),
+        note=prediction.note,
+    )
+
+
+def _order(trial: Trial) -> float:
+    return INF if trial.residual is None else trial.residual

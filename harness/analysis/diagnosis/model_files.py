@@ -1,0 +1,84 @@
+"""What may be wrong in the model's files: the `.param` or `.bin` says something else than ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.analysis.diagnosis import narrow_formats as numbers
+from harness.analysis.diagnosis.hypotheses import epsilons, predicted, transposed, with_weight
+from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.prediction import Hypothesis
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+BIAS_KEYS = {"InnerProduct": 1, "Convolution": 5, "ConvolutionDepthWise": 5}
+
+
+def about_file(case: Case) -> Iterator[Hypothesis]:
+    """Yield changes of the files that may make the layer what the ONNX graph has there."""
+    yield from _tensors(case)
+    yield from _biases(case)
+    yield from epsilons(case)
+    if case.layer.type in BIAS_KEYS:
+        yield from _activations(case)
+
+
+def _tensors(case: Case) -> Iterator[Hypothesis]:
+    for name, array in case.weights.items():
+        turned = transposed(array)
+        if turned is not None:
+            yield Hypothesis(
+                f"{name} stands transposed in the .bin", with_weight(case, name, turned)
+            )
+        for value, constant in case.initialisers.items():
+            if constant.size != array.size:
+                continue
+            for words, candidate in _forms(constant, array.shape):
+                if not np.array_equal(candidate, array):
+                    title = f"{name} in the .bin is {_relation(array, candidate)} '{value}'{words}"
+                    yield Hypothesis(title, with_weight(case, name, candidate))
+
+
+def _forms(constant: Array, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """Yield a constant in the shape of a tensor: as it is, and transposed."""
+    yield "", constant.reshape(shape)
+    if constant.ndim == 2 and 1 not in constant.shape:
+        yield " transposed", np.ascontiguousarray(constant.T).reshape(shape)
+
+
+def _relation(array: Array, candidate: Array) -> str:
+    """Say what a tensor has to do with the constant that would be right."""
+    kinds: tuple[numbers.Format, ...] = ("fp16", "bf16")
+    for kind in kinds:
+        rounded = numbers.rounded(candidate.astype(float), kind)
+        if np.array_equal(rounded, array.astype(float)):
+            return f"only {kind} of"
+    return "not"
+
+
+def _biases(case: Case) -> Iterator[Hypothesis]:
+    key = BIAS_KEYS.get(case.layer.type)
+    if key is None or "bias" in case.weights:
+        return
+    layer = case.layer.with_param(key, 1)
+    for value, constant in case.initialisers.items():
+        if constant.size == case.layer.integer(0, 0):
+            weights = {**case.weights, "bias": constant.ravel()}
+            yield Hypothesis(
+                f"the bias '{value}' is missing in the .bin",
+                partial(predicted, case, layer=layer, weights=weights),
+            )
+
+
+def _activations(case: Case) -> Iterator[Hypothesis]:
+    present = case.layer.integer(9, 0)
+    name = "an activation too much (9=)" if present else "a ReLU is missing (9=1)"
+    changed = case.layer.with_param(9, 0 if present else 1)
+    yield Hypothesis(name, partial(predicted, case, layer=changed))

@@ -1,0 +1,191 @@
+"""Brings builds, references and the laboratory together for one cell."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from harness.analysis.diagnosis.diagnoser import Diagnoser
+from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.masks import mask_fixes
+from harness.analysis.diagnosis.fixes.other_builds import build_fixes
+from harness.analysis.diagnosis.fixes.param_files import ORIGINAL
+from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes
+from harness.analysis.diagnosis.fixes.run_options import option_fixes
+from harness.analysis.diagnosis.laboratory import Laboratory, Subject
+from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, summarised
+from harness.analysis.diagnosis.passes import Collector
+from harness.analysis.diagnosis.prepare import References, aligned, matched_values, subject_of
+from harness.build.binding import build_front
+from harness.build.builder import Build, Builder, BuildPlan, plan_build
+from harness.build.toolchain import find_compiler, layer_arch
+from harness.config.loading import Config
+from harness.domain.records import CellRecord
+from harness.domain.spec import BuildSpec, CellSpec, InputSpec
+from harness.execution.launcher import Launcher
+from harness.model.prepared_model import PreparedModel, prepare_input
+from harness.sources import obtain_all
+from harness.util.build_store import Store
+from harness.util.errors import BuildError, MachineError, SourceError
+
+FIXES = ("options", "masks", "rewrite", "flags", "version")
+BENCH_INPUTS = 2
+"""Inputs that fixes are tried on: those with the largest errors of the output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bureau:
+    """Everything that a diagnosis needs."""
+
+    config: Config
+    store: Store
+    model: PreparedModel
+    jobs: int
+    """Compilers at a time, where the build is not there yet."""
+    say: Callable[[str], None]
+    """Told what happens now."""
+    passing: Path | None = None
+    """Where reference values go that are not kept, since there may be very many inputs."""
+
+    @cached_property
+    def laboratory(self) -> Laboratory:
+        """Where subjects are measured."""
+        limits = self.config.limits
+        return Laboratory(
+            collector=Collector(seconds=limits.run_seconds), tolerance=self.config.tolerance
+        )
+
+    @cached_property
+    def references(self) -> References:
+        """Where reference values come from."""
+        store = Store(root=self.passing) if self.passing else self.store
+        return References(model=self.model, store=store)
+
+    def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> Subject:
+        """Return the subject of a cell, built and with its blobs matched.
+
+        Raises:
+            BuildError: it does not compile.
+            ModelError: the build cannot run the model.
+        """
+        self.say(f"building {cell.build.id}")
+        build = self._builder.build(self._plan(cell.build))
+        front = build_front(self.store, find_compiler(""))
+        self.say("matching blobs with ONNX values")
+        subject = subject_of(build, cell.run, self.model, front, self.config.limits)
+        return aligned(subject, specs, self.references, self.laboratory)
+
+    def diagnose(
+        self, cell: CellSpec, subject: Subject, specs: Sequence[InputSpec], scratch: Path
+    ) -> Diagnosis:
+        """Measure all inputs and explain what is guilty."""
+        diagnoser = Diagnoser(
+            laboratory=self.laboratory,
+            references=self.references,
+            folder=scratch,
+            notify=lambda name: self.say(f"measuring {name}"),
+            forget=self.passing is not None,
+        )
+        findings = diagnoser.findings(subject, specs)
+        return Diagnosis(
+            cell=f"{cell.build.id}/{cell.run.name}",
+            model=self.model.spec.name,
+            build=cell.build.id,
+            options=dict(subject.in_force),
+            inputs=findings,
+            layers=summarised(findings, diagnoser.explanations),
+        )
+
+    def cells(self, cell: CellSpec, specs: Sequence[InputSpec]) -> list[CellRecord]:
+        """Run a cell with all its inputs as a matrix does, against ONNX Runtime.
+
+        Raises:
+            BuildError: it does not compile.
+        """
+        launcher = Launcher.of(self.config, lambda: build_front(self.store, find_compiler("")))
+        build = self._builder.build(self._plan(cell.build))
+        inputs = [prepare_input(spec, self.model, self.store) for spec in specs]
+        cells = [replace(cell, input=spec) for spec in specs]
+        return launcher.run(cells, build, self.model, inputs)
+
+    def fixes(
+        self,
+        kinds: Sequence[str],
+        cell: CellSpec,
+        subject: Subject,
+        diagnosis: Diagnosis,
+        specs: Sequence[InputSpec],
+        builds: Sequence[BuildSpec],
+        folder: Path,
+        scratch: Path,
+    ) -> Iterator[Fix]:
+        """Try fixes of some kinds on the worst inputs; changed `.param` files go to `folder`."""
+        bench = self._bench(subject, diagnosis, specs, folder, scratch)
+        if bench is None:
+            return
+        explanations = {x.blob: x.explanation for x in diagnosis.layers if x.explanation}
+        flags = [b for b in builds if b.revision == cell.build.revision and b != cell.build]
+        versions = [b for b in builds if b.flags == cell.build.flags and b != cell.build]
+        cure: dict[str, bool] = {}
+        makers: dict[str, Callable[[], Iterator[Fix]]] = {
+            "options": lambda: option_fixes(bench, subject.in_force),
+            "masks": lambda: mask_fixes(bench, explanations),
+            "rewrite": lambda: rewrite_fixes(
+                bench, lambda types: self._with_types(cell, types), cure
+            ),
+            "flags": lambda: build_fixes(bench, "flags", flags, self._find),
+            "version": lambda: build_fixes(bench, "version", versions, self._find),
+        }
+        for kind in FIXES:
+            for fix in makers[kind]() if kind in kinds else ():
+                if fix.outcome == "cured" and not cure:
+                    cure |= fix.options
+                yield fix
+
+    def _bench(
+        self,
+        subject: Subject,
+        diagnosis: Diagnosis,
+        specs: Sequence[InputSpec],
+        folder: Path,
+        scratch: Path,
+    ) -> Bench | None:
+        errors = {i.name: i.output.scale_relative for i in diagnosis.inputs if i.output}
+        usable = sorted((s for s in specs if s.name in errors), key=lambda s: -errors[s.name])
+        if not usable:
+            return None
+        shutil.copyfile(subject.job.param, folder / ORIGINAL)
+        values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
+        return Bench(
+            subject=subject,
+            truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],
+            laboratory=self.laboratory,
+            folder=folder,
+            scratch=scratch,
+            notify=lambda words: self.say(f"trying {words}"),
+        )
+
+    @cached_property
+    def _builder(self) -> Builder:
+        seconds = self.config.limits.build_seconds
+        return Builder(store=self.store, jobs=self.jobs, timeout=seconds)
+
+    def _plan(self, spec: BuildSpec) -> BuildPlan:
+        tree = obtain_all([spec.revision], store=self.store.sources, logs=self.store.logs)
+        compiler = find_compiler(spec.flags.compiler)
+        return plan_build(spec, tree[spec.revision], compiler, arch=layer_arch())
+
+    def _with_types(self, cell: CellSpec, types: frozenset[str]) -> Build:
+        """Return the cell's build with some layer types, compiled if it is not there."""
+        self.say(f"building {cell.build.id} with {len(types)} layer types")
+        return self._builder.build(self._plan(replace(cell.build, layers=types)))
+
+    def _find(self, spec: BuildSpec) -> Build | None:
+        """Return a finished build; what cannot be built or was not is None."""
+        try:
+            return self._builder.find(self._plan(spec))
+        except (BuildError, MachineError, SourceError):
+            return None

@@ -1,0 +1,80 @@
+"""The pybind11 front: compiled once for this Python, it opens the core of any build."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pybind11
+
+from harness.build.builder import NATIVE
+from harness.build.cmake import first_error
+from harness.build.extension import MODULE
+from harness.build.toolchain import Compiler
+from harness.domain.spec import content_key
+from harness.util.build_store import Store
+from harness.util.errors import MachineError
+from harness.util.files import directory_atomically, sha256_of
+from harness.util.process import run
+
+
+def front_in_background(store: Store, compiler: Compiler) -> Future[Path]:
+    """Start `build_front` beside other work, and return where its result will be.
+
+    It may take longer than all other preparations, and nothing needs it before the first cell.
+    """
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(build_front, store, compiler)
+    pool.shutdown(wait=False)
+    return future
+
+
+def build_front(store: Store, compiler: Compiler) -> Path:
+    """Return the extension module, compiling it when this Python or its sources are new.
+
+    Raises:
+        MachineError: it does not compile, most often for want of Python's headers.
+    """
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    sources = [sha256_of(NATIVE / name) for name in ("front.cpp", "core.h")]
+    key = content_key([sources, pybind11.__version__, sys.version, compiler.version])
+    target = store.modules / f"front-{key}"
+    module = target / f"{MODULE}{suffix}"
+    with store.lock(f"front-{key}"):
+        if module.exists():
+            return module
+        headers = Path(sysconfig.get_path("include"))
+        if not (headers / "Python.h").exists():
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise MachineError(
+                f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
+                f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
+            )
+        with directory_atomically(target) as folder:
+            done = run(
+                [
+                    compiler.path,
+                    "-std=c++17",
+                    # It copies arrays and passes calls on: only its own compilation takes long.
+                    "-O0",
+                    "-shared",
+                    "-fPIC",
+                    "-fvisibility=hidden",
+                    f"-I{headers}",
+                    f"-I{pybind11.get_include()}",
+                    NATIVE / "front.cpp",
+                    "-o",
+                    folder / module.name,
+                    "-ldl",
+                ],
+                log=store.logs / "front.log",
+                timeout=600,
+            )
+            if not done.ok:
+                raise MachineError(
+                    f"the Python front does not compile: {first_error(done.output)}. See "
+                    f"{store.logs / 'front.log'}; is {compiler.path} a C++17 compiler?"
+                )
+    return module

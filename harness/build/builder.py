@@ -1,0 +1,389 @@
+"""One build: plan it, compile it, keep what came out with a record of how.
+
+The plan is pure: everything that decides what gets compiled is in it, and the key of the store
+derives from it. A build is found again while its plan is unchanged, and never rebuilt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.build import cmake
+from harness.build.compiler_cache import find_compiler_cache
+from harness.build.pruning import OBJECTS_SHARE, prune
+from harness.build.toolchain import Compiler, predefined_macros
+from harness.build.trim import listed_layers, required_layers
+from harness.config.flags import OPTION_MACROS, known_options, overridden, resolve_against, undone
+from harness.domain.records import BuildRecord
+from harness.domain.spec import BuildSpec, FlagSet, content_key
+from harness.sources import SourceTree
+from harness.sources.options import read_option_fields
+from harness.util.build_store import Store
+from harness.util.errors import BuildError, MachineError
+from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
+from harness.util.process import end_strays, run
+
+NATIVE = Path(__file__).parent / "native"
+CORE = "harness_core.so"
+CORE_SOURCES = (
+    "core.h",
+    "core.cpp",
+    "core.cmake",
+    "inject.cmake",
+    "probes.cmake",
+    "shortcuts.cmake",
+)
+SLOT = "HARNESS_SLOT"
+"""Environment variable that marks what works in a build directory."""
+RECORD = "record.json"
+LOG = "build.log"
+
+FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "LDFLAGS", "CPATH", "CPLUS_INCLUDE_PATH")
+"""Environment variables that CMake or the compiler heeds."""
+
+FIXED_OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
+    # CMake 4 refuses the minimum that ncnn declared before 2025-04 unless told otherwise.
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+    # Else today's date goes into platform.h and every file differs from yesterday's.
+    "NCNN_VERSION": "00000000",
+    "NCNN_BUILD_TOOLS": "OFF",
+    "NCNN_BUILD_EXAMPLES": "OFF",
+    "NCNN_BUILD_BENCHMARK": "OFF",
+    "NCNN_BUILD_TESTS": "OFF",
+    "NCNN_PYTHON": "OFF",
+    "NCNN_INSTALL_SDK": "OFF",
+    "NCNN_VULKAN": "OFF",
+}
+"""What every build has in common; a flag set may override it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """Everything that decides what gets compiled."""
+
+    spec: BuildSpec
+    tree: SourceTree
+    compiler: Compiler
+    arch: str
+    layers: tuple[str, ...]
+    omitted: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+    ineffective: tuple[tuple[str, str], ...]
+    """Requested options that the version does not declare, each with a note."""
+    glslang: Path | None = None
+    """Where a glslang that was compiled before describes itself to CMake (Vulkan builds only)."""
+
+    @property
+    def key(self) -> str:
+        """The content key: equal plans have equal modules."""
+        return content_key(
+            {
+                "source": self.tree.digest,
+                "compiler": [str(self.compiler.path), self.compiler.version],
+                "omitted": self.omitted,
+                "options": self.options,
+                "cxx_flags": self.spec.flags.cxx_flags,
+                "core": core_digest(),
+                "glslang": self.tree.glslang_digest,
+            }
+        )
+
+    @property
+    def folder(self) -> str:
+        """Name of the directory in the store."""
+        return f"{self.spec.id}-{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A finished build."""
+
+    core: Path
+    """The shared library with ncnn and the harness's core."""
+    record: BuildRecord
+    runner: tuple[str, ...] = ()
+    """Command that runs it, where Python itself cannot load it."""
+
+
+@cache
+def core_digest() -> str:
+    """Return a digest of the harness's own files that take part in every build."""
+    return content_key({name: sha256_of(NATIVE / name) for name in CORE_SOURCES})
+
+
+def plan_build(
+    spec: BuildSpec,
+    tree: SourceTree,
+    compiler: Compiler,
+    *,
+    arch: str,
+    glslang: Path | None = None,
+) -> BuildPlan:
+    """Resolve a build against the version of ncnn at hand.
+
+    Args:
+        spec: what to build.
+        tree: its source.
+        compiler: what compiles it.
+        arch: folder below `src/layer` with the kernels of what it is built for.
+        glslang: a shared glslang for a Vulkan build, see `harness.build.glslang`.
+
+    Raises:
+        BuildError: this version lacks a layer that the model needs.
+    """
+    listed = listed_layers(tree.path)
+    if spec.layers is None:
+        required = frozenset(listed)
+    else:
+        required = required_layers(tree.path, spec.layers, arch=arch)
+    known = known_options(tree.path)
+    resolved = resolve_against(spec.flags, known)
+    fixed = {
+        name: value
+        for name, value in FIXED_OPTIONS.items()
+        if not name.startswith("NCNN_") or name in known or name == "NCNN_VERSION"
+    }
+    fixed |= _target_options(spec.flags)
+    if glslang:
+        fixed["NCNN_SYSTEM_GLSLANG"] = "ON"
+    return BuildPlan(
+        spec=spec,
+        tree=tree,
+        compiler=compiler,
+        arch=arch,
+        layers=tuple(sorted(required)),
+        omitted=tuple(sorted(set(listed) - required)),
+        options=tuple(sorted((fixed | dict(resolved.options)).items())),
+        ineffective=resolved.ineffective,
+        glslang=glslang,
+    )
+
+
+def _target_options(flags: FlagSet) -> dict[str, str]:
+    """Return what makes CMake compile for another machine."""
+    if flags.target is None:
+        return {}
+    return {
+        "CMAKE_SYSTEM_NAME": flags.target.system,
+        "CMAKE_SYSTEM_PROCESSOR": flags.target.processor,
+    }
+
+
+def configure_command(plan: BuildPlan, source: Path, build: Path) -> list[str | Path]:
+    """Return the CMake command line of a plan: all that decides what is built.
+
+    Args:
+        plan: what to build.
+        source: path under which CMake is to see the plan's source.
+        build: the build directory.
+    """
+    definitions = dict(plan.options)
+    definitions |= {f"WITH_LAYER_{layer.lower()}": "OFF" for layer in plan.omitted}
+    definitions |= {
+        "CMAKE_CXX_COMPILER": str(plan.compiler.path),
+        "CMAKE_MAKE_PROGRAM": str(cmake.NINJA),
+        "CMAKE_PROJECT_INCLUDE": str(NATIVE / "inject.cmake"),
+        "HARNESS_CXX_FLAGS": plan.spec.flags.cxx_flags,
+    }
+    if plan.compiler.c_path:
+        definitions["CMAKE_C_COMPILER"] = str(plan.compiler.c_path)
+    if plan.glslang:
+        definitions["glslang_DIR"] = str(plan.glslang)
+    return [
+        cmake.CMAKE,
+        "-G",
+        "Ninja",
+        "-S",
+        source,
+        "-B",
+        build,
+        *(f"-D{name}={value}" for name, value in sorted(definitions.items())),
+    ]
+
+
+def option_fields(tree: Path) -> str:
+    """Return one `HX_FIELD(name)` line per bool or int field that `option.h` declares."""
+    return "".join(f"HX_FIELD({field.name})\n" for field in read_option_fields(tree))
+
+
+def _toolchain_key(plan: BuildPlan) -> str:
+    """Return a key of what decides CMake's questions to the compiler, besides their text."""
+    compiler = plan.compiler
+    return content_key(
+        {
+            "compiler": [str(compiler.path), str(compiler.c_path), compiler.version],
+            "cmake": cmake.VERSION,
+            "options": [item for item in plan.options if item[0].startswith("CMAKE_")],
+            "flags": {name: os.environ.get(name, "") for name in FLAG_VARIABLES},
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    error: str
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Compiles plans into the store."""
+
+    store: Store
+    jobs: int
+    timeout: float
+    """Seconds that one configure or compile step may take."""
+    retry_failed: bool = False
+
+    def find(self, plan: BuildPlan) -> Build | None:
+        """Return a finished build, or None.
+
+        Raises:
+            BuildError: it was tried before and failed, and nothing has changed since.
+        """
+        folder = self.store.modules / plan.folder
+        if (folder / RECORD).exists():
+            stamp(folder)
+            text = (folder / RECORD).read_text(encoding="utf-8")
+            return Build(core=folder / CORE, record=BuildRecord.model_validate_json(text))
+        failure = self.store.failures / plan.folder
+        if (failure / RECORD).exists() and not self.retry_failed:
+            remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
+            raise BuildError(
+                f"{remembered['error']} (remembered; --retry-failed tries again)",
+                log=str(failure / LOG),
+                first_error=remembered["error"],
+            )
+        return None
+
+    def build(self, plan: BuildPlan) -> Build:
+        """Return the finished build of a plan, compiling it if need be.
+
+        Raises:
+            BuildError: it does not configure or compile; the log is kept.
+            MachineError: the disk or the memory is full.
+        """
+        self.store.prepare()  # else others could take what is half made here for leftovers
+        with self.store.lock(plan.key):
+            found = self.find(plan)
+            return found or self._compile(plan)
+
+    def _compile(self, plan: BuildPlan) -> Build:
+        started = time.monotonic()
+        with self.store.slot() as work:
+            # A harness that was killed outright could not end its compilers.
+            end_strays(SLOT, str(work))
+            shutil.rmtree(work, ignore_errors=True)
+            failure = self._attempt(plan, work, shortcuts=True)
+            if failure and not cmake.is_transient(failure.output):
+                # Perhaps this version only does not compile with them, or the cache is at fault.
+                failure = self._attempt(plan, work, shortcuts=False)
+            if failure:
+                self._fail(plan, work, failure)
+            return self._keep(plan, work, time.monotonic() - started)
+
+    def _attempt(self, plan: BuildPlan, work: Path, *, shortcuts: bool) -> _Failure | None:
+        """Configure and compile in `work`, whose path is the same for all builds.
+
+        How it is done faster goes through the environment and not through CMake's cache, which
+        says what is built. See `native/*.cmake`.
+        """
+        source, build = work / "source", work / "build"
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir(parents=True)
+        if not source.is_symlink():
+            source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
+        cmake.query_file_api(build)
+        write_atomically(build / "option_fields.inc", option_fields(plan.tree.path))
+        answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
+        environment = {"HARNESS_PROBES": str(answers), SLOT: str(work)}
+        if shortcuts:
+            environment |= {"HARNESS_SHORTCUTS": "1", **self._launcher()}
+        steps: tuple[tuple[str, list[str | Path]], ...] = (
+            ("configure", configure_command(plan, source, build)),
+            ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
+        )
+        for step, command in steps:
+            done = run(command, log=work / LOG, timeout=self.timeout, env=environment)
+            if not done.ok:
+                error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
+                return _Failure(error=error, output=done.output)
+        cmake.remember_answers(build, answers)
+        return None
+
+    def _launcher(self) -> dict[str, str]:
+        """Return the environment that puts the compiler cache in front of the compiler."""
+        gib = self.store.limit_gib * OBJECTS_SHARE
+        cache = find_compiler_cache(self.store.objects, gib=gib)
+        if cache is None or not cache.start():
+            return {}
+        return {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
+
+    def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
+        build = work / "build"
+        record = self._describe(plan, build, seconds)
+        with directory_atomically(self.store.modules / plan.folder) as folder:
+            shutil.copy2(build / CORE, folder / CORE)
+            shutil.copy2(work / LOG, folder / LOG)
+            shutil.copy2(build / "compile_commands.json", folder)
+            write_atomically(folder / RECORD, record.model_dump_json(indent=1))
+        shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        prune(self.store)
+        return Build(core=self.store.modules / plan.folder / CORE, record=record)
+
+    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
+        """Keep log and reason of a failed build, then raise."""
+        sign = cmake.is_transient(failed.output)
+        if sign:
+            free = shutil.disk_usage(self.store.root).free / 2**30
+            raise MachineError(
+                f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
+                f"{self.store.root}). Free disk or memory, or lower --jobs, and run again."
+            )
+        folder = self.store.failures / plan.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        with directory_atomically(folder) as failure:
+            shutil.copy2(work / LOG, failure / LOG)
+            write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
+        shutil.rmtree(work, ignore_errors=True)
+        raise BuildError(failed.error, log=str(folder / LOG), first_error=failed.error)
+
+    def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
+        commands = cmake.read_compile_commands(build)
+        stands_for = cmake.representative(commands, plan.arch)
+        macros = (
+            predefined_macros(plan.compiler.path, stands_for.flags) if stands_for else frozenset()
+        )
+        void = [
+            note for option, note in plan.ineffective if OPTION_MACROS.get(option) not in macros
+        ]
+        # Also what was to be off and is unknown here: another option may imply it.
+        unknown = {option for option, _ in plan.ineffective}
+        requested = dict(plan.spec.flags.options) | dict(plan.options)
+        void += overridden([i for i in requested.items() if i[0] not in unknown], macros)
+        void += undone(plan.spec.flags.cxx_flags, macros)
+        entries = cmake.read_cache(build)
+        kept = ("NCNN_", "WITH_LAYER_", "CMAKE_CXX_", "CMAKE_BUILD_TYPE", "HARNESS_", "OpenMP_")
+        return BuildRecord(
+            id=plan.spec.id,
+            key=plan.key,
+            version=plan.spec.revision.label,
+            flags=plan.spec.flags.name,
+            source=plan.tree.description,
+            source_digest=plan.tree.digest,
+            compiler=cmake.read_compiler(build),
+            compile_command=stands_for.command if stands_for else "",
+            cmake_cache={k: v for k, v in sorted(entries.items()) if k.startswith(kept)},
+            layers=plan.layers,
+            ineffective=tuple(void),
+            seconds=round(seconds, 2),
+        )

@@ -1,0 +1,109 @@
+"""Driving CMake and Ninja from the package index, and reading back what they did."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cmake
+import ninja
+
+from harness.util.files import write_atomically
+
+CMAKE = Path(cmake.CMAKE_BIN_DIR) / "cmake"
+NINJA = Path(ninja.BIN_DIR) / "ninja"
+VERSION = cmake.__version__
+ANSWERS = "probes.cmake"
+"""What a configured build directory says of the compiler, see `native/probes.cmake`."""
+
+_FIRST_ERROR = re.compile(
+    r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
+    re.MULTILINE,
+)
+_TRANSIENT = ("No space left on device", "Killed signal terminated program", "Cannot allocate")
+
+
+def query_file_api(build: Path) -> None:
+    """Ask CMake to describe its cache and toolchain while it configures `build`."""
+    query = build / ".cmake" / "api" / "v1" / "query"
+    query.mkdir(parents=True, exist_ok=True)
+    for kind in ("cache-v2", "toolchains-v1"):
+        (query / kind).touch()
+
+
+def _reply(build: Path, kind: str) -> dict[str, Any]:
+    replies = sorted((build / ".cmake" / "api" / "v1" / "reply").glob(f"{kind}-*.json"))
+    data: dict[str, Any] = json.loads(replies[-1].read_text(encoding="utf-8"))
+    return data
+
+
+def read_cache(build: Path) -> dict[str, str]:
+    """Return all entries of a configured build's CMake cache."""
+    return {entry["name"]: entry["value"] for entry in _reply(build, "cache-v2")["entries"]}
+
+
+def read_compiler(build: Path) -> str:
+    """Return the C++ compiler's id and version as CMake found them, such as `GNU 12.2.0`."""
+    for toolchain in _reply(build, "toolchains-v1")["toolchains"]:
+        if toolchain["language"] == "CXX":
+            return f"{toolchain['compiler']['id']} {toolchain['compiler']['version']}"
+    return ""
+
+
+def remember_answers(build: Path, known: Path) -> None:
+    """Add to the file `known` the answers that the compiler gave while `build` was configured."""
+    new = build / ANSWERS
+    if not new.exists():
+        return
+    before = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
+    lines = dict.fromkeys([*before, *new.read_text(encoding="utf-8").splitlines()])
+    write_atomically(known, "".join(f"{line}\n" for line in lines))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileCommand:
+    """How one file was compiled."""
+
+    file: Path
+    command: str
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags that select code: everything but file names, includes and definitions."""
+        words = shlex.split(self.command)[1:]
+        return tuple(word for word in words if word.startswith(("-m", "-f", "-O", "-std")))
+
+
+def read_compile_commands(build: Path) -> list[CompileCommand]:
+    """Return the compile commands of a configured build."""
+    entries = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
+    return [CompileCommand(file=Path(entry["file"]), command=entry["command"]) for entry in entries]
+
+
+def representative(commands: Iterable[CompileCommand], arch: str) -> CompileCommand | None:
+    """Return the compile command that stands for a build: InnerProduct's kernel, else any kernel.
+
+    All kernels of a fixed-ISA build share their flags, so that any of them can stand for it.
+    """
+    kernels = [c for c in commands if c.file.parent.name == arch]
+    preferred = [c for c in kernels if c.file.name == f"innerproduct_{arch}.cpp"]
+    return next(iter(preferred or kernels), None)
+
+
+def first_error(output: str) -> str:
+    """Return the first line of a build's output that reports an error, else its last line."""
+    found = _FIRST_ERROR.search(output)
+    if found:
+        return " ".join(found.group().split())[:500]
+    lines = output.strip().splitlines()
+    return lines[-1][:500] if lines else "no output"
+
+
+def is_transient(output: str) -> str:
+    """Return the sign that a build failed for want of disk or memory, or an empty string."""
+    return next((sign for sign in _TRANSIENT if sign in output), "")

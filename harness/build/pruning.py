@@ -1,0 +1,160 @@
+"""Keeping the build store within its size: least recently used first, what is in use never.
+
+Every process that uses the store announces itself (`Store.prepare`) and stamps what it finds there
+(`harness.util.files.stamp`). What was stamped since the oldest process that is alive may be in use.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from harness.util.build_store import Store
+from harness.util.files import write_atomically
+
+OBJECTS_SHARE = 0.2
+"""Part of the limit that is the compiler cache's; it keeps to that by itself."""
+SIZES = "sizes.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One directory of the store that can be made again."""
+
+    kind: str
+    """Name of the directory it is in, such as `modules`."""
+    path: Path
+    bytes: int
+    used: float
+    """When it was last used, in seconds since the epoch."""
+
+
+def entries(store: Store) -> list[Entry]:
+    """Return what can be pruned, the least recently used first.
+
+    Not among them: what other entries refer to (glslang, the Python front), downloads, models.
+    """
+    sizes = _Sizes(store.root / SIZES)
+    found = [
+        Entry(
+            kind=path.parent.name,
+            path=path,
+            used=_last_use(path),
+            bytes=sizes.of(path, str(path.relative_to(store.root))),
+        )
+        for path in _prunable(store)
+    ]
+    sizes.save()
+    return sorted(found, key=lambda entry: entry.used)
+
+
+def _prunable(store: Store) -> Iterator[Path]:
+    patterns = (
+        (store.modules, "*/record.json"),
+        (store.failures, "*/record.json"),
+        (store.sources, "git-*/source"),
+        (store.sources, "index-*/source"),
+        (store.references, "*/*"),
+    )
+    for folder, pattern in patterns:
+        yield from dict.fromkeys(
+            path.parent for path in folder.glob(pattern) if not path.parent.name.startswith(".")
+        )
+
+
+def surplus(found: Iterable[Entry], *, limit: float, since: float) -> list[Entry]:
+    """Return which entries to remove so that the others take at most `limit` bytes.
+
+    Args:
+        found: entries, the least recently used first.
+        limit: in bytes.
+        since: what was used since then (seconds since the epoch) may be in use.
+    """
+    found = list(found)
+    total = sum(entry.bytes for entry in found)
+    chosen = []
+    for entry in found:
+        if total <= limit or entry.used >= since:
+            break
+        chosen.append(entry)
+        total -= entry.bytes
+    return chosen
+
+
+def prune(store: Store, *, limit_gib: float | None = None) -> list[Entry]:
+    """Bring the store within its limit and return what was removed.
+
+    Args:
+        store: the store.
+        limit_gib: another limit than the store's own; 0 removes all that is not in use.
+    """
+    limit = (store.limit_gib if limit_gib is None else limit_gib) * 2**30 * (1 - OBJECTS_SHARE)
+    with store.sessions() as since:
+        chosen = surplus(entries(store), limit=limit, since=since)
+        doomed = [*_leftovers(store, since), *(entry.path for entry in chosen)]
+        hidden = [trash for path in doomed if (trash := _hide(path))]
+    for path in hidden:
+        shutil.rmtree(path, ignore_errors=True)
+    return chosen
+
+
+def _leftovers(store: Store, since: float) -> Iterator[Path]:
+    """Find what interrupted processes left: hidden half-made directories, build directories."""
+    folders = (store.modules, store.failures, store.sources, store.references, store.models)
+    candidates = [path for folder in folders for path in folder.glob(".*.*") if path.is_dir()]
+    for path in [*candidates, *store.work.glob("*")]:
+        if _last_use(path) < since and not store.is_locked(path.name):
+            yield path
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf  # became what it was to become, or went, a moment ago
+
+
+def _hide(path: Path) -> Path | None:
+    """Rename a directory so that nobody finds it any more, not even half of it."""
+    name = path.name if path.name.startswith(".") else f".{path.name}"
+    trash = path.with_name(f"{name}.{uuid4().hex[:12]}")
+    try:
+        return path.rename(trash)
+    except OSError:
+        return None  # somebody else's, or somebody was faster
+
+
+class _Sizes:
+    """Sizes of entries, which never change, so that each is measured once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known: dict[str, int] = {}
+        self.seen: dict[str, int] = {}
+        if path.exists():
+            self.known = json.loads(path.read_text(encoding="utf-8"))
+
+    def of(self, path: Path, name: str) -> int:
+        self.seen[name] = self.known[name] if name in self.known else size_of(path)
+        return self.seen[name]
+
+    def save(self) -> None:
+        if self.seen != self.known:
+            write_atomically(self.path, json.dumps(self.seen))
+
+
+def size_of(folder: Path) -> int:
+    """Return how many bytes the files below a directory take on the disk."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.lstat(f"{parent}/{name}").st_blocks * 512
+    return total

@@ -1,0 +1,98 @@
+"""The C++ compilers at hand and the CPU that will execute what they make."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import archspec.cpu
+
+from harness.util.errors import MachineError
+from harness.util.process import capture
+
+CANDIDATES = ("c++", "g++", "clang++")
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler:
+    """A C++ compiler on this machine."""
+
+    path: Path
+    version: str
+    """First line of `--version`."""
+    c_path: Path | None = None
+    """The C compiler of the same family, if there is one; ncnn's CMake code asks for one too."""
+
+
+@cache
+def find_compiler(name: str) -> Compiler:
+    """Return the compiler called `name`, or the first usable one if the name is empty.
+
+    Raises:
+        MachineError: there is none; the message says how to install it.
+    """
+    for candidate in (name,) if name else CANDIDATES:
+        found = shutil.which(candidate)
+        if found:
+            answer = capture([found, "--version"], timeout=ANSWER_SECONDS)
+            return Compiler(
+                path=Path(found), version=answer.text.splitlines()[0], c_path=_c_compiler(found)
+            )
+    # Clang's OpenMP is a package of its own, without which ncnn is compiled single-threaded.
+    package = "clang libomp-dev" if "clang" in name else "g++"
+    raise MachineError(
+        f"{name or 'C++ compiler'}: not found on PATH. Install it, on Debian or Ubuntu with: "
+        f"apt-get install {package}"
+    )
+
+
+def _c_compiler(path: str) -> Path | None:
+    """Return the C compiler beside a C++ compiler: `…/aarch64-linux-gnu-g++-12` → `…-gcc-12`."""
+    place = Path(path)
+    for plus, c in (("clang++", "clang"), ("g++", "gcc"), ("c++", "cc")):
+        if plus in place.name:
+            found = shutil.which(place.with_name(place.name.replace(plus, c)))
+            return Path(found) if found else None
+    return None
+
+
+@cache
+def predefined_macros(compiler: Path, flags: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the macros that a compiler defines under `flags`.
+
+    They are the truth about what a compile command enables, whatever the flags are called.
+    """
+    command = [str(compiler), *flags, "-dM", "-E", "-x", "c++", "/dev/null"]
+    text = capture(command, timeout=ANSWER_SECONDS).text
+    return frozenset(words[1] for line in text.splitlines() if len(words := line.split()) > 1)
+
+
+def missing_features(needs: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the CPU features `needs` that the CPU at hand does not have."""
+    host = archspec.cpu.host()
+    return tuple(sorted(feature for feature in needs if feature not in host))
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Return the features of the CPU at hand by archspec's names."""
+    return tuple(sorted(archspec.cpu.host().features))
+
+
+def cpu_description() -> str:
+    """Return the CPU's microarchitecture and model as far as they can be known."""
+    host = archspec.cpu.host()
+    brand = archspec.cpu.brand_string()
+    return f"{host.name} ({brand})" if brand else str(host.name)
+
+
+def layer_arch() -> str:
+    """Return the folder below `src/layer` with the kernels of the machine at hand."""
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64", "i386", "i686"):
+        return "x86"
+    return "arm" if machine.startswith(("arm", "aarch64")) else machine

@@ -1,0 +1,98 @@
+"""Which layers a trimmed build must contain: the model's own and those that they create inside.
+
+ncnn layers create other layers (`create_layer(LayerType::Packing)`), directly or through helper
+functions such as `copy_make_border()`. Both are found by reading the sources, so that the answer
+follows each version of ncnn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from harness.util.errors import LacksLayerError
+
+ALWAYS = frozenset({"Input", "Packing", "Cast", "Flatten"})
+"""Created by `Net` itself, whatever the model (layout conversion, extraction)."""
+
+_LISTED = re.compile(r"^\s*ncnn_add_layer\(\s*(\w+)", re.MULTILINE)
+_CREATED = re.compile(r"LayerType::(\w+)|create_layer\w*\(\s*\"(\w+)\"")
+_FUNCTION = re.compile(r"^(?:[\w:<>*&]+\s+)+(\w+)\([^;{]*\)\s*(?:const\s*)?\{(.*?)^\}", re.M | re.S)
+
+
+def listed_layers(tree: Path) -> tuple[str, ...]:
+    """Return every layer type that this ncnn source offers, in its own order."""
+    return tuple(_LISTED.findall((tree / "src" / "CMakeLists.txt").read_text(encoding="utf-8")))
+
+
+def required_layers(tree: Path, wanted: Iterable[str], *, arch: str) -> frozenset[str]:
+    """Return the layer types to compile so that all of `wanted` work.
+
+    Args:
+        tree: ncnn source with `src/`.
+        wanted: layer types as in `.param` files.
+        arch: folder below `src/layer` with the target's kernels, such as `x86`.
+
+    Raises:
+        LacksLayerError: this version of ncnn has no layer of a wanted type.
+    """
+    return _required(tree, frozenset(wanted), arch)
+
+
+@cache
+def _required(tree: Path, wanted: frozenset[str], arch: str) -> frozenset[str]:
+    listed = frozenset(listed_layers(tree))
+    missing = sorted(wanted - listed)
+    if missing:
+        near = get_close_matches(missing[0], listed, n=1)
+        hint = f" (the nearest name is {near[0]})" if near else ""
+        raise LacksLayerError(
+            f"this version of ncnn has no layer {', '.join(missing)}{hint}: "
+            "use a newer version, or correct the .param file"
+        )
+    sources = _layer_sources(tree, arch)
+    helpers = _helper_functions(tree)
+    required: set[str] = set()
+    pending = set(wanted | (ALWAYS & listed))
+    while pending:
+        layer = pending.pop()
+        required.add(layer)
+        text = sources.get(layer.lower(), "")
+        pending |= (_created_by(text, helpers) & listed) - required
+    return frozenset(required)
+
+
+def _created_by(text: str, helpers: Mapping[str, frozenset[str]]) -> set[str]:
+    created = {first or second for first, second in _CREATED.findall(text)}
+    for name in set(re.findall(r"\b(\w+)\(", text)) & helpers.keys():
+        created |= helpers[name]
+    return created
+
+
+@cache
+def _layer_sources(tree: Path, arch: str) -> dict[str, str]:
+    """Return the text of all files of each layer, keyed by its lower-case name."""
+    names = {name.lower() for name in listed_layers(tree)}
+    texts: dict[str, list[str]] = {}
+    folders = [tree / "src" / "layer", tree / "src" / "layer" / arch]
+    for folder in folders:
+        for path in sorted(folder.glob("*.[ch]*")):
+            owner = path.stem.split("_")[0]
+            if owner in names:
+                texts.setdefault(owner, []).append(path.read_text(encoding="utf-8"))
+    return {name: "\n".join(parts) for name, parts in texts.items()}
+
+
+@cache
+def _helper_functions(tree: Path) -> dict[str, frozenset[str]]:
+    """Return the free functions below `src/` that create layers, with those layers."""
+    helpers: dict[str, frozenset[str]] = {}
+    for path in sorted((tree / "src").glob("mat*.cpp")):
+        for name, body in _FUNCTION.findall(path.read_text(encoding="utf-8")):
+            created = _created_by(body, {})
+            if created:
+                helpers[name] = helpers.get(name, frozenset()) | created
+    return helpers

@@ -1,0 +1,29 @@
+"""What a Vulkan build needs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.build.toolchain import ANSWER_SECONDS, Compiler
+from harness.util.errors import MachineError
+from harness.util.process import capture
+
+HEADER = b"#include <vulkan/vulkan.h>\n"
+
+
+def check_sdk(tree: Path, compiler: Compiler) -> None:
+    """Make sure that a version of ncnn finds the headers of Vulkan.
+
+    Versions with `NCNN_SIMPLEVK` (since 2023-11) bring their own.
+
+    Raises:
+        MachineError: the headers are missing; the message says how to install them.
+    """
+    if "NCNN_SIMPLEVK" in (tree / "CMakeLists.txt").read_text(encoding="utf-8"):
+        return
+    command = [str(compiler.path), "-E", "-x", "c++", "-"]
+    if not capture(command, timeout=ANSWER_SECONDS, stdin=HEADER).ok:
+        raise MachineError(
+            "versions of ncnn before 2023-11 need the headers of Vulkan: "
+            "apt-get install libvulkan-dev"
+        )

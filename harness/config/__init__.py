@@ -1,0 +1,1 @@
+"""Configuration files, the command line's axes, and the cells that both stand for."""

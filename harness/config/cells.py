@@ -1,0 +1,235 @@
+"""From a configuration to cells: pure expansion of the axes with their rules."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from harness.config.flags import resolve_flag_set
+from harness.config.loading import Config, Rule, SourceTable
+from harness.domain.spec import (
+    BuildSpec,
+    CellSpec,
+    FlagSet,
+    InputSpec,
+    ModelSpec,
+    Revision,
+    RunSpec,
+)
+from harness.sources.options import ONE_AT_A_TIME
+from harness.util.errors import SelectorError
+
+BASELINE = "default"
+"""The run options that generated ones are compared with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A cell of the product that is not run, and why."""
+
+    cell: CellSpec
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """The cells to run, and those that were left out."""
+
+    cells: tuple[CellSpec, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def builds(self) -> tuple[BuildSpec, ...]:
+        """The distinct builds, in the order of their first cells."""
+        return tuple(dict.fromkeys(cell.build for cell in self.cells))
+
+
+def expand(
+    config: Config,
+    *,
+    base: Path,
+    generate: Callable[[Revision], Iterable[RunSpec]] = lambda _: (),
+    layers: frozenset[str] | None = None,
+) -> Matrix:
+    """Multiply the axes of a configuration and apply its include and exclude rules.
+
+    Args:
+        config: a checked configuration.
+        base: folder that relative paths in it refer to.
+        generate: gives the run options that `one-at-a-time` stands for in a revision.
+        layers: layer types the model needs, if known already.
+    """
+    revisions = {v: revision_of(v, config, base) for v in _all_versions(config)}
+    flag_sets = {
+        name: resolve_flag_set(name, config.flags, config.targets) for name in _all_flags(config)
+    }
+    model = model_of(config, base)
+    inputs = inputs_of(config, base)
+    product: dict[CellSpec, Rule | None] = {}
+    for version, flags, name in _combinations(config):
+        build = BuildSpec(revision=revisions[version], flags=flag_sets[flags], layers=layers)
+        for run in _runs(name, config, build.revision, generate):
+            for item in inputs:
+                cell = CellSpec(build=build, run=run, model=model, input=item)
+                product[cell] = _excluding(config.matrix.exclude, cell)
+    return Matrix(
+        cells=tuple(cell for cell, rule in product.items() if rule is None),
+        left_out=tuple(
+            LeftOut(cell=cell, reason=f"excluded by {_rule_text(rule)}")
+            for cell, rule in product.items()
+            if rule is not None
+        ),
+    )
+
+
+def _runs(
+    name: str,
+    config: Config,
+    revision: Revision,
+    generate: Callable[[Revision], Iterable[RunSpec]],
+) -> tuple[RunSpec, ...]:
+    """Return what a name in `matrix.runs` stands for; generated options need the defaults too."""
+    if name == ONE_AT_A_TIME:
+        return run_of(BASELINE, config), *generate(revision)
+    return (run_of(name, config),)
+
+
+def with_layers(matrix: Matrix, layers: frozenset[str] | None) -> Matrix:
+    """Return the same matrix with builds trimmed to `layers`."""
+    return replace(
+        matrix,
+        cells=tuple(
+            replace(cell, build=replace(cell.build, layers=layers)) for cell in matrix.cells
+        ),
+    )
+
+
+def select(matrix: Matrix, *, only: Sequence[str], skip: Sequence[str]) -> Matrix:
+    """Keep the cells that match a pattern of `only` (if any) and none of `skip`.
+
+    A pattern is a glob over a cell's id `build/run/input`, over its `build/run`, or its build id.
+
+    Raises:
+        SelectorError: a pattern matches no cell.
+    """
+    for option, patterns in (("--only", only), ("--skip", skip)):
+        for pattern in patterns:
+            if not any(_matches(cell, pattern) for cell in matrix.cells):
+                raise SelectorError(_no_match(option, pattern, matrix.cells))
+    kept = []
+    left_out = list(matrix.left_out)
+    for cell in matrix.cells:
+        if only and not any(_matches(cell, pattern) for pattern in only):
+            left_out.append(LeftOut(cell=cell, reason="not selected by --only"))
+        elif pattern := next((p for p in skip if _matches(cell, p)), ""):
+            left_out.append(LeftOut(cell=cell, reason=f"skipped by --skip '{pattern}'"))
+        else:
+            kept.append(cell)
+    return Matrix(cells=tuple(kept), left_out=tuple(left_out))
+
+
+def revision_of(label: str, config: Config, base: Path) -> Revision:
+    """Return where the version called `label` comes from: its own table, `[source]`, the index."""
+    table = config.sources.get(label, config.source)
+    name = table.revision or label
+    if table.directory:
+        return Revision(label=label, kind="directory", name=str(base / table.directory))
+    if table.git:
+        return Revision(label=label, kind="git", name=name, where=_repository(table, base))
+    return Revision(label=label, kind="index", name=name)
+
+
+def _repository(table: SourceTable, base: Path) -> str:
+    """Return a repository's URL as it is, and a path relative to the configuration file."""
+    if ":" in table.git:
+        return table.git
+    return str((base / Path(table.git).expanduser()).resolve())
+
+
+def run_of(name: str, config: Config) -> RunSpec:
+    """Return the run options called `name`."""
+    table = config.runs[name]
+    return RunSpec(
+        name=name,
+        options=tuple(sorted(table.options.items())),
+        threads=table.threads,
+        when=table.when,
+    )
+
+
+def model_of(config: Config, base: Path) -> ModelSpec:
+    """Return the model; paths become absolute, and empty ones stay empty."""
+    table = config.model
+    paths = {
+        key: str(base / value) if value else ""
+        for key, value in (("onnx", table.onnx), ("param", table.param), ("bin", table.bin))
+    }
+    return ModelSpec(name=table.name, names=tuple(sorted(table.names.items())), **paths)
+
+
+def inputs_of(config: Config, base: Path) -> tuple[InputSpec, ...]:
+    """Return all inputs with absolute paths."""
+    specs = []
+    for name, table in config.inputs.items():
+        values = table.model_dump()
+        for key in ("image", "npy"):
+            values[key] = str(base / values[key]) if values[key] else ""
+        specs.append(InputSpec(name=name, **values))
+    return tuple(specs)
+
+
+def _all_versions(config: Config) -> Iterable[str]:
+    extra = (item.version for item in config.matrix.include)
+    return dict.fromkeys([*config.matrix.versions, *extra])
+
+
+def _all_flags(config: Config) -> Iterable[str]:
+    extra = (item.flags for item in config.matrix.include)
+    return dict.fromkeys([*config.matrix.flags, *extra])
+
+
+def _combinations(config: Config) -> Iterator[tuple[str, str, str]]:
+    axes = config.matrix
+    product = [(v, f, r) for v in axes.versions for f in axes.flags for r in axes.runs]
+    extra = [(item.version, item.flags, item.run) for item in axes.include]
+    return iter(dict.fromkeys(product + extra))
+
+
+def _excluding(rules: Iterable[Rule], cell: CellSpec) -> Rule | None:
+    for rule in rules:
+        pairs = (
+            (cell.build.revision.label, rule.version),
+            (cell.build.flags.name, rule.flags),
+            (cell.run.name, rule.run),
+            (cell.input.name, rule.input),
+        )
+        if all(fnmatchcase(name, pattern) for name, pattern in pairs):
+            return rule
+    return None
+
+
+def _rule_text(rule: Rule) -> str:
+    parts = [f"{key} = '{value}'" for key, value in rule.model_dump().items() if value != "*"]
+    return "matrix.exclude: " + (", ".join(parts) or "everything")
+
+
+def _matches(cell: CellSpec, pattern: str) -> bool:
+    names = (cell.id, f"{cell.build.id}/{cell.run.name}", cell.build.id)
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _no_match(option: str, pattern: str, cells: Iterable[CellSpec]) -> str:
+    ids = [cell.id for cell in cells]
+    near = difflib.get_close_matches(
+        pattern, ids + [cell.build.id for cell in cells], n=1, cutoff=0.3
+    )
+    hint = f" The nearest id is '{near[0]}'." if near else ""
+    return f"{option} '{pattern}' matches none of {len(ids)} cells.{hint} --list shows all ids."
+
+
+def flag_sets_of(matrix: Matrix) -> tuple[FlagSet, ...]:
+    """Return the distinct flag sets in use."""
+    return tuple(dict.fromkeys(build.flags for build in matrix.builds))

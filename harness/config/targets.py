@@ -1,0 +1,34 @@
+"""`[targets.NAME]`: machines that builds are made for, other than the one at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.domain.spec import Target
+
+
+class TargetTable(BaseModel):
+    """One `[targets.NAME]` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    compiler: str = Field(description="C++ compiler by name or path.")
+    system: str = Field(default="Linux", description="CMAKE_SYSTEM_NAME.")
+    processor: str = Field(description="CMAKE_SYSTEM_PROCESSOR.")
+    arch: str = Field(description="Folder below ncnn's src/layer with its kernels.")
+    emulator: str = Field(
+        default="",
+        description="Command in front of a program of the target. The paths in its arguments "
+        "must mean the same files there.",
+    )
+    install: str = Field(default="", description="Command that installs compiler and emulator.")
+
+    def named(self, name: str) -> Target:
+        """Return the table as the value that specifications carry."""
+        return Target(name=name, **self.model_dump())
+
+
+NO_TARGETS: Mapping[str, TargetTable] = MappingProxyType({})

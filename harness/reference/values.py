@@ -1,0 +1,168 @@
+"""References on disk: all values of one model for one input, computed once, read by page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from harness.domain.spec import content_key
+from harness.util.errors import ModelError
+from harness.util.files import directory_atomically, stamp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Kind = Literal["fp32", "float64"]
+
+_SCHEMA = 2
+_MANIFEST = "manifest.json"
+_VALUES = "values.bin"
+_ALIGNMENT = 64
+"""Bytes at whose multiples arrays begin: a cache line, as NumPy aligns its own."""
+
+
+@dataclass(frozen=True)
+class Reference(Mapping[str, "Array"]):
+    """The values of an ONNX graph for one input, by name; arrays are mapped, not loaded.
+
+    On disk it is a directory with all arrays one after the other in `values.bin`, since opening a
+    file for each takes longer than comparing it, and `manifest.json`, which holds their names
+    (which may contain any character), places, types, shapes and where they come from.
+    """
+
+    directory: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What `manifest.json` says."""
+        try:
+            content = json.loads((self.directory / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        return dict(content)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        return tuple(self.manifest["outputs"])
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all values by name, in the order of the graph."""
+        return {name: tuple(value["shape"]) for name, value in self.manifest["values"].items()}
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one value, read-only.
+
+        Raises:
+            KeyError: there is no such value.
+            ModelError: the file with the values is damaged.
+        """
+        entry = self.manifest["values"][name]
+        dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
+        start, stop = entry["offset"], entry["offset"] + math.prod(shape) * dtype.itemsize
+        if stop > self._bytes.size:
+            raise self._damaged(f"{_VALUES} is cut off")
+        array: Array = self._bytes[start:stop].view(dtype).reshape(shape)
+        return array
+
+    @cached_property
+    def _bytes(self) -> NDArray[np.uint8]:
+        try:
+            # A plain view: arithmetic on a `memmap` yields `memmap`, which costs time.
+            return np.asarray(np.memmap(self.directory / _VALUES, np.uint8, mode="r"))
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in the order of the graph, inputs first."""
+        return iter(self.manifest["values"])
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return len(self.manifest["values"])
+
+    def _damaged(self, error: Exception | str) -> ModelError:
+        return ModelError(
+            f"{self.directory}: damaged reference values ({error}). "
+            "Delete this directory; it is computed again."
+        )
+
+
+def reference_for(
+    onnx_path: Path,
+    inputs: Mapping[str, Array],
+    *,
+    store: Path,
+    kind: Kind,
+    wanted: Collection[str] | None = None,
+) -> Reference:
+    """Return the values of a model for an input, from the store if they were computed before.
+
+    Args:
+        onnx_path: the model.
+        inputs: one array per graph input.
+        store: directory of all references; entries are found by content, so nothing gets stale.
+        kind: `fp32` for ONNX Runtime, `float64` for the evaluation that fp32 is measured against.
+        wanted: names of the values to keep; None for all, which takes hundreds of megabytes
+            even for a model of ten.
+
+    Raises:
+        ModelError: the model or the inputs are refused, or a wanted value does not exist.
+    """
+    # A worker process only reads references: it must not pay for the evaluators' import.
+    from harness.reference import evaluation
+
+    graph = evaluation.OnnxGraph.load(onnx_path)
+    origin = {
+        "schema": _SCHEMA,
+        "model": graph.content(),
+        "inputs": {name: _digest(array) for name, array in sorted(inputs.items())},
+        "evaluator": evaluation.EVALUATORS[kind],
+        "wanted": None if wanted is None else sorted(set(wanted)),
+    }
+    directory = store / content_key(origin)
+    if not directory.is_dir():
+        compute = evaluation.evaluate if kind == "fp32" else evaluation.evaluate_float64
+        values = compute(onnx_path, inputs, wanted)
+        with directory_atomically(directory) as work:
+            _write(work, values, {"file": onnx_path.name, **origin}, graph.outputs)
+    stamp(directory)
+    return Reference(directory)
+
+
+def _digest(array: Array) -> str:
+    content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return f"{array.dtype.str} {list(array.shape)} {content}"
+
+
+def _write(
+    directory: Path, values: Mapping[str, Array], origin: dict[str, Any], outputs: tuple[str, ...]
+) -> None:
+    entries = {}
+    with (directory / _VALUES).open("wb") as file:
+        for name, array in values.items():
+            file.seek(-file.tell() % _ALIGNMENT, os.SEEK_CUR)
+            entries[name] = {
+                "offset": file.tell(),
+                "shape": array.shape,
+                "dtype": array.dtype.str,
+            }
+            file.write(np.ascontiguousarray(array).tobytes())
+        file.write(bytes(1))  # an empty file cannot be mapped
+    manifest = {
+        "origin": origin,
+        "outputs": [name for name in outputs if name in entries],
+        "values": entries,
+    }
+    (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")

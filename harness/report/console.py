@@ -1,0 +1,121 @@
+"""What a person sees while the tool works: progress, the table, the causes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.domain.records import Verdict
+from harness.execution.progress import BuildFinished, BuildStarted, Event
+from harness.report.summary import COLUMNS, Summary, cause_lines, exception_lines, row
+
+STYLES = {
+    Verdict.OK: "green",
+    Verdict.DROP: "yellow",
+    Verdict.BROKEN: "bold red",
+    Verdict.BUILD_FAILED: "red",
+    Verdict.UNSUPPORTED: "dim",
+    Verdict.SKIPPED: "dim",
+}
+
+
+PIPE_WIDTH = 160
+
+
+def wide_console() -> Console:
+    """Return a console on stdout; in a pipe or a log, tables are not squeezed to 80 columns."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+class Reporter:
+    """Shows events as they come; on a terminal with bars, elsewhere one line each."""
+
+    def __init__(self, console: Console, *, builds: int, cells: int) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._builds = self._progress.add_task("builds", total=builds)
+        self._cells = self._progress.add_task("cells", total=cells)
+        self._left = builds
+
+    def __enter__(self) -> Reporter:
+        """Start the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the bars."""
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, BuildStarted):
+            self._progress.update(self._builds, description=f"building {event.build}")
+            self._say(f"building  {event.build} ({self._left} builds left)")
+        elif isinstance(event, BuildFinished):
+            self._left -= 1
+            self._progress.advance(self._builds)
+            self._say(_finished(event))
+        else:
+            record = event.record
+            self._progress.advance(self._cells)
+            if record.verdict.is_finding and record.verdict != Verdict.DROP:
+                self._say(f"{record.verdict}  {record.cell}: {record.reason}")
+
+    def resumed(self, path: Path, cells: int) -> None:
+        """Say that an interrupted run goes on."""
+        self._progress.advance(self._cells, cells)
+        self._say(f"resuming  {path}: {cells} cells are there already (--fresh starts anew)")
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(text), highlight=False, soft_wrap=True)
+
+
+def _finished(event: BuildFinished) -> str:
+    if event.error:
+        return f"failed    {event.build}: {event.error}"
+    if event.left_out:
+        return f"left out  {event.build}: {event.left_out}"
+    if event.cached:
+        return f"cached    {event.build}"
+    return f"built     {event.build} in {event.seconds:.0f} s"
+
+
+def show(console: Console, summary: Summary) -> None:
+    """Print the final table, the cells without numbers, and the causes."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in COLUMNS:
+        right = name in ("output max abs", "its own error", "ms")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for record in summary.records:
+        if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
+            continue  # all of them are below, in one line per reason
+        texts: Sequence[str] = row(record)
+        style = STYLES[record.verdict]
+        table.add_row(*(Text(t, style=style if t == record.verdict else "") for t in texts))
+    console.print(table)
+    for heading, notes in summary.sections:
+        if notes:
+            console.print(f"\n[bold]{heading}[/bold]")
+            for note, ids in notes.items():
+                _item(console, f"{note} ({len(ids)}: {ids[0]}{', …' if len(ids) > 1 else ''})")
+    console.print("\n[bold]Causes[/bold]")
+    for line in [*cause_lines(summary), *exception_lines(summary)]:
+        _item(console, line)
+    console.print(f"\n[bold]{summary.headline}[/bold]", highlight=False)
+
+
+def _item(console: Console, text: str) -> None:
+    console.print(Text(f"  • {text}"), soft_wrap=True)

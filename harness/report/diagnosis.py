@@ -1,0 +1,301 @@
+"""A diagnosis for people and for machines: console, Markdown, JSON, CSV and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+import altair as alt
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, LayerSummary, Score, Status
+from harness.util.files import write_atomically
+
+STYLES = {
+    Status.GUILTY: "bold red",
+    Status.PASSES_ON: "yellow",
+    Status.NOT_MEASURED: "magenta",
+    Status.CLEAN: "green",
+    Status.NOT_ALIGNED: "dim",
+}
+FIRST = ("layer", "blob", "ONNX value", "status")
+NUMERIC = ("chain", "alone", "chain median", "alone median", "limit", "ORT")
+LAST = "aligned"
+FEW = 2
+"""Inputs up to which all are shown, and no median."""
+SMALLEST = 1e-9
+"""Where a logarithmic axis draws an error of exactly 0."""
+
+
+def headline(diagnosis: Diagnosis) -> str:
+    """Return who is to blame, in one sentence."""
+    failures = [f"{item.name}: {item.failure}" for item in diagnosis.inputs if item.failure]
+    if failures:
+        return f"not measured: {'; '.join(failures)}"
+    guilty = diagnosis.guilty
+    if not guilty:
+        passed = any(layer.status is Status.NOT_MEASURED for layer in diagnosis.layers)
+        return "No layer that could be measured is to blame." if passed else "No layer is to blame."
+    types = dict.fromkeys(layer.type for layer in guilty)
+    parts = [f"{sum(x.type == kind for x in guilty)} {kind}" for kind in types]
+    return f"To blame: {', '.join(parts)} of {len(diagnosis.layers)} blobs."
+
+
+def output_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return one line per input with the error of the model's output."""
+    lines = []
+    for item in diagnosis.inputs:
+        if item.output is None:
+            lines.append(f"{item.name}: {item.failure}")
+            continue
+        latency = f", {item.latency_ms:.1f} ms" if item.latency_ms is not None else ""
+        lines.append(
+            f"{item.name}: output max abs {item.output.max_abs:.1e}, scale-relative "
+            f"{item.output.scale_relative:.1e} (limit {item.output_limit:.1e}), "
+            f"{len(item.guilty)} blobs guilty{latency}"
+        )
+    errors = [item.output.max_abs for item in diagnosis.inputs if item.output]
+    if len(errors) > FEW:
+        lines.append(f"worst {max(errors):.1e}, median {median(errors):.1e} (max abs)")
+    return lines
+
+
+def mechanism_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return one line per layer type and mechanism, then what was tried where none was found."""
+    groups: dict[tuple[str, str, str], list[LayerSummary]] = {}
+    for layer in diagnosis.guilty:
+        explanation = layer.explanation
+        name = explanation.mechanism if explanation else "not examined"
+        side = explanation.side if explanation else ""
+        groups.setdefault((layer.type, name, side), []).append(layer)
+    return [
+        line for (kind, name, side), members in groups.items()
+        for line in _group_lines(kind, name, side, members)
+    ]  # fmt: skip
+
+
+def _group_lines(kind: str, name: str, side: str, members: Sequence[LayerSummary]) -> list[str]:
+    found = [layer.explanation for layer in members if layer.explanation]
+    if not found:
+        return [f"{len(members)} {kind}: {name}"]
+    error, left = max(e.error for e in found), max(e.residual for e in found)
+    floor = ", at the noise floor" if all(e.at_noise_floor for e in found) else ""
+    whose = " (the model's files, not ncnn's arithmetic)" if side == "model" else ""
+    layers = ", ".join(layer.name for layer in members)
+    if not found[0].explained:
+        closest = [t for t in found[0].tried if t.residual is not None][:5]
+        tried = ", ".join(f"{t.hypothesis} ({t.residual:.1e})" for t in closest)
+        words = f"unexplained{whose}, error up to {error:.1e}; {len(found[0].tried)} hypotheses"
+        return [f"{len(members)} {kind}: {words}, the closest: {tried} [{layers}]"]
+    words = f"{name}{whose}: error up to {error:.1e}, {left:.1e} is left under it{floor}"
+    notes = f"; {found[0].note}" if found[0].note else ""
+    return [f"{len(members)} {kind}: {words}{notes} [{layers}]"]
+
+
+def fix_lines(fix: Fix) -> list[str]:
+    """Return what a fix changed and what came of it."""
+    lines = [f"{fix.kind}: {fix.outcome}: {fix.change}"]
+    if fix.before and fix.after:
+        lines.append(f"  before: {_score(fix.before)}")
+        lines.append(f"  after:  {_score(fix.after)}")
+        lines += [
+            f"  {kind}: alone {own[0]:.1e} → {own[1]:.1e}, "
+            f"in the chain {chain[0]:.1e} → {chain[1]:.1e}"
+            for kind, (own, chain) in fix.by_type.items()
+        ]
+    if fix.note:
+        lines.append(f"  {fix.note}")
+    if fix.param:
+        lines.append(f"  written: {fix.param}")
+    return lines
+
+
+def _score(score: Score) -> str:
+    latency = f", {score.latency_ms:.1f} ms" if score.latency_ms is not None else ""
+    return (
+        f"output max abs {score.output_max_abs:.1e}, the chain up to {score.excess:.1f} times its "
+        f"limit, worst layer alone {score.worst_layer:.1e}, "
+        f"{len(score.guilty)} layers guilty{latency}"
+    )
+
+
+def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
+    """Print a diagnosis; without `everything`, clean layers are only counted."""
+    shown = [x for x in diagnosis.layers if everything or x.status is not Status.CLEAN]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    header = columns(diagnosis)
+    for name in header:
+        table.add_column(name, justify="right" if name in NUMERIC else "left", overflow="fold")
+    for layer in shown:
+        cells = [Text(cell) for cell in row(layer, header)]
+        cells[header.index("status")].stylize(STYLES[layer.status])
+        table.add_row(*cells)
+    console.print(table)
+    hidden = len(diagnosis.layers) - len(shown)
+    if hidden:
+        _print(console, f"and {hidden} clean blobs (--all shows them)")
+    for heading, lines in sections(diagnosis):
+        console.print(f"\n[bold]{heading}[/bold]")
+        for line in lines:
+            _print(console, line)
+    console.print()
+    for fix in diagnosis.fixes:
+        if fix.diff:
+            _print(console, fix.diff)
+    console.print(Text(headline(diagnosis), style="bold"), soft_wrap=True)
+
+
+def sections(diagnosis: Diagnosis) -> list[tuple[str, list[str]]]:
+    """Return headings with their lines, empty ones left out."""
+    fixes = [line for fix in diagnosis.fixes for line in fix_lines(fix)]
+    found = [
+        ("Output", output_lines(diagnosis)),
+        ("Mechanisms", mechanism_lines(diagnosis)),
+        ("Fixes", fixes),
+    ]
+    return [(heading, lines) for heading, lines in found if lines]
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(Text(line), soft_wrap=True, highlight=False)
+
+
+def columns(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the names of the table's columns; one or two inputs need no median."""
+    few = len(diagnosis.inputs) <= FEW
+    return (*FIRST, *(n for n in NUMERIC if not (few and "median" in n)), LAST)
+
+
+def row(layer: LayerSummary, header: Sequence[str]) -> list[str]:
+    """Return the texts of one row; errors are those of the worst input."""
+    texts = {
+        "layer": f"{layer.type} {layer.name}",
+        "blob": layer.blob,
+        "ONNX value": layer.value,
+        "status": str(layer.status),
+        "chain": _number(layer.cumulative_worst),
+        "alone": _number(layer.local_worst),
+        "chain median": _number(layer.cumulative_median),
+        "alone median": _number(layer.local_median),
+        "limit": _number(layer.limit),
+        "ORT": _number(layer.onnxruntime),
+        LAST: ": ".join(filter(None, (layer.aligned, layer.sure or layer.note))),
+    }
+    return [texts[name] for name in header]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"
+
+
+def markdown(diagnosis: Diagnosis) -> str:
+    """Return the whole diagnosis as Markdown."""
+    lines = [f"# Diagnosis of {diagnosis.cell}", "", headline(diagnosis), ""]
+    options = ", ".join(f"{name} = {value}" for name, value in diagnosis.options.items())
+    lines += [f"Build {diagnosis.build}, model {diagnosis.model}. Options: {options}."]
+    for heading, texts in sections(diagnosis):
+        lines += ["", f"## {heading}", "", *(_item(text) for text in texts)]
+    for fix in diagnosis.fixes:
+        if fix.diff:
+            lines += ["", f"### {fix.kind}: what changes in the .param", "", "```diff"]
+            lines += [*fix.diff.splitlines(), "```"]
+    lines += ["", "## Layers", "", "Scale-relative errors against float64, the worst input.", ""]
+    header = columns(diagnosis)
+    lines += [_line(header), _line(["---"] * len(header))]
+    lines += [_line(row(layer, header)) for layer in diagnosis.layers]
+    tried = [x for x in diagnosis.guilty if x.explanation]
+    if tried:
+        lines += ["", "## What was tried", "", *_trials(tried)]
+    return "\n".join(lines) + "\n"
+
+
+def _item(text: str) -> str:
+    return f"  - {text.strip()}" if text.startswith(" ") else f"- {text}"
+
+
+def _trials(layers: Iterable[LayerSummary]) -> list[str]:
+    lines = []
+    for layer in layers:
+        assert layer.explanation is not None
+        lines += ["", f"### {layer.type} {layer.name}", "", layer.explanation.sentence, ""]
+        lines += [_line(("hypothesis", "error left", "elements")), _line(["---"] * 3)]
+        lines += [
+            _line((t.hypothesis, _number(t.residual) or "does not apply", str(t.covered)))
+            for t in layer.explanation.tried
+        ]
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def table_of(diagnosis: Diagnosis) -> pd.DataFrame:
+    """Return one row per input and blob."""
+    rows = [
+        {
+            "cell": diagnosis.cell,
+            "input": item.name,
+            **layer.model_dump(exclude={"cumulative", "local"}),
+            **_metrics("cumulative", layer.cumulative.model_dump() if layer.cumulative else {}),
+            **_metrics("local", layer.local.model_dump() if layer.local else {}),
+        }
+        for item in diagnosis.inputs
+        for layer in item.layers
+    ]
+    return pd.DataFrame(rows)
+
+
+def _metrics(kind: str, values: dict[str, object]) -> dict[str, object]:
+    return {f"{kind}_{name}": value for name, value in values.items()}
+
+
+def plot(diagnosis: Diagnosis) -> alt.LayerChart | alt.FacetChart:
+    """Return errors of the chain and of each layer alone along the model, with the limits."""
+    kinds = (
+        ("chain", "cumulative_worst"),
+        ("alone", "local_worst"),
+        ("limit", "limit"),
+        ("ONNX Runtime", "onnxruntime"),
+    )
+    rows = [
+        {
+            "position": at,
+            "layer": f"{layer.type} {layer.name}",
+            "error": max(value, SMALLEST),
+            "kind": kind,
+            "status": str(layer.status),
+        }
+        for at, layer in enumerate(diagnosis.layers)
+        for kind, field in kinds
+        if (value := getattr(layer, field)) is not None and value < float("inf")
+    ]
+    frame = pd.DataFrame(rows, columns=["position", "layer", "error", "kind", "status"])
+    names = [kind for kind, _ in kinds]
+    base = alt.Chart(frame).encode(
+        x=alt.X("position:Q", title="position in the model"),
+        y=alt.Y("error:Q", title="scale-relative error", scale=alt.Scale(type="log")),
+        color=alt.Color("kind:N", title=None, sort=names),
+    )
+    lines = base.mark_line().encode(strokeDash=alt.StrokeDash("kind:N", legend=None, sort=names))
+    marked = (
+        alt.Chart(frame[(frame["kind"] == "alone") & (frame["status"] == Status.GUILTY)])
+        .mark_point(shape="triangle-up", size=90, filled=True, color="#d6365b")
+        .encode(x="position:Q", y="error:Q", tooltip=["layer", "error"])
+    )
+    return alt.layer(lines, marked).properties(
+        width=900, height=360, title=f"{diagnosis.cell}: {headline(diagnosis)}"
+    )
+
+
+def write(diagnosis: Diagnosis, folder: Path) -> None:
+    """Write `diagnosis.json`, `.md`, `layers.csv` and `layers.svg` into a directory."""
+    write_atomically(folder / "diagnosis.json", diagnosis.model_dump_json(indent=1))
+    write_atomically(folder / "diagnosis.md", markdown(diagnosis))
+    write_atomically(folder / "layers.csv", table_of(diagnosis).to_csv(index=False))
+    if diagnosis.layers:
+        plot(diagnosis).save(str(folder / "layers.svg"))

@@ -1,0 +1,84 @@
+"""A diagnosis as the compatibility report tells it."""
+
+from __future__ import annotations
+
+from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, Score
+from harness.report import Passage, Story
+from harness.report.diagnosis import headline, mechanism_lines, output_lines
+
+SHOWN = 12
+"""Guilty layers in the table; diagnosis.md has them all."""
+
+
+def story(diagnosis: Diagnosis, command: str) -> Story:
+    """Return what was found, the fixes that worked first."""
+    passages = [
+        Passage(heading="Output", lines=tuple(output_lines(diagnosis))),
+        _fixes(diagnosis),
+        Passage(heading="Mechanisms", lines=tuple(mechanism_lines(diagnosis))),
+        _layers(diagnosis),
+    ]
+    return Story(
+        title=f"Diagnosis of {diagnosis.cell}",
+        sentence=_sentence(diagnosis),
+        passages=tuple(p for p in passages if p.lines or p.rows),
+        command=command,
+    )
+
+
+def _sentence(diagnosis: Diagnosis) -> str:
+    words = headline(diagnosis).rstrip(".")
+    cures = [fix for fix in diagnosis.fixes if fix.outcome == "cured"]
+    return f"{words}. Cured by {cures[0].kind}: {cures[0].change}" if cures else words
+
+
+def _fixes(diagnosis: Diagnosis) -> Passage:
+    order = ("cured", "helped", "did not help", "not tried")
+    fixes = sorted(diagnosis.fixes, key=lambda fix: order.index(fix.outcome))
+    return Passage(
+        heading="Fixes, each applied and run again",
+        header=(
+            "fix",
+            "outcome",
+            "output: max abs",
+            "worst layer alone",
+            "latency",
+            "what changes",
+        ),
+        rows=tuple(_fix(fix) for fix in fixes),
+    )
+
+
+def _fix(fix: Fix) -> tuple[str, ...]:
+    scores = (fix.before, fix.after)
+    return (
+        fix.kind,
+        fix.outcome,
+        _change([f"{score.output_max_abs:.1e}" for score in scores if score]),
+        _change([f"{score.worst_layer:.1e}" for score in scores if score]),
+        _change([_latency(score) for score in scores if score]),
+        "; ".join(filter(None, (fix.change, fix.note))),
+    )
+
+
+def _change(values: list[str]) -> str:
+    return " → ".join(values)
+
+
+def _latency(score: Score) -> str:
+    return "?" if score.latency_ms is None else f"{score.latency_ms:.1f} ms"
+
+
+def _layers(diagnosis: Diagnosis) -> Passage:
+    rows = []
+    for layer in diagnosis.guilty[:SHOWN]:
+        mechanism = layer.explanation.mechanism if layer.explanation else "not examined"
+        errors = (layer.local_worst, layer.cumulative_worst)
+        numbers = ["" if error is None else f"{error:.1e}" for error in errors]
+        rows.append((f"{layer.type} {layer.name}", layer.blob, *numbers, mechanism))
+    more = len(diagnosis.guilty) - len(rows)
+    return Passage(
+        heading="Layers to blame, the worst first" + (f" ({more} more)" if more > 0 else ""),
+        header=("layer", "blob", "alone", "in the chain", "mechanism"),
+        rows=tuple(rows),
+    )

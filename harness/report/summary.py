@@ -1,0 +1,160 @@
+"""The result in words: one sentence, the causes, the table. For the console and for Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.analysis.attribution import Cause, attribute, own_error
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
+
+COLUMNS = (
+    "build",
+    "run",
+    "input",
+    "verdict",
+    "output max abs",
+    "worst layer",
+    "its own error",
+    "ms",
+    "text",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a finished matrix says."""
+
+    records: tuple[CellRecord, ...]
+    causes: tuple[Cause, ...]
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many cells got each verdict, in the order of `Verdict`."""
+        found = Counter(record.verdict for record in self.records)
+        return {verdict: found[verdict] for verdict in Verdict if found[verdict]}
+
+    @property
+    def headline(self) -> str:
+        """The counts in one line."""
+        parts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items())
+        return f"{len(self.records)} cells: {parts or 'none'}"
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether any cell is `drop`, `broken` or `build-failed`, or none could be measured."""
+        return any(r.verdict.is_finding for r in self.records) or Verdict.OK not in self.counts
+
+    @property
+    def explanations(self) -> dict[str, list[str]]:
+        """Reasons of cells without numbers, each with the ids of its cells."""
+        reasons: dict[str, list[str]] = {}
+        for record in self.records:
+            if record.verdict not in (Verdict.OK, Verdict.DROP):
+                reasons.setdefault(f"{record.verdict}: {record.reason}", []).append(record.cell)
+        return reasons
+
+    @property
+    def ineffective(self) -> dict[str, list[str]]:
+        """Flags that had no effect, each with the ids of its builds."""
+        notes: dict[str, list[str]] = {}
+        for record in self.records:
+            for note in record.build.ineffective:
+                builds = notes.setdefault(note, [])
+                if record.build.id not in builds:
+                    builds.append(record.build.id)
+        return notes
+
+    @property
+    def sections(self) -> tuple[tuple[str, dict[str, list[str]]], ...]:
+        """Remarks besides the causes: a heading, and notes with the ids that each is about."""
+        return (
+            ("Cells without numbers", self.explanations),
+            ("Flags without effect", self.ineffective),
+            ("Vulkan devices", self.devices),
+        )
+
+    @property
+    def devices(self) -> dict[str, list[str]]:
+        """What ran on which Vulkan device, and what fell back to the CPU, each with its cells."""
+        notes: dict[str, list[str]] = {}
+        for record in self.records:
+            places = {layer.index: layer for layer in record.layers if layer.device}
+            if places:
+                back = Counter(p.type for p in places.values() if p.device == "cpu")
+                fallen = ", ".join(f"{count} {kind}" for kind, count in sorted(back.items()))
+                device = record.machine.get("vulkan device_name", "an unnamed device")
+                where = f"; on the CPU instead: {fallen}" if fallen else ""
+                done = len(places) - back.total()
+                note = f"{done} of {len(places)} layers on {device}{where}"
+                notes.setdefault(note, []).append(record.cell)
+        return notes
+
+
+def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
+    """Sort the records as configured and find the causes among them."""
+    return Summary(records=tuple(records), causes=attribute(records, tolerance.layer))
+
+
+def row(record: CellRecord) -> tuple[str, ...]:
+    """Return the texts of one table row, in the order of `COLUMNS`."""
+    guilty = max(
+        (layer for layer in record.layers if own_error(layer) is not None),
+        key=lambda layer: own_error(layer) or 0.0,
+        default=None,
+    )
+    return (
+        f"{record.version}-{record.flags}",
+        record.run,
+        record.input,
+        str(record.verdict),
+        f"{record.output.max_abs:.1e}" if record.output else "",
+        f"{guilty.type} {guilty.name}" if guilty else "",
+        f"{own_error(guilty) or 0.0:.1e}" if guilty else "",
+        f"{record.latency_ms:.1f}" if record.latency_ms else "",
+        record.text,
+    )
+
+
+def cause_lines(summary: Summary) -> list[str]:
+    """Return one line per cause, or one that says there is none."""
+    if summary.causes:
+        return [cause.sentence for cause in summary.causes]
+    if summary.counts.get(Verdict.OK):
+        return ["No layer loses precision in any measured cell."]
+    return ["No cell could be measured, so that nothing can be said about causes."]
+
+
+def exception_lines(summary: Summary) -> list[str]:
+    """Return one line per remedy that does not work everywhere."""
+    return [
+        f"{cause.layer_type}: {remedy.words} is not enough in {_some(remedy.exceptions)}"
+        for cause in summary.causes
+        for remedy in cause.remedies
+        if remedy.exceptions
+    ]
+
+
+def markdown(summary: Summary, *, title: str) -> str:
+    """Return the whole summary as Markdown."""
+    lines = [f"# {title or 'Matrix'}", "", summary.headline, "", "## Causes", ""]
+    lines += [f"- {line}" for line in cause_lines(summary)]
+    lines += [f"  - {line}" for line in exception_lines(summary)]
+    for heading, notes in summary.sections:
+        if notes:
+            lines += ["", f"## {heading}", ""]
+            lines += [f"- {note} ({len(ids)}: {_some(ids)})" for note, ids in notes.items()]
+    lines += ["", "## Cells", "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    lines += [_line(row(record)) for record in summary.records]
+    return "\n".join(lines) + "\n"
+
+
+def _some(ids: Sequence[str], limit: int = 4) -> str:
+    shown = ", ".join(ids[:limit])
+    return f"{shown}, …" if len(ids) > limit else shown
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,69 @@
+"""The fields of `ncnn::Option` in one version of ncnn, read from its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.domain.spec import OptionValue, RunSpec
+
+ONE_AT_A_TIME = "one-at-a-time"
+"""In place of the name of run options: every field that the version has, each by itself."""
+
+_DECLARED = re.compile(r"^\s+(bool|int)\s+(\w+)\s*;", re.MULTILINE)
+_ASSIGNED = re.compile(r"^\s+(\w+)\s*=\s*(true|false|-?\d+)\s*;", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionField:
+    """One field of `ncnn::Option`."""
+
+    name: str
+    is_bool: bool
+    default: OptionValue | None
+    """What the constructor sets; None where that is found out at run time."""
+
+
+def read_option_fields(tree: Path) -> tuple[OptionField, ...]:
+    """Return the bool and int fields that a version declares, without those it reserves.
+
+    Args:
+        tree: ncnn source with `src/option.h` and `src/option.cpp`.
+    """
+    header = (tree / "src" / "option.h").read_text(encoding="utf-8")
+    source = (tree / "src" / "option.cpp").read_text(encoding="utf-8")
+    defaults = dict(_ASSIGNED.findall(source))
+    types = {name: kind for kind, name in _DECLARED.findall(header) if "reserved" not in name}
+    return tuple(
+        OptionField(name=name, is_bool=kind == "bool", default=_value(kind, defaults.get(name)))
+        for name, kind in types.items()
+    )
+
+
+def _value(kind: str, text: str | None) -> OptionValue | None:
+    if text is None:
+        return None
+    return text == "true" if kind == "bool" else int(text)
+
+
+def one_at_a_time(fields: Iterable[OptionField], *, threads: int) -> tuple[RunSpec, ...]:
+    """Return run options that each differ from the defaults in one bool field, or in threads.
+
+    A field whose default is found out at run time is set to both values.
+
+    Args:
+        fields: the fields of a version.
+        threads: number of threads for the one set that uses several; none if this is 1.
+    """
+    runs = []
+    for field in fields:
+        if field.is_bool:
+            values = (False, True) if field.default is None else (not field.default,)
+            for value in values:
+                name = f"{field.name}={str(value).lower()}"
+                runs.append(RunSpec(name=name, options=((field.name, value),)))
+    if threads > 1:
+        runs.append(RunSpec(name=f"threads={threads}", threads=threads))
+    return tuple(runs)

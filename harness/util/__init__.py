@@ -1,0 +1,1 @@
+"""What knows nothing of ncnn: errors, files, processes, the store of finished things."""

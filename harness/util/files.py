@@ -1,0 +1,116 @@
+"""Files that are either complete or absent: the one way this package writes to disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from harness.util.errors import MachineError
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Write `data` to `path` so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = data.encode() if isinstance(data, str) else data
+    # Not `tempfile`: what it makes is for this user only, and results are to be shared.
+    temporary = _beside(path)
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def directory_atomically(target: Path) -> Iterator[Path]:
+    """Yield an empty directory that becomes `target` when the block ends without an error.
+
+    An existing `target` is kept and the new directory is thrown away: whoever was first wins,
+    since both were made from the same key.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return a new hidden name in the same directory, so that a rename is atomic."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:12]}")
+
+
+def stamp(path: Path) -> None:
+    """Note by its modification time that something in the store is used now.
+
+    See `harness.build.pruning`; a store of another user stays as it is.
+    """
+    with suppress(OSError):
+        os.utime(path)
+
+
+@contextmanager
+def disk_trouble_explained(place: Path) -> Iterator[None]:
+    """Turn a full disk or missing write permission below `place` into a `MachineError`."""
+    try:
+        yield
+    except OSError as error:
+        # NumPy reports a short write without an error number.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or _SHORT_WRITE.match(str(error)):
+            free = shutil.disk_usage(existing_parent(place)).free / 2**20
+            raise MachineError(
+                f"{place}: no space left on the disk ({free:.0f} MiB free). Free some, or choose "
+                "another directory; what is finished stays."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise MachineError(
+                f"{error.filename or place}: not writable. Make it so, or choose another directory."
+            ) from error
+        raise
+
+
+def existing_parent(path: Path) -> Path:
+    """Return the path itself or the nearest directory above it that exists."""
+    return next(p for p in (path, *path.absolute().parents) if p.exists())
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as lower-case hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and flush it to disk.
+
+    A crash leaves a torn last line at worst; the next line does not become a part of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as stream:
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+        stream.write(line.encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())

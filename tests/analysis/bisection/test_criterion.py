@@ -1,0 +1,119 @@
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from harness.analysis.bisection.criterion import Event, Happening, Metric, Question, Rules, pose
+from harness.analysis.bisection.outcomes import Outcome
+from harness.util.errors import UsageError
+
+
+def measured(value: float) -> Happening:
+    return Happening(Event.MEASURED, value)
+
+
+CRASH = Happening(Event.RUN_FAILED, detail="SIGSEGV")
+NAN = Happening(Event.NAN)
+NO_BUILD = Happening(Event.BUILD_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("metric", "good", "bad", "threshold"),
+    [
+        (Metric.SCALE_RELATIVE, 1e-6, 1e-2, 1e-4),
+        (Metric.MAX_ABS, 1e-2, 1e-6, 1e-4),
+        (Metric.SNR_DB, 120.0, 40.0, 80.0),
+        (Metric.COSINE, 1 - 1e-10, 1 - 1e-4, 1 - 1e-7),
+        (Metric.SCALE_RELATIVE, 0.0, 2.0**-13, 2.0**-18),
+        (Metric.SNR_DB, math.inf, 20 * math.log10(2**13), 20 * math.log10(2**18)),
+    ],
+)
+def test_default_threshold(metric: Metric, good: float, bad: float, threshold: float) -> None:
+    question = pose(measured(good), measured(bad), metric=metric)
+    assert isinstance(question, Question)
+    assert question.threshold == pytest.approx(threshold, rel=1e-6)
+    rulings = [question.judge(measured(value)) for value in (good, bad)]
+    assert {each.outcome for each in rulings} == {Outcome.GOOD, Outcome.BAD}
+    assert not any(each.near for each in rulings)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        (measured(1.1e-3), measured(2.5e-3), ["0.0011", "0.0025", "factor of 4"]),
+        (measured(0.0), measured(1e-7), ["0", "1e-07", "not reproducible"]),
+        (NO_BUILD, measured(1.0), ["build-failed", "bad end gives 1"]),
+        (CRASH, NAN, ["run-failed (SIGSEGV)", "nan"]),
+    ],
+)
+def test_no_question(good: Happening, bad: Happening, words: list[str]) -> None:
+    refusal = pose(good, bad, metric=Metric.MAX_ABS)
+    assert isinstance(refusal, str)
+    assert all(word in refusal for word in words)
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome", "near"),
+    [
+        (1e-6, Outcome.GOOD, False),
+        (0.8e-3, Outcome.GOOD, True),
+        (1.2e-3, Outcome.BAD, True),
+        (math.inf, Outcome.BAD, False),
+        (math.nan, Outcome.SKIP, False),
+    ],
+)
+def test_explicit_threshold(value: float, outcome: Outcome, near: bool) -> None:
+    ends = measured(1.0e-3), measured(1.1e-3)
+    question = pose(*ends, metric=Metric.MAX_ABS, threshold=1e-3)
+    assert isinstance(question, Question)
+    ruling = question.judge(measured(value))
+    assert (ruling.outcome, ruling.near) == (outcome, near)
+
+
+def test_snr_is_better_when_larger() -> None:
+    question = Question(metric=Metric.SNR_DB, threshold=60, rules=Rules())
+    assert question.judge(measured(90)).outcome is Outcome.GOOD
+    assert question.judge(measured(30)).outcome is Outcome.BAD
+    assert question.judge(measured(59)).near
+
+
+@pytest.mark.parametrize("event", [e for e in Event if e is not Event.MEASURED])
+def test_nothing_but_numbers_decides_by_default(event: Event) -> None:
+    rules = Rules()
+    question = Question(metric=Metric.MAX_ABS, threshold=1.0, rules=rules)
+    assert question.judge(Happening(event)).outcome is Outcome.SKIP
+    strict = Rules.model_validate({event.replace("-", "_"): "bad"})
+    question = Question(metric=Metric.MAX_ABS, threshold=1.0, rules=strict)
+    assert question.judge(Happening(event)).outcome is Outcome.BAD
+
+
+def test_what_the_bad_end_shows_is_what_is_looked_for() -> None:
+    question = pose(measured(0.5), CRASH, metric=Metric.MAX_ABS)
+    assert isinstance(question, Question)
+    seen = [question.judge(each).outcome for each in (CRASH, measured(9.0), NAN, NO_BUILD)]
+    assert seen == [Outcome.BAD, Outcome.GOOD, Outcome.SKIP, Outcome.SKIP]
+
+
+def test_a_failed_build_is_looked_for_only_on_request() -> None:
+    rules = Rules(build_failed=Outcome.BAD)
+    question = pose(measured(0.5), NO_BUILD, metric=Metric.MAX_ABS, rules=rules)
+    assert isinstance(question, Question)
+    assert question.judge(NO_BUILD).outcome is Outcome.BAD
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"near": 3.0}, {"apart": 1.0}, {"nan": "awful"}, {"crashed": "bad"}]
+)
+def test_wrong_rules(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Rules.model_validate(wrong)
+
+
+def test_threshold_that_means_nothing() -> None:
+    with pytest.raises(UsageError, match="no error at all"):
+        pose(measured(1.0), measured(0.5), metric=Metric.COSINE, threshold=1.0)
+
+
+def test_number_goes_with_measurement() -> None:
+    with pytest.raises(ValueError, match="does not go with"):
+        Happening(Event.NAN, 1.0)

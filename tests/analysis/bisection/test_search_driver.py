@@ -1,0 +1,148 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.bisection.criterion import Event
+from harness.analysis.bisection.history import Point
+from harness.analysis.bisection.revision_tester import Setting
+from harness.analysis.bisection.search import AnswerKind
+from harness.analysis.bisection.search_driver import Finished, Hunt, Result, Starting, Terms
+from harness.util.errors import NotReproducibleError, UsageError
+from tests.analysis.bisection.fake import FakeLaboratory, Value, points, setting, subject
+
+COUNT = 60
+
+
+def jump(at: int, *, skips: frozenset[int] = frozenset()) -> Value:
+    def value(point: Point, _: Setting, __: bool) -> float | Event:
+        number = int(point.id)
+        return Event.BUILD_FAILED if number in skips else 1e-2 if number >= at else 1e-6
+
+    return value
+
+
+def hunt(
+    lab: FakeLaboratory,
+    *,
+    terms: Terms | None = None,
+    seen: list[Finished | Starting] | None = None,
+    classes: Sequence[int] = (),
+) -> Result:
+    return Hunt(
+        lab=lab.real,
+        subject=subject(alone=True),
+        setting=setting(),
+        points=points(COUNT),
+        terms=terms or Terms(),
+        listener=(seen if seen is not None else []).append,
+        classes=classes,
+    ).run()
+
+
+def test_answer_is_confirmed_on_the_whole_model() -> None:
+    seen: list[Finished | Starting] = []
+    result = hunt(FakeLaboratory(jump(23)), seen=seen)
+    assert result.answer.kind is AnswerKind.FOUND
+    assert result.answer.suspects == (23,)
+    assert {int(point) for point in result.whole} == {22, 23}
+    announced = [event for event in seen if isinstance(event, Starting)]
+    assert [each.left for each in announced] == sorted((e.left for e in announced), reverse=True)
+    assert announced[-1].steps == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, COUNT - 1), st.frozensets(st.integers(1, COUNT - 2), max_size=12), st.data())
+def test_interrupted_anywhere_it_ends_at_the_same_answer(
+    at: int, skips: frozenset[int], data: st.DataObject
+) -> None:
+    undisturbed = hunt(FakeLaboratory(jump(at, skips=skips)))
+    lab = FakeLaboratory(jump(at, skips=skips))
+    while True:
+        lab.patience = lab.measurements + data.draw(st.integers(1, 6))
+        try:
+            result = hunt(lab)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert set(result.answer.suspects) == set(undisturbed.answer.suspects)
+    assert at in result.answer.suspects
+
+
+def test_the_whole_model_has_the_last_word() -> None:
+    def value(point: Point, _: Setting, alone: bool) -> float:
+        number = int(point.id)
+        return 1e-2 if number >= (30 if alone else 31) else 1e-6
+
+    result = hunt(FakeLaboratory(value))
+    assert result.answer.kind is AnswerKind.SUSPECTS
+    assert result.answer.suspects == (30, 31)
+    assert result.answer.unstable == (30,)
+
+
+def test_layer_is_measured_again_where_the_whole_model_does_not_run() -> None:
+    def value(point: Point, how: Setting, alone: bool) -> float | Event:
+        return jump(9)(point, how, alone) if alone else Event.LACKS_LAYER
+
+    result = hunt(FakeLaboratory(value))
+    assert result.answer.suspects == (9,)
+    assert not result.whole
+    assert all(len(result.measurements[f"{n:040}"]) == 2 for n in (8, 9))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (lambda *_: 1e-6, NotReproducibleError, ["1e-06", "change 0", "change 59"]),
+        (lambda p, *_: 1e-6 if int(p.id) else 1e-2, UsageError, ["swapped", "0.01", "1e-06"]),
+        (
+            lambda p, *_: 1e-6 if int(p.id) else Event.BUILD_FAILED,
+            NotReproducibleError,
+            ["build-failed", "1e-06"],
+        ),
+    ],
+)
+def test_ends_that_answer_nothing(value: Value, error: type[Exception], words: list[str]) -> None:
+    with pytest.raises(error) as caught:
+        hunt(FakeLaboratory(value))
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_find_fix() -> None:
+    def value(point: Point, _: Setting, __: bool) -> float:
+        return 1e-6 if int(point.id) >= 41 else 1e-2
+
+    result = hunt(FakeLaboratory(value), terms=Terms(find_fix=True))
+    assert result.answer.suspects == (41,)
+
+
+def classes_of_ten() -> list[int]:
+    """Every tenth commit touches something."""
+    return [number // 10 for number in range(COUNT)]
+
+
+@pytest.mark.parametrize("at", [10, 20, 30, 40, 50])
+def test_one_measurement_stands_for_all_that_give_the_same(at: int) -> None:
+    lab = FakeLaboratory(jump(at))
+    result = hunt(lab, classes=classes_of_ten())
+    assert result.answer.suspects == (at,)
+    assert {int(point) for point in result.whole} == {at - 1, at}
+    assert lab.measurements <= 2 + 3 + 2
+    assert {int(point) for point in result.measurements} >= {at - 1, at}
+
+
+def test_untestable_class_does_not_use_up_the_patience() -> None:
+    classes = [0, *([1] * 50), *range(2, COUNT - 49)]
+    lab = FakeLaboratory(jump(56, skips=frozenset(range(1, 51))))
+    result = hunt(lab, classes=classes)
+    assert result.answer.suspects == (56,)
+
+
+def test_neighbours_that_were_measured_both_do_not_confirm_each_other() -> None:
+    lab = FakeLaboratory(jump(30))
+    for number in range(20, 40):
+        lab.measure(points(COUNT)[number], subject(alone=True), setting())
+    result = hunt(lab, classes=classes_of_ten())
+    assert result.answer.suspects == (30,)
+    assert {int(point) for point in result.whole} == {29, 30}

@@ -1,0 +1,174 @@
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.build import builder as building
+from harness.build import cmake
+from harness.build.builder import CORE, LOG, Build, Builder, BuildPlan, plan_build
+from harness.build.compiler_cache import CompilerCache
+from harness.build.toolchain import Compiler
+from harness.domain.spec import BuildSpec, FlagSet, Revision
+from harness.sources import SourceTree
+from harness.util.build_store import Store
+from harness.util.errors import BuildError, MachineError
+from harness.util.process import Completed
+
+FILES = {
+    "CMakeLists.txt": 'option(NCNN_AVX2 "" ON)\noption(NCNN_VULKAN "" OFF)\n',
+    "src/CMakeLists.txt": "\n".join(
+        f"ncnn_add_layer({name})" for name in ("Input", "InnerProduct", "RNN")
+    ),
+    "src/option.h": "    bool lightmode;\n    int num_threads;\n",
+    "src/option.cpp": "    lightmode = true;\n",
+}
+REPLIES = {
+    "cache-v2": {"entries": [{"name": "NCNN_AVX2", "value": "ON"}, {"name": "x", "value": "1"}]},
+    "toolchains-v1": {
+        "toolchains": [{"language": "CXX", "compiler": {"id": "GNU", "version": "12.2.0"}}]
+    },
+}
+
+
+@dataclass
+class FakeTools:
+    """CMake and Ninja: how the compile steps end, and with which environment they ran."""
+
+    ends: list[str]
+    """Output per compile step; empty for success."""
+    environments: list[dict[str, str | None]] = field(default_factory=list)
+
+    def __call__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        timeout: float,
+        env: Mapping[str, str | None],
+    ) -> Completed:
+        output = ""
+        if command[0] == cmake.CMAKE:
+            build = Path(command[list(command).index("-B") + 1])
+            replies = build / ".cmake" / "api" / "v1" / "reply"
+            replies.mkdir()
+            for kind, content in REPLIES.items():
+                (replies / f"{kind}-1.json").write_text(json.dumps(content))
+            (build / "compile_commands.json").write_text("[]")
+            (build / cmake.ANSWERS).write_text('set(HARNESS_PROBE_a "1")\n')
+        else:
+            self.environments.append(dict(env))
+            output = self.ends.pop(0)
+            Path(command[2], CORE).touch()
+        with log.open("a") as stream:
+            stream.write(output)
+        return Completed(
+            command=(), returncode=bool(output), seconds=1, output=output, timed_out=False
+        )
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> BuildPlan:
+    tree = tmp_path / "tree"
+    for name, text in FILES.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    spec = BuildSpec(
+        revision=Revision(label="1", kind="directory", name=str(tree)),
+        flags=FlagSet(name="f", options=(("NCNN_AVX2", "ON"),)),
+        layers=frozenset({"InnerProduct"}),
+    )
+    source = SourceTree(path=tree, digest="d", description="")
+    compiler = Compiler(path=Path("/usr/bin/c++"), version="1")
+    return plan_build(spec, source, compiler, arch="x86")
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    return Builder(store=Store(root=tmp_path / "builds"), jobs=1, timeout=1)
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, *ends: str) -> FakeTools:
+    tools = FakeTools(list(ends))
+    monkeypatch.setattr(building, "run", tools)
+    monkeypatch.setattr(building, "find_compiler_cache", lambda *_, **__: None)
+    return tools
+
+
+def shortcuts(tools: FakeTools) -> list[bool]:
+    return ["HARNESS_SHORTCUTS" in environment for environment in tools.environments]
+
+
+@pytest.mark.parametrize(
+    ("ends", "tried"), [(("",), [True]), (("a.cpp: error: b", ""), [True, False])]
+)
+def test_shortcuts_are_given_up_where_they_fail(
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Builder,
+    plan: BuildPlan,
+    ends: tuple[str, ...],
+    tried: list[bool],
+) -> None:
+    tools = run_with(monkeypatch, *ends)
+    build = builder.build(plan)
+    assert shortcuts(tools) == tried
+    assert build == builder.find(plan)
+    assert build.core.exists()
+    assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}
+    assert "".join(ends) in build.core.with_name(LOG).read_text()
+    assert not list(builder.store.work.iterdir())
+
+
+def test_compiler_cache_is_in_front_of_the_first_attempt_only(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "a.cpp: error: b", "")
+    cache = CompilerCache(program=Path("cache"), environment={"CACHE_DIR": "c"})
+    monkeypatch.setattr(building, "find_compiler_cache", lambda *_, **__: cache)
+    builder.build(plan)
+    assert [e.get("HARNESS_LAUNCHER") for e in tools.environments] == ["cache", None]
+    assert [e.get("CACHE_DIR") for e in tools.environments] == ["c", None]
+
+
+def test_a_failure_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    run_with(monkeypatch, "a.cpp: error: with", "a.cpp: error: without")
+    with pytest.raises(BuildError, match="error: without") as caught:
+        builder.build(plan)
+    assert "error: with\n" not in str(caught.value)
+    assert "error: with" in Path(str(caught.value.log)).read_text()
+    with pytest.raises(BuildError, match="remembered"):
+        builder.build(plan)
+    again = Builder(store=builder.store, jobs=1, timeout=1, retry_failed=True)
+    run_with(monkeypatch, "")
+    assert isinstance(again.build(plan), Build)
+    assert builder.find(plan)
+
+
+def test_a_full_disk_is_no_failure_of_the_build(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "a.s: error: No space left on device", "")
+    with pytest.raises(MachineError, match="Free disk"):
+        builder.build(plan)
+    assert len(tools.environments) == 1
+    assert builder.build(plan)
+
+
+def test_answers_of_the_compiler_are_kept(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "")
+    builder.build(plan)
+    (answers,) = builder.store.probes.iterdir()
+    assert answers.read_text() == 'set(HARNESS_PROBE_a "1")\n'
+    assert tools.environments[0]["HARNESS_PROBES"] == str(answers)
+    assert "HARNESS_LAUNCHER" not in tools.environments[0]
+
+
+def test_what_decides_how_fast_is_not_in_the_key(plan: BuildPlan, tmp_path: Path) -> None:
+    words = [str(word) for word in building.configure_command(plan, tmp_path, tmp_path)]
+    assert "-DWITH_LAYER_rnn=OFF" in words
+    assert not [word for word in words if "LAUNCHER" in word or "SHORTCUTS" in word]

@@ -1,0 +1,103 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.build.pruning import Entry, entries, prune, surplus
+from harness.util.build_store import Store
+from harness.util.files import stamp
+
+OLD = 1_000_000.0
+
+
+def build(store: Store, name: str, *, kib: int = 4, used: float = OLD) -> Path:
+    folder = store.modules / name
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_bytes(b"x" * kib * 1024)
+    os.utime(folder, (used, used))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "since", "removed"),
+    [
+        (60, 99, ""),
+        (59, 99, "a"),
+        (49, 99, "ab"),
+        (0, 99, "abc"),
+        (0, 3, "ab"),
+        (0, 2, "a"),
+    ],
+)
+def test_surplus_takes_the_least_recently_used(limit: int, since: int, removed: str) -> None:
+    found = [
+        Entry(kind="modules", path=Path(name), bytes=size, used=used)
+        for name, size, used in (("a", 10, 1), ("b", 20, 2), ("c", 30, 3))
+    ]
+    chosen = surplus(found, limit=limit, since=since)
+    assert "".join(entry.path.name for entry in chosen) == removed
+
+
+def test_prune_to_the_limit_of_the_store(store: Store) -> None:
+    older, newer = build(store, "older", kib=64), build(store, "newer", kib=64, used=OLD + 1)
+    store.set_limit(100 * 1024 / 2**30)
+    assert [entry.path for entry in prune(store)] == [older]
+    assert newer.exists() and not older.exists()
+    assert [path.name for path in store.modules.iterdir()] == ["newer"]
+
+
+def test_what_a_living_process_uses_stays(store: Store) -> None:
+    used, idle = build(store, "used"), build(store, "idle")
+    store.prepare()
+    stamp(used)
+    assert [entry.path for entry in prune(store, limit_gib=0)] == [idle]
+    assert prune(store, limit_gib=0) == []
+    assert used.exists()
+
+
+def test_a_dead_process_uses_nothing(store: Store) -> None:
+    folder = build(store, "build")
+    code = (
+        "import sys, pathlib; from harness.util.build_store import Store;"
+        "from harness.util.files import stamp;"
+        "Store(root=pathlib.Path(sys.argv[1])).prepare(); stamp(pathlib.Path(sys.argv[2]))"
+    )
+    subprocess.run([sys.executable, "-c", code, store.root, folder], check=True)
+    assert prune(store, limit_gib=0)
+    assert not folder.exists()
+
+
+def test_leftovers_go(store: Store) -> None:
+    half = store.modules / ".x.0123456789ab"
+    slot = store.work / "slot-0"
+    for path in (half, slot):
+        path.mkdir(parents=True)
+        os.utime(path, (OLD, OLD))
+    with store.slot() as held:
+        assert held == slot
+        prune(store)
+        assert slot.exists() and not half.exists()
+    prune(store)
+    assert not slot.exists()
+
+
+def test_what_others_refer_to_is_no_entry(store: Store) -> None:
+    (store.modules / "glslang-0").mkdir(parents=True)
+    (store.sources / "glslang-git-0" / "source").mkdir(parents=True)
+    tree = store.sources / "git-0"
+    (tree / "source").mkdir(parents=True)
+    assert [entry.path for entry in entries(store)] == [tree]
+
+
+def test_slots_are_the_first_free_ones(store: Store) -> None:
+    with store.slot() as first, store.slot() as second:
+        names = (first.name, second.name)
+    with store.slot() as again:
+        assert (*names, again.name) == ("slot-0", "slot-1", "slot-0")

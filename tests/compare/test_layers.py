@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from harness.compare.alignment import align
+from harness.compare.layers import layer_records
+from harness.model.param import Layer, Param
+
+PARAM = Param(
+    (
+        Layer("Input", "in", (), ("x",)),
+        Layer("InnerProduct", "fc", ("x",), ("y",)),
+        Layer("Permute", "turn", ("y",), ("z",)),
+        Layer("Exp", "other", ("z",), ("7",)),
+    )
+)
+REFERENCE = {
+    "x": np.ones((1, 2, 3)),
+    "y": np.full((1, 2, 4), 2.0),
+    "z": np.full((1, 2, 4), 2.0),
+}
+SHAPES = {name: array.shape for name, array in REFERENCE.items()}
+
+
+def test_every_layer_is_measured_or_says_why_not() -> None:
+    cumulative: dict[str, np.ndarray | str] = {
+        "x": np.ones((2, 3), np.float32),
+        "y": np.full((2, 4), 2.5, np.float32),
+        "z": np.full((4, 2), 2.5, np.float32),
+        "7": np.ones((4, 2), np.float32),
+    }
+    local: dict[str, np.ndarray | str] = {"y": np.full((2, 4), 2.25, np.float32)}
+    x, y, z, other = layer_records(PARAM, align(PARAM, SHAPES, {}), cumulative, local, REFERENCE)
+    assert (x.index, x.name, x.type, x.blob) == (0, "in", "Input", "x")
+    assert (x.aligned, x.value, x.note, x.shape) == ("name", "x", "", (2, 3))
+    assert x.cumulative is not None
+    assert (x.cumulative.max_abs, x.local) == (0, None)
+    assert y.cumulative is not None
+    assert y.local is not None
+    assert (y.cumulative.scale_relative, y.local.scale_relative) == (0.25, 0.125)
+    assert (z.aligned, z.value, z.cumulative) == ("none", "", None)
+    assert z.note == "shape (4, 2) against (1, 2, 4) of z"
+    assert (other.aligned, other.note) == ("none", "no ONNX value has this name")
+
+
+@pytest.mark.parametrize(
+    ("cumulative", "local", "note"),
+    [
+        ({"y": "extract failed"}, {}, "extract failed"),
+        ({}, {}, "not run"),
+        ({"y": np.ones((2, 4))}, {"y": "no reference value"}, "alone: no reference value"),
+        ({"y": np.ones((2, 4))}, {"y": np.ones(3)}, "alone: shape (3,) against (1, 2, 4)"),
+        ({"y": "died"}, {"y": "died too"}, "died; alone: died too"),
+    ],
+)
+def test_reasons_are_kept(
+    cumulative: dict[str, np.ndarray | str], local: dict[str, np.ndarray | str], note: str
+) -> None:
+    records = layer_records(PARAM, align(PARAM, SHAPES, {}), cumulative, local, REFERENCE)
+    assert records[1].note == note
+    assert records[1].aligned == "name"
+    assert (records[1].cumulative is None) == isinstance(cumulative.get("y", ""), str)
+    assert records[1].local is None

@@ -1,0 +1,143 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harness.domain.limits import Tolerance, judge, noise_floors
+from harness.domain.metrics import measure
+from harness.domain.records import LayerRecord, Metrics, Verdict
+
+DEFAULT = Tolerance()
+
+
+def error(relative: float, *, scale: float = 1.0, **counts: int) -> Metrics:
+    return Metrics(
+        max_abs=relative * scale,
+        mean_abs=0,
+        scale_relative=relative,
+        cosine=1,
+        snr_db=math.inf,
+        **{"nan": 0, "inf": 0, **counts},
+    )
+
+
+def layer(metrics: Metrics | None, name: str = "fc", value: str = "v") -> LayerRecord:
+    return LayerRecord(
+        index=0,
+        name=name,
+        type="InnerProduct",
+        blob="b",
+        value=value,
+        aligned="name",
+        cumulative=metrics,
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "inner_product", "verdict"),
+    [
+        # Measured with and without fp16 weights, see docs/tolerance.md.
+        (8.9e-6, 3.5e-6, Verdict.OK),
+        (8.7e-6, 3.9e-6, Verdict.OK),
+        (8.9e-6, 4.0e-6, Verdict.OK),
+        (2.0e-6, 3.3e-6, Verdict.OK),
+        (2.0e-4, 2.2e-3, Verdict.DROP),
+        (3.3e-4, 2.5e-3, Verdict.DROP),
+        (4.1e-5, 4.4e-4, Verdict.DROP),
+        (1.4e-4, 7.4e-4, Verdict.DROP),
+    ],
+)
+def test_measured_cases(output: float, inner_product: float, verdict: Verdict) -> None:
+    both = judge(error(output), [layer(error(inner_product))], DEFAULT)
+    assert both[0] == verdict
+    assert judge(error(output), [], DEFAULT)[0] == verdict
+    assert judge(error(0), [layer(error(inner_product))], DEFAULT)[0] == verdict
+    assert bool(both[1]) == (verdict is Verdict.DROP)
+
+
+def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
+    layers = [layer(error(1e-3), "one"), layer(error(2e-3), "two"), layer(error(1e-6), "fine")]
+    assert judge(error(1e-4), layers, DEFAULT) == (
+        Verdict.DROP,
+        "output: scale-relative error 1.0e-04 above 2.0e-05; InnerProduct two: scale-relative "
+        "error 2.0e-03 above 4.0e-05, the worst of 2 layers beyond their limits",
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "layers", "reason"),
+    [
+        (error(0, nan=3), [], "the output has 3 NaN values"),
+        (error(0, nan=1, inf=2), [], "the output has 1 NaN and 2 infinite values"),
+        (error(1), [layer(error(0, inf=5))], "InnerProduct fc has 5 infinite values"),
+        (
+            error(0, nan=1),
+            [layer(error(0, inf=5)), layer(error(1))],
+            "the output has 1 NaN values, and 1 more",
+        ),
+    ],
+)
+def test_broken(output: Metrics, layers: list[LayerRecord], reason: str) -> None:
+    assert judge(output, layers, DEFAULT) == (Verdict.BROKEN, reason)
+
+
+def test_layers_without_measures_do_not_count() -> None:
+    assert judge(error(0), [layer(None)], DEFAULT) == (Verdict.OK, "")
+
+
+def test_noise_floor_raises_the_limit_of_its_value_only() -> None:
+    layers = [layer(error(1e-4), "a", "va")]
+    assert judge(error(0), layers, DEFAULT, floors={"va": 3e-5})[0] == Verdict.OK
+    assert judge(error(0), layers, DEFAULT, floors={"va": 2e-5})[0] == Verdict.DROP
+    assert judge(error(0), layers, DEFAULT, floors={"vb": 1})[0] == Verdict.DROP
+    result = judge(error(1e-4), [], DEFAULT, output_value="y", floors={"y": 3e-5})
+    assert result[0] == Verdict.OK
+
+
+def test_noise_floors_of_float_values() -> None:
+    wide: dict[str, Any] = {"y": np.array([2.0]), "shape": np.array([3]), "more": np.zeros(1)}
+    narrow: dict[str, Any] = {"y": np.array([2.0 + 2**-13]), "shape": np.array([4])}
+    assert noise_floors(narrow, wide) == {"y": 2**-14}
+
+
+def test_noise_floor_that_is_no_rounding_excuses_nothing() -> None:
+    assert noise_floors({"y": np.array([2.5])}, {"y": np.array([2.0])}) == {}
+
+
+def test_values_near_zero_are_no_drop() -> None:
+    zero = np.zeros(9)
+    assert judge(error(0), [layer(measure(zero + 1e-9, zero))], DEFAULT)[0] == Verdict.OK
+    assert judge(error(0), [layer(measure(zero + 1e-3, zero))], DEFAULT)[0] == Verdict.DROP
+    # What is left where larger values cancel out.
+    left = np.full(9, 1e-7)
+    assert judge(error(0), [layer(measure(left * 2, left))], DEFAULT)[0] == Verdict.OK
+
+
+@given(
+    st.lists(st.floats(0, 1e-2), max_size=4),
+    st.floats(0, 1e-2),
+    st.floats(1e-7, 1e-2),
+    st.floats(1, 10),
+)
+def test_a_wider_tolerance_never_turns_ok_into_drop(
+    layers: list[float], output: float, limit: float, factor: float
+) -> None:
+    records = [layer(error(value)) for value in layers]
+    narrow = judge(error(output), records, Tolerance(layer=limit, output=limit))[0]
+    wide = Tolerance(layer=limit * factor, output=limit * factor)
+    if narrow is Verdict.OK:
+        assert judge(error(output), records, wide)[0] is Verdict.OK
+    expected = max([output, *(value for value in layers if value > 1e-6)]) <= limit
+    assert (narrow is Verdict.OK) == expected
+
+
+@pytest.mark.parametrize(
+    "settings", [{"layer": 0}, {"output": -1}, {"floors": 0.5}, {"absolute": -1}, {"lair": 1}]
+)
+def test_nonsense_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Tolerance(**settings)

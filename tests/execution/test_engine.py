@@ -1,0 +1,159 @@
+"""The engine's decisions, with a builder and a launcher that only pretend."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.build.builder import Build, BuildPlan
+from harness.domain.records import BuildRecord, CellRecord, Verdict
+from harness.domain.spec import (
+    BuildSpec,
+    CellSpec,
+    FlagSet,
+    InputSpec,
+    ModelSpec,
+    Revision,
+    RunSpec,
+)
+from harness.execution import engine as module
+from harness.execution.engine import LocalEngine
+from harness.execution.progress import BuildFinished, Event
+from harness.util.build_store import Store
+from harness.util.errors import BuildError, LacksLayerError, MachineError
+
+
+class FakeBuilder:
+    """Builds by a table of outcomes."""
+
+    def __init__(self, outcome: Callable[[str], Build | Exception]) -> None:
+        self.outcome = outcome
+        self.asked: list[str] = []
+
+    def find(self, plan: Any) -> None:
+        return None
+
+    def build(self, plan: Any) -> Build:
+        self.asked.append(plan.spec.id)
+        result = self.outcome(plan.spec.id)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+class FakeLauncher:
+    """Says `ok` to everything."""
+
+    def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
+        return CellRecord(
+            cell=cell.id,
+            model="m",
+            version=build.version,
+            flags=build.flags,
+            run=cell.run.name,
+            input=cell.input.name,
+            verdict=Verdict.SKIPPED,
+            build=build,
+        )
+
+    def run(
+        self, cells: Sequence[CellSpec], build: Build, model: object, inputs: object
+    ) -> list[CellRecord]:
+        return [
+            self.blank(cell, build.record).model_copy(update={"verdict": Verdict.OK})
+            for cell in cells
+        ]
+
+
+def cells(*flags: FlagSet) -> list[CellSpec]:
+    revision = Revision(label="v", kind="directory", name="")
+    return [
+        CellSpec(
+            build=BuildSpec(revision=revision, flags=flag, layers=None),
+            run=RunSpec(name=run),
+            model=ModelSpec(name="m"),
+            input=InputSpec(name="i"),
+        )
+        for flag in flags
+        for run in ("a", "b")
+    ]
+
+
+def built(name: str) -> Build:
+    return Build(
+        core=Path("core.so"), record=BuildRecord(id=name, key="k", version="v", flags=name[2:])
+    )
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[dict[str, CellRecord], list[Event], FakeBuilder]]:
+    def start(
+        outcome: Callable[[str], Build | Exception], *flags: FlagSet
+    ) -> tuple[dict[str, CellRecord], list[Event], FakeBuilder]:
+        class Plan:
+            def __init__(self, spec: BuildSpec) -> None:
+                self.spec = spec
+
+        def plan(self: LocalEngine, spec: BuildSpec) -> BuildPlan | Plan:
+            if spec.flags.name == "old":
+                raise LacksLayerError("this version of ncnn has no layer MatMul")
+            if spec.flags.name == "clang":
+                raise MachineError("clang++: not found. apt-get install clang")
+            return Plan(spec)
+
+        monkeypatch.setattr(module.LocalEngine, "_plan", plan)
+        events: list[Event] = []
+        builder = FakeBuilder(outcome)
+        engine = LocalEngine(
+            store=Store(root=tmp_path),
+            builder=builder,  # type: ignore[arg-type]
+            launcher=FakeLauncher(),  # type: ignore[arg-type]
+            trees={},
+            model=None,  # type: ignore[arg-type]
+            inputs={"i": None},  # type: ignore[dict-item]
+            notify=events.append,
+            workers=2,
+        )
+        records = {record.cell: record for record in engine.run(cells(*flags))}
+        return records, events, builder
+
+    return start
+
+
+def test_one_failed_build_does_not_stop_the_others(run: Any) -> None:
+    def outcome(name: str) -> Build | Exception:
+        if name == "v-bad":
+            return BuildError("compile: error: no", log="x.log", first_error="error: no")
+        return built(name)
+
+    records, _, _ = run(outcome, FlagSet(name="bad"), FlagSet(name="good"))
+    assert {record.verdict for cell, record in records.items() if "bad" in cell} == {
+        Verdict.BUILD_FAILED
+    }
+    assert records["v-bad/a/i"].reason == "error: no (log: x.log)"
+    assert records["v-good/b/i"].verdict == Verdict.OK
+
+
+def test_what_cannot_be_built_says_why(run: Any) -> None:
+    needy = FlagSet(name="needy", needs=frozenset({"no_such_feature"}))
+    records, events, builder = run(built, needy, FlagSet(name="old"), FlagSet(name="clang"))
+    found = {cell: (record.verdict, record.reason) for cell, record in records.items()}
+    assert found["v-needy/a/i"] == (Verdict.UNSUPPORTED, "this CPU lacks no_such_feature")
+    assert found["v-old/a/i"] == (
+        Verdict.UNSUPPORTED,
+        "this version of ncnn has no layer MatMul",
+    )
+    assert found["v-clang/a/i"][0] == Verdict.SKIPPED
+    assert "apt-get install clang" in found["v-clang/a/i"][1]
+    assert builder.asked == []
+    left_out = [e for e in events if isinstance(e, BuildFinished) and e.left_out]
+    assert len(left_out) == 3
+
+
+def test_trouble_of_the_machine_stops_the_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "stop_everything", lambda: None)
+    with pytest.raises(MachineError, match="disk is full"):
+        run(lambda _: MachineError("disk is full"), FlagSet(name="x"))

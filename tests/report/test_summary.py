@@ -1,0 +1,56 @@
+from harness.domain.limits import Tolerance
+from harness.domain.records import CellRecord, Verdict
+from harness.report.summary import markdown, summarise
+from tests.records import cell
+
+OFF = {"use_fp16_storage": False}
+
+
+def text(*records: CellRecord) -> str:
+    return markdown(summarise(records, Tolerance()), title="T")
+
+
+def test_everything_is_in_the_markdown() -> None:
+    printed = text(
+        cell({"A": 1e-3}),
+        cell({"A": 1e-7}, run="off", options=OFF, verdict=Verdict.OK),
+        cell({}, run="bf16", verdict=Verdict.BROKEN, reason="SIGSEGV"),
+        cell({}, flags="avx512", verdict=Verdict.UNSUPPORTED, reason="this CPU lacks avx512f"),
+    )
+    assert "4 cells: 1 ok, 1 drop, 1 broken, 1 unsupported" in printed
+    assert "- A, scale-relative 1.0e-03 → 1.0e-07" in printed
+    assert "- broken: SIGSEGV (1: 20250503-avx2/bf16/short)" in printed
+    assert "- unsupported: this CPU lacks avx512f (1: 20250503-avx512/default/short)" in printed
+    assert "| 20250503-avx2 | default | short | drop | 1.0e-03 |" in printed
+
+
+def test_clean_and_empty_tables_say_so() -> None:
+    assert "No layer loses precision" in text(cell({"A": 1e-7}, verdict=Verdict.OK))
+    unmeasured = summarise([cell({}, verdict=Verdict.UNSUPPORTED)], Tolerance())
+    assert unmeasured.has_findings
+    assert "No cell could be measured" in markdown(unmeasured, title="")
+
+
+def test_only_findings_matter_for_the_exit_code() -> None:
+    good = cell({"A": 1e-7}, verdict=Verdict.OK)
+    other = cell({}, flags="x", verdict=Verdict.UNSUPPORTED)
+    assert not summarise([good, other], Tolerance()).has_findings
+    assert summarise([good, cell({"A": 1e-3}, flags="y")], Tolerance()).has_findings
+
+
+def test_layers_that_fell_back_to_the_cpu_are_counted() -> None:
+    record = cell({"A": 1e-7, "B": 1e-7, "C": 1e-7}, run="vulkan", verdict=Verdict.OK)
+    places = ("vulkan", "cpu", "")
+    layers = [
+        layer.model_copy(update={"device": place})
+        for layer, place in zip(record.layers, places, strict=True)
+    ]
+    machine = {"vulkan device_name": "llvmpipe"}
+    printed = text(
+        record.model_copy(update={"layers": tuple(layers), "machine": machine}),
+        cell({"A": 1e-7}, verdict=Verdict.OK),
+    )
+    assert (
+        "- 1 of 2 layers on llvmpipe; on the CPU instead: 1 B (1: 20250503-avx2/vulkan/short)"
+        in printed
+    )

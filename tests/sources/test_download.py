@@ -1,0 +1,178 @@
+import errno
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from harness.sources.download import (
+    fetch_distribution,
+    list_versions,
+    nearest,
+)
+from harness.util.errors import HarnessError, MachineError, SourceError
+from harness.util.files import disk_trouble_explained, sha256_of
+from tests.local_index import make_sdist, use_find_links
+
+
+@pytest.fixture
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "links"
+    for version in ("1.0.20200101", "1.0.20200301", "1.0.20210101"):
+        make_sdist(folder, version, {"setup.py": "raise SystemExit('executed')"})
+    for tag in ("py3-none-any", "cp27-cp27m-win32"):
+        (folder / f"other_tool-1.0-{tag}.whl").write_bytes(tag.encode())
+    (folder / "other_tool-2.0-cp27-cp27m-win32.whl").write_bytes(b"")
+    use_find_links(monkeypatch, folder)
+    return folder
+
+
+def use_index(monkeypatch: pytest.MonkeyPatch, root: Path, archive: Path, sha256: str) -> None:
+    """Make a simple index in a directory, which states this hash for the archive."""
+    page = root / "ncnn" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'<a href="{archive.as_uri()}#sha256={sha256}">{archive.name}</a>')
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", root.as_uri())
+
+
+def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    cache = tmp_path / "cache"
+    for _ in range(2):
+        path = fetch_distribution(
+            "NCNN", "1.0.20200101", kind="sdist", cache=cache, session_log=log
+        )
+    source = links / "ncnn-1.0.20200101.tar.gz"
+    assert path.name == source.name and path.read_bytes() == source.read_bytes()
+    assert log.read_text() == f"downloaded {source.as_uri()} sha256={sha256_of(source)}\n"
+    source.unlink()
+    assert fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache) == path
+
+
+def test_damaged_cache_is_fetched_again(links: Path, tmp_path: Path) -> None:
+    path = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    again = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+    assert again.read_bytes() == whole
+
+
+def test_many_at_once(links: Path, tmp_path: Path) -> None:
+    def fetch(_: int) -> Path:
+        return fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(fetch, range(8)))) == 1
+
+
+def test_wheel_that_suits_is_taken(links: Path, tmp_path: Path) -> None:
+    path = fetch_distribution("other-tool", "1.0", kind="wheel", cache=tmp_path / "cache")
+    assert path.read_bytes() == b"py3-none-any"
+    with pytest.raises(SourceError, match="no wheel for this platform"):
+        fetch_distribution("other-tool", "2.0", kind="wheel", cache=tmp_path / "cache")
+
+
+def test_pinned_hash(links: Path, tmp_path: Path) -> None:
+    right = sha256_of(links / "ncnn-1.0.20200101.tar.gz")
+    cache = tmp_path / "cache"
+    fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache, sha256=right)
+    with pytest.raises(SourceError, match=f"SHA-256 is {right}, not the pinned {'0' * 64}"):
+        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache, sha256="0" * 64)
+
+
+def test_hash_of_the_index(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = links / "ncnn-1.0.20200101.tar.gz"
+    right = sha256_of(archive)
+    use_index(monkeypatch, tmp_path / "index", archive, right)
+    path = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "one")
+    assert sha256_of(path) == right
+    archive.write_bytes(archive.read_bytes()[:-1])
+    with pytest.raises(SourceError, match="not have the hash that the index states"):
+        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two")
+    with pytest.raises(SourceError, match="the index states another SHA-256"):
+        pinned = hashlib.sha256(b"other").hexdigest()
+        fetch_distribution(
+            "ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two", sha256=pinned
+        )
+    assert not [path for path in (tmp_path / "two").rglob("*") if path.name.endswith(".gz")]
+
+
+def test_list_versions_newest_first(links: Path) -> None:
+    versions = list_versions("ncnn", "sdist")
+    assert [version for version, _, _ in versions] == [
+        "1.0.20210101",
+        "1.0.20200301",
+        "1.0.20200101",
+    ]
+    _, name, size = versions[0]
+    assert size == (links / name).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("project", "version", "message"),
+    [
+        ("ncnn", "1.0.20200229", "Nearest: 1.0.20200301, 1.0.20200101, 1.0.20210101."),
+        ("ncnn", "1.0", "ncnn 1.0: the package index has no such source distribution"),
+        ("ncmm", "1.0", "ncmm: the package index has no source distribution of it"),
+    ],
+)
+def test_unknown(links: Path, tmp_path: Path, project: str, version: str, message: str) -> None:
+    with pytest.raises(SourceError, match=re.escape(message)):
+        fetch_distribution(project, version, kind="sdist", cache=tmp_path / "cache")
+
+
+def test_no_network(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setattr("harness.sources.download.time.sleep", lambda _: None)
+    with pytest.raises(MachineError, match=r"cannot be reached .* Check the network"):
+        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+
+
+def test_nowhere_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_find_links(monkeypatch, tmp_path)
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    with pytest.raises(SourceError, match="nowhere to download from"):
+        list_versions("ncnn", "sdist")
+
+
+def test_bad_certificate_setting(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CERT", "/no/such.pem")
+    with pytest.raises(MachineError, match=r"/no/such\.pem: pip's certificate setting"):
+        list_versions("ncnn", "sdist")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "not writable")]
+)
+def test_disk_trouble(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, "trouble")
+
+    monkeypatch.setattr("harness.sources.download.shutil.copyfile", fail)
+    with pytest.raises(MachineError, match=message):
+        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+
+
+def test_other_trouble_is_not_hidden(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), disk_trouble_explained(tmp_path):
+        tmp_path.read_bytes()
+    assert not issubclass(IsADirectoryError, HarnessError)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("20260113", ["20260114", "20250916"]),
+        ("1.0.20260113", ["20260114", "20250916"]),
+        ("mster", ["master"]),
+    ],
+)
+def test_nearest(wanted: str, expected: list[str]) -> None:
+    known = ["20250503", "20250916", "20260114", "20260526", "master"]
+    assert nearest(wanted, known, 2) == expected

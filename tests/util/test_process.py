@@ -1,0 +1,172 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.util.errors import MachineError
+from harness.util.process import call, capture, end_strays, run, signal_name
+
+PYTHON = sys.executable
+
+SPAWN_AND_WAIT = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def is_gone(pid: int) -> bool:
+    """Wait for an orphan to be dead (a zombie counts); fails only if it lives for a minute."""
+    for _ in range(600):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_run_keeps_log_and_returns_output(tmp_path: Path) -> None:
+    log = tmp_path / "deep" / "log"
+    for text in ("one", "two"):
+        done = run([PYTHON, "-c", f"print('{text}')"], log=log, timeout=60)
+        assert done.ok and done.output == f"{text}\n" and done.fate == "exit code 0"
+    written = log.read_text().splitlines()
+    assert [line for line in written if not line.startswith("$ ")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fate"),
+    [
+        ("raise SystemExit(3)", "exit code 3"),
+        ("import os; os.kill(os.getpid(), 4)", "SIGILL"),
+        ("import os; os.abort()", "SIGABRT"),
+    ],
+)
+def test_fate(tmp_path: Path, code: str, fate: str) -> None:
+    done = run([PYTHON, "-c", code], log=tmp_path / "log", timeout=60)
+    assert not done.ok
+    assert done.fate == fate
+
+
+def test_tail_bytes_cut_the_output(tmp_path: Path) -> None:
+    done = run([PYTHON, "-c", "print('x' * 99)"], log=tmp_path / "l", timeout=60, tail_bytes=10)
+    assert done.output == "x" * 9 + "\n"
+
+
+@pytest.mark.parametrize(("sleep", "timeout"), [("600", 2.0), ("0", 60.0)])
+def test_run_leaves_no_children(tmp_path: Path, sleep: str, timeout: float) -> None:
+    pid = tmp_path / "pid"
+    script = tmp_path / "script.py"
+    script.write_text(SPAWN_AND_WAIT)
+    done = run([PYTHON, script, pid, sleep], log=tmp_path / "log", timeout=timeout)
+    assert done.timed_out == (sleep == "600")
+    assert not done.timed_out or "no result after" in done.fate
+    if pid.exists():  # a machine so slow that the child never started is no failure
+        assert is_gone(int(pid.read_text()))
+
+
+def test_capture_is_binary_both_ways() -> None:
+    data = bytes(range(256)) * 1000
+    code = (
+        "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); print('e', file=sys.stderr)"
+    )
+    done = capture([PYTHON, "-c", code], timeout=60, stdin=data)
+    assert done.ok and done.stdout == data and done.stderr == "e\n"
+
+
+def test_capture_times_out() -> None:
+    done = capture([PYTHON, "-c", "import time; time.sleep(600)"], timeout=0.2)
+    assert done.timed_out and not done.ok
+
+
+def test_environment_is_set_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_GONE", "1")
+    code = "import os; print(os.getenv('HARNESS_NEW'), os.getenv('HARNESS_GONE'))"
+    env = {"HARNESS_NEW": "x", "HARNESS_GONE": None}
+    assert capture([PYTHON, "-c", code], timeout=60, env=env).text == "x None\n"
+    assert os.environ["HARNESS_GONE"] == "1"
+
+
+def test_missing_program_and_directory_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no-such-program: program not found"):
+        run(["no-such-program"], log=tmp_path / "log", timeout=1)
+    with pytest.raises(MachineError, match="nowhere: no such directory"):
+        capture([PYTHON], timeout=1, cwd=tmp_path / "nowhere")
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    with pytest.raises(MachineError, match="chmod"):
+        capture([plain], timeout=1)
+
+
+@pytest.mark.parametrize(("number", "name"), [(11, "SIGSEGV"), (9, "SIGKILL"), (200, "signal 200")])
+def test_signal_name(number: int, name: str) -> None:
+    assert signal_name(number) == name
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_strays_are_known_by_a_variable() -> None:
+    environment = {**os.environ, "HARNESS_TEST": "here"}
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        subprocess.Popen(command, env=environment) as stray,
+        subprocess.Popen(command, env={**environment, "HARNESS_TEST": "elsewhere"}) as other,
+    ):
+        end_strays("HARNESS_TEST", "here")
+        assert stray.wait() == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+
+
+def prints_and_sleeps(arguments: list[str]) -> int:
+    pid, seconds = arguments
+    print(os.environ["COLOUR"], flush=True)
+    child = subprocess.Popen(["sleep", "600"])
+    Path(pid).write_text(str(child.pid))
+    time.sleep(float(seconds))
+    return 3
+
+
+def dies(arguments: list[str]) -> int:
+    os.kill(os.getpid(), int(arguments[0]))
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeout", "fate"),
+    [("0", 60.0, "exit code 3"), ("600", 3.0, "no result after 3 s")],
+)
+def test_call_is_a_process_of_its_own(
+    tmp_path: Path, seconds: str, timeout: float, fate: str
+) -> None:
+    pid = tmp_path / "pid"
+    done = call(
+        prints_and_sleeps,
+        [pid, seconds],
+        log=tmp_path / "log",
+        timeout=timeout,
+        env={"COLOUR": "grün"},
+    )
+    assert (done.fate, done.output) == (fate, "grün\n")
+    assert (tmp_path / "log").read_text().startswith("$ ")
+    assert is_gone(int(pid.read_text()))
+
+
+def test_call_survives_the_death_of_what_it_calls(tmp_path: Path) -> None:
+    fates = [
+        call(dies, [number], log=tmp_path / "log", timeout=60).fate for number in ("4", "11", "9")
+    ]
+    assert fates == ["SIGILL", "SIGSEGV", "SIGKILL"]
+
+
+def test_call_shows_what_went_wrong(tmp_path: Path) -> None:
+    done = call(dies, ["nonsense"], log=tmp_path / "log", timeout=60)
+    assert done.fate == "exit code 1"
+    assert "invalid literal for int()" in done.output
