@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build import cmake
-from harness.build.builder import Builder, BuildPlan, configure_command, plan_build
+from harness.build.builder import Builder
+from harness.build.plan import BuildPlan, configure_command, plan_build
 from harness.build.toolchain import find_compiler, layer_arch
 from harness.domain.spec import BuildSpec, CellSpec, FlagSet, Revision
 from harness.execution.launcher import Launcher
-from harness.model.prepared_model import PreparedInput, PreparedModel
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput
 from harness.sources import obtain
 from harness.sources.git import git
 from harness.util.build_store import Store

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pybind11
 
-from harness.build.builder import NATIVE
 from harness.build.cmake import first_error
 from harness.build.extension import MODULE
+from harness.build.plan import NATIVE
 from harness.build.toolchain import Compiler
 from harness.domain.spec import content_key
 from harness.util.build_store import Store

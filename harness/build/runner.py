@@ -6,8 +6,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from harness.build.builder import NATIVE
 from harness.build.cmake import first_error
+from harness.build.plan import NATIVE
 from harness.build.toolchain import Compiler, find_compiler
 from harness.domain.spec import Target, content_key
 from harness.util.build_store import Store

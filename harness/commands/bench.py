@@ -20,9 +20,11 @@ from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
-from harness.config.loading import Config, load_config
+from harness.config.loading import load_config
+from harness.config.tables import Config
 from harness.execution.launcher import Launcher, machine
-from harness.model.prepared_model import prepare_input, prepare_model
+from harness.model.prepared_model import prepare_model
+from harness.reference.prepared_input import prepare_input
 from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK

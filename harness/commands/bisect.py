@@ -21,7 +21,8 @@ from harness.analysis.bisection.search import Target
 from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
 from harness.commands.conclusion import cell_command, config_words, tell
-from harness.config.loading import Config, load_config
+from harness.config.loading import load_config
+from harness.config.tables import Config
 from harness.domain.commits import FILE
 from harness.domain.records import CellRecord
 from harness.domain.spec import content_key

@@ -9,12 +9,13 @@ from pathlib import Path
 from harness.analysis.bisection.criterion import Metric, Question
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Memory
-from harness.analysis.bisection.outcomes import Outcome
 from harness.analysis.bisection.preparation import Request, laboratory, setting_of
 from harness.analysis.bisection.revision_tester import Laboratory
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands.arguments import add_builds, add_jobs
-from harness.config.loading import Config, load_config
+from harness.config.loading import load_config
+from harness.config.tables import Config
+from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
 from harness.util.errors import HarnessError

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.config.loading import Config
+from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.execution.run_directory import RunDirectory
 from harness.report import GuiltyCommit, Story, cmake_arguments, write_report, write_story

@@ -19,16 +19,19 @@ from harness.commands.arguments import add_builds, add_config, add_jobs, add_res
 from harness.commands.conclusion import config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
-from harness.config.loading import Config, load_config, with_repository
+from harness.config.loading import load_config
+from harness.config.tables import Config, with_repository
 from harness.domain.records import CellRecord
 from harness.domain.spec import Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine
 from harness.execution.launcher import Launcher
-from harness.execution.run_directory import RunDirectory, open_run, write_tables
-from harness.model.prepared_model import prepare_input, prepare_model
+from harness.execution.run_directory import RunDirectory, open_run
+from harness.model.prepared_model import prepare_model
+from harness.reference.prepared_input import prepare_input
 from harness.report import cmake_arguments, write_report
 from harness.report.console import Reporter, show, wide_console
 from harness.report.summary import markdown, summarise
+from harness.report.tables import write_tables
 from harness.sources import obtain_all
 from harness.sources.checkout import is_url
 from harness.sources.options import one_at_a_time, read_option_fields

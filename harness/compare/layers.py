@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.compare.alignment import Alignment, to_reference_layout
+from harness.compare.alignment import Alignment
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics
+from harness.model.blob_layout import to_reference_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from harness.config.flags import FlagTable, resolve_flag_set
-from harness.config.loading import Config
+from harness.config.tables import Config
 from harness.domain.spec import OptionValue, content_key
 from harness.util.errors import UsageError
 

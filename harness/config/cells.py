@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.config.flags import resolve_flag_set
-from harness.config.loading import Config, Rule, SourceTable
+from harness.config.tables import ONE_AT_A_TIME, Config, Rule, SourceTable
 from harness.domain.spec import (
     BuildSpec,
     CellSpec,
@@ -19,7 +19,6 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.sources.options import ONE_AT_A_TIME
 from harness.util.errors import SelectorError
 
 BASELINE = "default"

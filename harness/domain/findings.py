@@ -6,19 +6,16 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from harness.domain.base import StoredValue
 from harness.util.errors import UsageError
 from harness.util.files import write_atomically
 
 FILE = "story.json"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Passage(_Value):
+class Passage(StoredValue):
     """One part of a story: lines, a table, or text that keeps its line breaks."""
 
     heading: str
@@ -28,7 +25,7 @@ class Passage(_Value):
     code: str = ""
 
 
-class Story(_Value):
+class Story(StoredValue):
     """A finding that is not about one cell of the table."""
 
     title: str

@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from harness.domain.base import StoredValue
 from harness.util.files import append_line
 
 SCHEMA: Literal[1] = 1
@@ -46,11 +47,7 @@ class Failure(StrEnum):
     """Anything later: a crash, an error, a wrong shape."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
-
-
-class Metrics(_Value):
+class Metrics(StoredValue):
     """How far one array is from its reference; computed in float64 over all elements."""
 
     max_abs: float
@@ -69,7 +66,7 @@ class Metrics(_Value):
     """Infinities likewise."""
 
 
-class LayerRecord(_Value):
+class LayerRecord(StoredValue):
     """One output blob of one ncnn layer, beside the ONNX value it corresponds to."""
 
     index: int
@@ -94,7 +91,7 @@ class LayerRecord(_Value):
     """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
 
 
-class BuildRecord(_Value):
+class BuildRecord(StoredValue):
     """What was really configured and compiled, recorded with every build and every cell."""
 
     id: str
@@ -122,7 +119,7 @@ class BuildRecord(_Value):
     """Wall time of the build."""
 
 
-class CellRecord(_Value):
+class CellRecord(StoredValue):
     """One cell's outcome."""
 
     schema_version: Literal[1] = SCHEMA

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from harness.build.builder import Build, Builder, BuildPlan, plan_build
+from harness.build.builder import Build, Builder
 from harness.build.glslang import shared_glslang
+from harness.build.plan import BuildPlan, plan_build
 from harness.build.runner import compiler_of, runner_command
 from harness.build.toolchain import find_compiler, layer_arch, missing_features
 from harness.build.vulkan import check_sdk
@@ -22,7 +23,8 @@ from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.domain.spec import BuildSpec, CellSpec, Revision
 from harness.execution.launcher import Launcher
 from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, Event
-from harness.model.prepared_model import PreparedInput, PreparedModel
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput
 from harness.sources import SourceTree, obtain
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError

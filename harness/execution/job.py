@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from harness.domain.base import MessageValue
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import When
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class JobInput(_Value):
+class JobInput(MessageValue):
     """One input of a job."""
 
     name: str
@@ -22,7 +17,7 @@ class JobInput(_Value):
     """Directory of the reference bundle."""
 
 
-class Job(_Value):
+class Job(MessageValue):
     """One build, one set of run options, several inputs: the work of one process."""
 
     front: str
@@ -48,7 +43,7 @@ class Job(_Value):
     """Limit of the process's address space; 0 for none."""
 
 
-class Outcome(_Value):
+class Outcome(MessageValue):
     """What a worker reports of one input."""
 
     input: str

@@ -19,13 +19,15 @@ from pydantic import ValidationError
 import harness
 from harness.build.builder import Build
 from harness.build.toolchain import cpu_description, cpu_features
-from harness.config.loading import Config
-from harness.domain.limits import Tolerance, judge
+from harness.compare.verdict import judge
+from harness.config.tables import Config
+from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.domain.spec import CellSpec
 from harness.execution import worker
-from harness.execution.job import Job, Outcome
-from harness.model.prepared_model import PreparedInput, PreparedModel, decode
+from harness.execution.job import Job, JobInput, Outcome
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.process import Completed, call
 
 TAIL_LINES = 8
@@ -119,7 +121,7 @@ class Launcher:
                 options=dict(run_spec.options),
                 threads=run_spec.threads,
                 when=run_spec.when,
-                inputs=tuple(item.job for _, item in pending),
+                inputs=tuple(_job_input(item) for _, item in pending),
                 output=model.output,
                 local=self.local,
                 repeats=1 if build.runner else REPEATS,
@@ -197,6 +199,10 @@ class Launcher:
                 "stderr": words,
             }
         )
+
+
+def _job_input(item: PreparedInput) -> JobInput:
+    return JobInput(name=item.name, feeds=dict(item.feeds), reference=str(item.reference.directory))
 
 
 def _elsewhere(build: Build, outcome: Outcome) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.compare.alignment import align, to_ncnn_layout, to_reference_layout
+from harness.compare.alignment import align
 from harness.compare.layers import layer_records
 from harness.domain.metrics import measure
 from harness.execution.job import Job, JobInput, Outcome
@@ -30,6 +30,7 @@ from harness.execution.session import (
     Setup,
     UnsupportedError,
 )
+from harness.model.blob_layout import to_ncnn_layout, to_reference_layout
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
 from harness.util.files import append_line

@@ -5,27 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
-
-from harness.compare.alignment import to_ncnn_layout
-from harness.domain.limits import noise_floors
-from harness.domain.spec import InputSpec, ModelSpec, content_key
-from harness.execution.job import JobInput
-from harness.execution.session import Array as Tensor
+from harness.domain.spec import ModelSpec, content_key
 from harness.model import convert as converter
 from harness.model import recogniser
-from harness.model.ctc import ctc_decode
+from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import read_tensors
-from harness.reference.evaluation import OnnxGraph
-from harness.reference.inputs import make_input
-from harness.reference.values import reference_for
 from harness.sources.download import fetch_distribution
 from harness.util.build_store import Store
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, sha256_of, stamp
+from harness.util.files import directory_atomically, sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,72 +74,6 @@ def _converter_digest() -> str:
     folder = Path(converter.__file__).parent
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))}
     return content_key([recogniser.WHEEL_SHA256, files])
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedInput:
-    """One input with its reference values, on disk."""
-
-    name: str
-    job: JobInput
-    text: str
-    """What the reference reads, where the model has a character table."""
-    floors: dict[str, float]
-    """Scale-relative error of the fp32 reference against float64, by ONNX value."""
-
-
-def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> PreparedInput:
-    """Make one input, compute the reference values for it, and put both on disk.
-
-    Raises:
-        ModelError: the input does not fit the model, or the model cannot be evaluated.
-    """
-    tensors = tensors_of(spec, model)
-    reference = reference_for(
-        model.onnx, tensors, store=store.references, kind="fp32", wanted=model.values
-    )
-    feeds = {}
-    folder = store.references / f"feeds-{reference.directory.name}"
-    with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
-                for blob in model.inputs:
-                    np.save(work / f"{blob}.npy", to_ncnn_layout(tensors[model.value_of(blob)]))
-    stamp(folder)
-    for blob in model.inputs:
-        feeds[blob] = str(folder / f"{blob}.npy")
-    text = decode(reference[model.value_of(model.output)], model)
-    exact = reference_for(
-        model.onnx, tensors, store=store.references, kind="float64", wanted=model.values
-    )
-    job = JobInput(name=spec.name, feeds=feeds, reference=str(reference.directory))
-    floors = noise_floors(reference, exact)
-    return PreparedInput(name=spec.name, job=job, text=text, floors=floors)
-
-
-def decode(output: Tensor, model: PreparedModel) -> str:
-    """Return the text that a recogniser's output spells; empty for other models."""
-    classes = len(model.characters)
-    if not classes or output.shape[-1:] != (classes,):
-        return ""
-    return ctc_decode(output.reshape(-1, classes), model.characters)
-
-
-def tensors_of(spec: InputSpec, model: PreparedModel) -> dict[str, Tensor]:
-    """Return one tensor per input of the ONNX model; a `.npz` file holds several by name."""
-    if spec.npy.endswith(".npz"):
-        try:
-            with np.load(spec.npy) as archive:
-                return {name: archive[name].astype(np.float32) for name in archive.files}
-        except (OSError, ValueError, BadZipFile) as error:
-            raise ModelError(f"{spec.npy}: not a readable .npz file: {error}.") from error
-    if len(model.inputs) != 1:
-        values = ", ".join(model.value_of(blob) for blob in model.inputs)
-        raise ModelError(
-            f"input {spec.name}: the model has several inputs ({values}). Give one .npz file with "
-            "an array of each name."
-        )
-    return {model.value_of(model.inputs[0]): make_input(spec, base=Path())}
 
 
 def _describe(spec: ModelSpec, onnx_path: Path, param: Path, weights: Path) -> PreparedModel:

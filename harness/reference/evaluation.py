@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx.reference import ReferenceEvaluator
 
-from harness.domain.spec import content_key
+from harness.model.onnx_graph import OnnxGraph, broken_model, one_line
 from harness.reference.operators import corrections
 from harness.reference.to_float64 import widened
 from harness.util.errors import ModelError
-from harness.util.files import sha256_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,110 +26,6 @@ EVALUATORS = {
     "float64": f"onnx {onnx.__version__}, widened to float64, operators corrected",
 }
 """What computes each kind of reference; part of a stored reference's key."""
-
-
-@dataclass(frozen=True)
-class OnnxGraph:
-    """An ONNX file and the names in it; large tensors in other files are left where they are."""
-
-    path: Path
-    proto: onnx.ModelProto
-
-    @classmethod
-    def load(cls, path: Path) -> OnnxGraph:
-        """Read a model.
-
-        Raises:
-            ModelError: the file is missing, truncated or no ONNX model.
-        """
-        try:
-            proto = onnx.load(path, load_external_data=False)
-        except FileNotFoundError as error:
-            raise ModelError(f"{path}: no such ONNX file. Correct the path.") from error
-        except (OSError, DecodeError) as error:
-            raise _broken(path, error) from error
-        if not proto.graph.output:
-            raise _broken(path, "it has no graph")
-        return cls(path, proto)
-
-    @cached_property
-    def inputs(self) -> dict[str, np.dtype[Any]]:
-        """Names and types of the inputs that a caller must give."""
-        given = {tensor.name for tensor in self.proto.graph.initializer}
-        return {
-            value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-            for value in self.proto.graph.input
-            if value.name not in given
-        }
-
-    @cached_property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the graph's outputs."""
-        return tuple(value.name for value in self.proto.graph.output)
-
-    @cached_property
-    def computed(self) -> tuple[str, ...]:
-        """Names of all values that nodes compute from the inputs, in the order of the file.
-
-        Constants, and what follows from constants alone, are left out, but for graph outputs.
-        """
-        depends = set(self.inputs)
-        names: dict[str, None] = {}
-        for node in self.proto.graph.node:
-            # A subgraph may read any value from outside without naming it as the node's input.
-            inner = any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute)
-            if inner or not depends.isdisjoint(node.input):
-                depends.update(node.output)
-                names.update(dict.fromkeys(filter(None, node.output)))
-        return tuple(names | dict.fromkeys(self.outputs))
-
-    def content(self) -> str:
-        """Return a key of the model's bytes, those of external tensor files included."""
-        external = {
-            entry.value
-            for tensor in self.proto.graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-        try:
-            digests = {name: sha256_of(self.path.parent / name) for name in sorted(external)}
-        except OSError as error:
-            raise _broken(self.path, error) from error
-        return content_key([sha256_of(self.path), digests])
-
-    def feeds(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the inputs in the types that the graph declares.
-
-        Raises:
-            ModelError: one is missing, or the graph has no such input.
-        """
-        if set(inputs) != set(self.inputs):
-            raise ModelError(
-                f"{self.path}: its inputs are {sorted(self.inputs)}, but {sorted(inputs)} "
-                "were given. Give one tensor for each."
-            )
-        return {
-            name: np.ascontiguousarray(inputs[name], dtype=dtype)
-            for name, dtype in self.inputs.items()
-        }
-
-    def select(self, wanted: Collection[str] | None) -> list[str]:
-        """Return the names to evaluate: all, or those wanted, in the order of the file.
-
-        Raises:
-            ModelError: a wanted value is not in the graph.
-        """
-        names = [*self.inputs, *(name for name in self.computed if name not in self.inputs)]
-        if wanted is None:
-            return names
-        for name in wanted:
-            if name not in names:
-                near = get_close_matches(name, names, n=1) or self.outputs
-                raise ModelError(
-                    f"{self.path}: no value {name!r} is computed in this graph. "
-                    f"The nearest name is {near[0]!r}."
-                )
-        return [name for name in names if name in wanted]
 
 
 def evaluate(
@@ -197,7 +88,7 @@ def _session(graph: OnnxGraph, fetched: list[str], threads: int) -> onnxruntime.
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's errors have no common base
-        raise _broken(graph.path, error) from error
+        raise broken_model(graph.path, error) from error
 
 
 def evaluate_float64(
@@ -235,21 +126,11 @@ def _numbers(names: list[str], values: Mapping[str, Any]) -> dict[str, Array]:
     }
 
 
-def _broken(path: Path, error: object) -> ModelError:
-    return ModelError(
-        f"{path}: not a complete, valid ONNX model ({_line(error)}). Export or download it again."
-    )
-
-
 def _refused(
     graph: OnnxGraph, feeds: Mapping[str, Array], evaluator: str, error: object
 ) -> ModelError:
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
     return ModelError(
-        f"{graph.path}: {evaluator} cannot run it with the inputs {shapes} ({_line(error)}). "
+        f"{graph.path}: {evaluator} cannot run it with the inputs {shapes} ({one_line(error)}). "
         "Correct the input's `shape`, or simplify the graph where an operator is not supported."
     )
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -121,9 +121,10 @@ def reference_for(
         ModelError: the model or the inputs are refused, or a wanted value does not exist.
     """
     # A worker process only reads references: it must not pay for the evaluators' import.
+    from harness.model.onnx_graph import OnnxGraph
     from harness.reference import evaluation
 
-    graph = evaluation.OnnxGraph.load(onnx_path)
+    graph = OnnxGraph.load(onnx_path)
     origin = {
         "schema": _SCHEMA,
         "model": graph.content(),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from harness.analysis.bisection.outcomes import Outcome
 from harness.analysis.bisection.search_driver import Finished, Starting
+from harness.domain.outcomes import Outcome
 
 if TYPE_CHECKING:
     from harness.analysis.bisection.configurations import Difference

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.config.flags import resolve_flag_set
-from harness.config.loading import Config, load_config
+from harness.config.loading import load_config
+from harness.config.tables import Config
 from harness.domain.findings import FILE as STORY
 from harness.domain.records import CellRecord, read_records
 from harness.execution.run_directory import CELLS, LEFT_OUT

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from harness.domain.spec import OptionValue, RunSpec
 
-ONE_AT_A_TIME = "one-at-a-time"
-"""In place of the name of run options: every field that the version has, each by itself."""
-
 _DECLARED = re.compile(r"^\s+(bool|int)\s+(\w+)\s*;", re.MULTILINE)
 _ASSIGNED = re.compile(r"^\s+(\w+)\s*=\s*(true|false|-?\d+)\s*;", re.MULTILINE)
 
@@ -67,3 +64,11 @@ def one_at_a_time(fields: Iterable[OptionField], *, threads: int) -> tuple[RunSp
     if threads > 1:
         runs.append(RunSpec(name=f"threads={threads}", threads=threads))
     return tuple(runs)
+
+
+_OPTION = re.compile(r"^\s*(?:cmake_dependent_)?option\(\s*(\w+)", re.MULTILINE | re.IGNORECASE)
+
+
+def known_options(tree: Path) -> frozenset[str]:
+    """Return the names of all CMake options that this ncnn source declares."""
+    return frozenset(_OPTION.findall((tree / "CMakeLists.txt").read_text(encoding="utf-8")))

@@ -7,8 +7,9 @@ import pytest
 
 from harness.build import builder as building
 from harness.build import cmake
-from harness.build.builder import CORE, LOG, Build, Builder, BuildPlan, plan_build
+from harness.build.builder import LOG, Build, Builder
 from harness.build.compiler_cache import CompilerCache
+from harness.build.plan import CORE, BuildPlan, configure_command, plan_build
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
@@ -169,6 +170,6 @@ def test_answers_of_the_compiler_are_kept(
 
 
 def test_what_decides_how_fast_is_not_in_the_key(plan: BuildPlan, tmp_path: Path) -> None:
-    words = [str(word) for word in building.configure_command(plan, tmp_path, tmp_path)]
+    words = [str(word) for word in configure_command(plan, tmp_path, tmp_path)]
     assert "-DWITH_LAYER_rnn=OFF" in words
     assert not [word for word in words if "LAUNCHER" in word or "SHORTCUTS" in word]

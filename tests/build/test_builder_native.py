@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.build import cmake
-from harness.build.builder import Builder, BuildPlan, configure_command, option_fields, plan_build
+from harness.build.builder import Builder
 from harness.build.compiler_cache import find_compiler_cache
+from harness.build.plan import BuildPlan, configure_command, option_fields, plan_build
 from harness.build.toolchain import find_compiler, layer_arch
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import obtain

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.builder import BuildPlan, configure_command, plan_build
+from harness.build.plan import BuildPlan, configure_command, plan_build
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision, Target
 from harness.sources import SourceTree

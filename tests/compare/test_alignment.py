@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare.alignment import Alignment, align, to_ncnn_layout, to_reference_layout
+from harness.compare.alignment import Alignment, align
+from harness.model.blob_layout import to_ncnn_layout, to_reference_layout
 from harness.model.param import Layer, Param
 from harness.util.errors import ModelError
 

@@ -4,7 +4,8 @@ import pytest
 
 from harness.config.axes import with_axes
 from harness.config.cells import expand
-from harness.config.loading import Config, load_config, with_repository
+from harness.config.loading import load_config
+from harness.config.tables import Config, with_repository
 from harness.util.errors import UsageError
 
 CONFIG = """

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.config.cells import Matrix, expand, select
-from harness.config.loading import Config, load_config, with_repository
+from harness.config.loading import load_config
+from harness.config.tables import Config, with_repository
 from harness.domain.spec import Revision, RunSpec
 from harness.util.errors import SelectorError
 

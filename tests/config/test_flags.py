@@ -1,6 +1,7 @@
 import pytest
 
-from harness.config.flags import FlagTable, overridden, resolve_against, resolve_flag_set, undone
+from harness.build.effective_flags import overridden, resolve_against, undone
+from harness.config.flags import FlagTable, resolve_flag_set
 from harness.config.targets import TargetTable
 from harness.domain.spec import FlagSet
 from harness.util.errors import ConfigError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.build.builder import Build, BuildPlan
+from harness.build.builder import Build
+from harness.build.plan import BuildPlan
 from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.domain.spec import (
     BuildSpec,

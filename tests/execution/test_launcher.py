@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.build.binding import build_front
-from harness.build.builder import NATIVE, Build
+from harness.build.builder import Build
+from harness.build.plan import NATIVE
 from harness.build.toolchain import find_compiler
 from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
@@ -23,7 +24,8 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.execution.launcher import Launcher
-from harness.model.prepared_model import PreparedInput, PreparedModel, prepare_input, prepare_model
+from harness.model.prepared_model import PreparedModel, prepare_model
+from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.util.build_store import Store
 
 PARAM = "7767517\n2 2\nInput in 0 1 x\nReLU relu 1 1 x y\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.build.builder import NATIVE
+from harness.build.plan import NATIVE
 from harness.build.runner import compiler_of, runner_command
 from harness.build.toolchain import find_compiler
 from harness.domain.spec import OptionValue, Target, When

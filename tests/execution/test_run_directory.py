@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from harness.domain.records import Verdict
-from harness.execution.run_directory import layer_table, matrix_table, open_run, write_tables
+from harness.execution.run_directory import open_run
+from harness.report.tables import layer_table, matrix_table, write_tables
 from tests.records import cell
 
 

@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from harness.reference.evaluation import OnnxGraph, evaluate, evaluate_float64
+from harness.model.onnx_graph import OnnxGraph
+from harness.reference.evaluation import evaluate, evaluate_float64
 from harness.util.errors import ModelError
 
 RANDOM = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from harness.analysis.bisection.configurations import (
     differences,
     evidence,
 )
-from harness.analysis.bisection.criterion import Event, Happening, Metric
+from harness.analysis.bisection.criterion import Happening, Metric
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
 from harness.analysis.bisection.measurement import Measurement
@@ -28,9 +28,10 @@ from harness.analysis.bisection.search import AnswerKind
 from harness.analysis.bisection.search_driver import Hunt, Listener, Result, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
 from harness.build.toolchain import layer_arch
-from harness.config.flags import known_options
 from harness.domain.limits import Tolerance
+from harness.domain.outcomes import Event
 from harness.domain.spec import OptionValue
+from harness.sources.options import known_options
 from harness.util.errors import LacksLayerError, NotReproducibleError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Literal, TypeVar
 
 from harness.analysis.bisection.criterion import Happening, Question, pose
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.outcomes import Outcome
 from harness.analysis.bisection.revision_tester import Laboratory, Setting
 from harness.analysis.bisection.search_driver import Terms
 from harness.analysis.bisection.submodel import Subject
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
+from harness.domain.outcomes import Outcome
 from harness.domain.spec import FlagSet, OptionValue, content_key
 from harness.util.errors import NotReproducibleError, UsageError
 

@@ -11,28 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from harness.analysis.bisection.outcomes import Outcome
+from harness.config.rules import Rules
+from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import UsageError
-
-
-class Event(StrEnum):
-    """What happened to a revision; all but `MEASURED` leave no number."""
-
-    CONFIGURE_FAILED = "configure-failed"
-    BUILD_FAILED = "build-failed"
-    LOAD_FAILED = "load-failed"
-    """The library or the model could not be loaded."""
-    RUN_FAILED = "run-failed"
-    """The run crashed or reported an error."""
-    LACKS_LAYER = "lacks-layer"
-    TIMEOUT = "timeout"
-    NAN = "nan"
-    """The output holds NaN or Inf that the reference has not."""
-    MEASURED = "measured"
 
 
 class Metric(StrEnum):
@@ -92,44 +74,6 @@ class Ruling:
     near: bool
     """The value lies within the band around the threshold."""
     reason: str
-
-
-class Rules(BaseModel):
-    """What each event means. `Outcome` values are written `good`, `bad`, `skip`, `unstable`.
-
-    By default only a number decides: a revision that fails in some other way says nothing about
-    the change that is looked for. What the worse end itself shows is the exception, see `pose`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    configure_failed: Outcome = Outcome.SKIP
-    build_failed: Outcome = Outcome.SKIP
-    load_failed: Outcome = Outcome.SKIP
-    run_failed: Outcome = Outcome.SKIP
-    lacks_layer: Outcome = Outcome.SKIP
-    timeout: Outcome = Outcome.SKIP
-    nan: Outcome = Outcome.SKIP
-    apart: float = Field(default=4.0, gt=1)
-    """The errors of the two ends must differ by this factor, if no threshold is given."""
-    near: float = Field(default=1.5, ge=1)
-    """Values less than this factor away from the threshold, as errors, are measured again."""
-    floor: float = Field(default=2.0**-23, gt=0)
-    """Smaller errors count as this one (one unit in the last place of fp32 at 1)."""
-
-    @model_validator(mode="after")
-    def _ends_are_not_near(self) -> Self:
-        if self.near**2 >= self.apart:
-            raise ValueError(
-                f"near = {self.near} covers both ends, which may be only {self.apart} apart: "
-                f"set near below {math.sqrt(self.apart):.3g} or apart above {self.near**2:.3g}"
-            )
-        return self
-
-    def of(self, event: Event) -> Outcome:
-        """Return the outcome of an event without a number."""
-        outcome: Outcome = getattr(self, event.value.replace("-", "_"))
-        return outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.analysis.bisection.criterion import Metric, Rules
+from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.measurement import Measurement
+from harness.config.rules import Rules
 from harness.domain.limits import Tolerance
 
 

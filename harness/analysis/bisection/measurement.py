@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.analysis.bisection.criterion import Event, Happening, Metric
+from harness.analysis.bisection.criterion import Happening, Metric
+from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.util.files import append_line
 

@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Outcome(StrEnum):
-    """The verdict of one measurement of one point."""
-
-    GOOD = "good"
-    BAD = "bad"
-    SKIP = "skip"
-    """The point cannot be tested: it says nothing about good or bad."""
-    UNSTABLE = "unstable"
-    """Measured, but the measurements contradict each other; treated like `SKIP`."""
-
-    @property
-    def decides(self) -> bool:
-        """Whether this outcome narrows a search."""
-        return self in (Outcome.GOOD, Outcome.BAD)
+from harness.domain.outcomes import Outcome
 
 
 @dataclass(frozen=True)

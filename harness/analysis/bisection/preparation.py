@@ -14,9 +14,10 @@ from harness.build.toolchain import find_compiler
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
-from harness.config.loading import Config
+from harness.config.tables import Config
 from harness.execution.launcher import Launcher
-from harness.model.prepared_model import prepare_input, prepare_model
+from harness.model.prepared_model import prepare_model
+from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
 from harness.util.errors import UsageError
 

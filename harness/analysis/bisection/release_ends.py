@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.analysis.bisection.criterion import Happening, Metric, Question, Rules, pose
+from harness.analysis.bisection.criterion import Happening, Metric, Question, pose
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.outcomes import Outcome
+from harness.config.rules import Rules
+from harness.domain.outcomes import Outcome
 from harness.util.errors import NotReproducibleError
 
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, ConfigDict
-
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Measurement
 from harness.analysis.bisection.revision_tester import Setting
 from harness.analysis.bisection.search import AnswerKind, Transition
 from harness.analysis.bisection.search_driver import Result
+from harness.domain.base import StoredValue
 from harness.domain.records import Metrics
 from harness.sources import git
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
-
-
-class Side(_Value):
+class Side(StoredValue):
     """What was measured at one side of the answer."""
 
     revision: str
@@ -38,7 +33,7 @@ class Side(_Value):
     """Why there is no number of the whole model."""
 
 
-class Change(_Value):
+class Change(StoredValue):
     """A transition between two revisions."""
 
     before: str
@@ -48,7 +43,7 @@ class Change(_Value):
     """How many revisions may have made it; 1 where it was bisected to the end."""
 
 
-class Commit(_Value):
+class Commit(StoredValue):
     """A commit in words."""
 
     sha: str
@@ -63,7 +58,7 @@ class Commit(_Value):
     """The merge that brought it in, if it is not on the first-parent line itself."""
 
 
-class Finding(_Value):
+class Finding(StoredValue):
     """The whole answer."""
 
     found: bool

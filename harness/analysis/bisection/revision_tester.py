@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import harness
-from harness.analysis.bisection.criterion import Event
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.analysis.bisection.submodel import Subject
-from harness.build.builder import Build, Builder, BuildPlan, core_digest, plan_build
+from harness.build.builder import Build, Builder
+from harness.build.plan import BuildPlan, core_digest, plan_build
 from harness.build.toolchain import find_compiler, layer_arch, missing_features
+from harness.domain.outcomes import Event
 from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import (
     BuildSpec,

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from harness.analysis.bisection.outcomes import Observation, Outcome, Standing, settle
+from harness.analysis.bisection.outcomes import Observation, Standing, settle
 from harness.analysis.bisection.point_choice import choose
+from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
 
 SKIP_BUDGET = 24

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from harness.analysis.bisection.criterion import Event, Metric, Question, Rules, Ruling, pose
+from harness.analysis.bisection.criterion import Metric, Question, Ruling, pose
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.outcomes import Observation, Outcome
+from harness.analysis.bisection.outcomes import Observation
 from harness.analysis.bisection.relevance import neighbours
 from harness.analysis.bisection.revision_tester import Laboratory, Setting
 from harness.analysis.bisection.search import (
@@ -28,6 +28,8 @@ from harness.analysis.bisection.search import (
     remaining,
 )
 from harness.analysis.bisection.submodel import Subject
+from harness.config.rules import Rules
+from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import NotReproducibleError, UsageError
 
 

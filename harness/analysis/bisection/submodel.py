@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.compare.alignment import align, to_ncnn_layout
+from harness.compare.alignment import align
 from harness.domain.spec import content_key
+from harness.model.blob_layout import to_ncnn_layout
 from harness.model.param import Layer, Param, write, write_param
-from harness.model.prepared_model import PreparedInput, PreparedModel
+from harness.model.prepared_model import PreparedModel
 from harness.model.weights import read_tensors, write_weights
-from harness.reference.values import Reference
+from harness.reference.prepared_input import PreparedInput
 from harness.util.build_store import Store
 from harness.util.errors import UsageError
 from harness.util.files import directory_atomically, sha256_of
@@ -40,10 +41,8 @@ class Subject:
             {
                 "param": sha256_of(self.model.param),
                 "bin": sha256_of(self.model.bin),
-                "feeds": {
-                    blob: sha256_of(Path(file)) for blob, file in self.input.job.feeds.items()
-                },
-                "reference": Path(self.input.job.reference).name,
+                "feeds": {blob: sha256_of(Path(file)) for blob, file in self.input.feeds.items()},
+                "reference": self.input.reference.directory.name,
                 "names": self.model.names,
                 "watched": self.watched,
             }
@@ -93,7 +92,7 @@ def part_of(
     Raises:
         UsageError: a layer's input has no reference value.
     """
-    reference = Reference(Path(whole.input.job.reference))
+    reference = whole.input.reference
     model = whole.model
     # Also a copy by `Split` holds a value, though it does not have its name.
     aligned = align(model.graph, reference.shapes(), model.names)
@@ -147,10 +146,9 @@ def part_of(
         characters=(),
     )
     files = {blob: str(folder / f"{number}.npy") for number, blob in enumerate(feeds)}
-    job = whole.input.job.model_copy(update={"feeds": files})
     return Subject(
         model=model,
-        input=replace(whole.input, job=job, text=""),
+        input=replace(whole.input, feeds=files, text=""),
         watched=tuple(names),
         alone=True,
     )

@@ -20,7 +20,8 @@ import numpy as np
 from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject
 from harness.analysis.diagnosis.prepare import References, matched_values
 from harness.domain.spec import InputSpec
-from harness.reference.evaluation import OnnxGraph, evaluate
+from harness.model.onnx_graph import OnnxGraph
+from harness.reference.evaluation import evaluate
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:

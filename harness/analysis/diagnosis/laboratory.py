@@ -13,12 +13,12 @@ import numpy as np
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.diagnosis.layer_run import Case
 from harness.analysis.diagnosis.passes import Collected, Collector, Pass
-from harness.compare.alignment import to_ncnn_layout
 from harness.compare.arrangement import Arrangement, Shape, arrangements
 from harness.compare.matching import Match
 from harness.domain.limits import PLAUSIBLE_FLOOR, Tolerance
 from harness.domain.metrics import measure
 from harness.domain.records import Metrics
+from harness.model.blob_layout import to_ncnn_layout
 from harness.model.weights import read_weights
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from statistics import median
 
-from pydantic import BaseModel, ConfigDict
-
 from harness.analysis.diagnosis.mechanism import Explanation
+from harness.domain.base import MessageValue
 from harness.domain.records import Metrics
 
 
@@ -27,11 +26,7 @@ class Status(StrEnum):
 GRAVITY = {status: at for at, status in enumerate(Status)}
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class LayerFinding(_Value):
+class LayerFinding(MessageValue):
     """One output blob of one layer for one input; errors are against float64."""
 
     index: int
@@ -69,7 +64,7 @@ class LayerFinding(_Value):
         return float("inf") if broken else self.cumulative.scale_relative / self.chain_limit
 
 
-class InputFinding(_Value):
+class InputFinding(MessageValue):
     """All layers for one input."""
 
     name: str
@@ -101,7 +96,7 @@ class InputFinding(_Value):
         return max(self.excesses)
 
 
-class LayerSummary(_Value):
+class LayerSummary(MessageValue):
     """One output blob over all inputs."""
 
     index: int
@@ -126,7 +121,7 @@ class LayerSummary(_Value):
     explanation: Explanation | None = None
 
 
-class Score(_Value):
+class Score(MessageValue):
     """How good a configuration is, over some inputs."""
 
     output_max_abs: float
@@ -141,7 +136,7 @@ class Score(_Value):
     """Largest error of the chain or the output in units of its limit: up to 1 all is well."""
 
 
-class Fix(_Value):
+class Fix(MessageValue):
     """One change that was applied and measured, or the reason why it was not."""
 
     kind: str
@@ -171,7 +166,7 @@ class Fix(_Value):
         return "helped" if better or fewer else "did not help"
 
 
-class Diagnosis(_Value):
+class Diagnosis(MessageValue):
     """Everything that was found about one cell."""
 
     cell: str

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from harness.analysis.diagnosis.hypotheses import about_computation
 from harness.analysis.diagnosis.layer_run import Case
 from harness.analysis.diagnosis.model_files import about_file
 from harness.analysis.diagnosis.prediction import Hypothesis
+from harness.domain.base import MessageValue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +26,7 @@ TIE = 1.25
 """Explanations whose residuals differ by less are equally good: the simpler one is named."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Trial(_Value):
+class Trial(MessageValue):
     """One hypothesis and how much of the error it leaves."""
 
     hypothesis: str
@@ -41,7 +37,7 @@ class Trial(_Value):
     note: str = ""
 
 
-class Explanation(_Value):
+class Explanation(MessageValue):
     """Why a layer's output differs, or that nobody knows."""
 
     mechanism: str

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from harness.domain.base import MessageValue
 from harness.execution.job import Job
 from harness.util.files import write_atomically
 from harness.util.process import run
@@ -28,11 +29,7 @@ WORK = "work.json"
 DONE = "done.jsonl"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Pass(_Value):
+class Pass(MessageValue):
     """One forward pass."""
 
     name: str
@@ -46,7 +43,7 @@ class Pass(_Value):
     """How often to run it; the fastest pass counts."""
 
 
-class Work(_Value):
+class Work(MessageValue):
     """What one process runs."""
 
     job: Job
@@ -54,7 +51,7 @@ class Work(_Value):
     passes: tuple[Pass, ...]
 
 
-class PassDone(_Value):
+class PassDone(MessageValue):
     """What became of one pass."""
 
     name: str
@@ -66,7 +63,7 @@ class PassDone(_Value):
     """Wall time of the fastest pass; of the last one if blobs were taken out in several."""
 
 
-class Opened(_Value):
+class Opened(MessageValue):
     """What became of opening the build and loading the model."""
 
     failure: str = ""

@@ -20,13 +20,15 @@ from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, summarised
 from harness.analysis.diagnosis.passes import Collector
 from harness.analysis.diagnosis.prepare import References, aligned, matched_values, subject_of
 from harness.build.binding import build_front
-from harness.build.builder import Build, Builder, BuildPlan, plan_build
+from harness.build.builder import Build, Builder
+from harness.build.plan import BuildPlan, plan_build
 from harness.build.toolchain import find_compiler, layer_arch
-from harness.config.loading import Config
+from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.domain.spec import BuildSpec, CellSpec, InputSpec
 from harness.execution.launcher import Launcher
-from harness.model.prepared_model import PreparedModel, prepare_input
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import prepare_input
 from harness.sources import obtain_all
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError, SourceError

@@ -17,8 +17,9 @@ from harness.analysis.diagnosis.passes import Collected
 from harness.compare.matching import Graph, Match, Sample, match
 from harness.domain.spec import InputSpec, RunSpec
 from harness.execution.job import Job
-from harness.model.prepared_model import PreparedModel, tensors_of
-from harness.reference.evaluation import OnnxGraph
+from harness.model.onnx_graph import OnnxGraph
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import tensors_of
 from harness.reference.values import Reference, reference_for
 from harness.util.errors import ModelError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.build.builder import Build
-    from harness.config.loading import Limits
+    from harness.config.tables import Limits
     from harness.util.build_store import Store
 
     Array = NDArray[Any]

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from harness.analysis.bisection.criterion import Event
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
 from harness.analysis.bisection.revision_tester import Laboratory, Setting
 from harness.analysis.bisection.submodel import Subject
+from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import FlagSet, ModelSpec, Revision, RunSpec
-from harness.execution.job import JobInput
 from harness.model.param import parse
-from harness.model.prepared_model import PreparedInput, PreparedModel
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput
+from harness.reference.values import Reference
 
 GRAPH = parse("7767517\n2 2\nInput in 0 1 x\nInnerProduct fc 1 1 x y 0=1 1=0 2=1\n")
 PERFECT = Metrics(
@@ -48,8 +49,7 @@ def subject(*, alone: bool) -> Subject:
         values=frozenset(),
         characters=(),
     )
-    job = JobInput(name="i", feeds={}, reference="r")
-    item = PreparedInput(name="i", job=job, text="", floors={})
+    item = PreparedInput(name="i", feeds={}, reference=Reference(Path("r")), text="", floors={})
     return Subject(model=model, input=item, watched=("fc",) if alone else (), alone=alone)
 
 

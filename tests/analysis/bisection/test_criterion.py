@@ -3,8 +3,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from harness.analysis.bisection.criterion import Event, Happening, Metric, Question, Rules, pose
-from harness.analysis.bisection.outcomes import Outcome
+from harness.analysis.bisection.criterion import Happening, Metric, Question, pose
+from harness.config.rules import Rules
+from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import UsageError
 
 

@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.bisection.criterion import Event, Happening, Metric, Rules
+from harness.analysis.bisection.criterion import Happening, Metric
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.analysis.bisection.release_ends import ends_among
+from harness.config.rules import Rules
 from harness.domain.limits import Tolerance
+from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.util.errors import NotReproducibleError
 from tests.analysis.bisection.fake import error, measured, points

@@ -1,6 +1,7 @@
 import pytest
 
-from harness.analysis.bisection.outcomes import Observation, Outcome, Standing, settle
+from harness.analysis.bisection.outcomes import Observation, Standing, settle
+from harness.domain.outcomes import Outcome
 
 KINDS = dict(zip("gbsu", Outcome, strict=True))
 

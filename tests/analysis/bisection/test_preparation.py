@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.bisection.preparation import setting_of
-from harness.config.loading import Config, load_config
+from harness.config.loading import load_config
+from harness.config.tables import Config
 from harness.util.errors import UsageError
 from tests.commands.test_bisect import CONFIG
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.bisection.outcomes import Observation, Outcome
+from harness.analysis.bisection.outcomes import Observation
 from harness.analysis.bisection.search import (
     Answer,
     AnswerKind,
@@ -20,6 +20,7 @@ from harness.analysis.bisection.search import (
     next_probe,
     remaining,
 )
+from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
 
 GOOD, BAD, SKIP, UNSTABLE = Outcome

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.bisection.criterion import Event
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.revision_tester import Setting
 from harness.analysis.bisection.search import AnswerKind
 from harness.analysis.bisection.search_driver import Finished, Hunt, Result, Starting, Terms
+from harness.domain.outcomes import Event
 from harness.util.errors import NotReproducibleError, UsageError
 from tests.analysis.bisection.fake import FakeLaboratory, Value, points, setting, subject
 

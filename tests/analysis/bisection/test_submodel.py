@@ -7,8 +7,9 @@ import pytest
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.model.param import Layer, Param, read_param
-from harness.model.prepared_model import prepare_input, prepare_model
+from harness.model.prepared_model import prepare_model
 from harness.model.weights import read_weights
+from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
 from harness.util.errors import UsageError
 from tests import one_layer
@@ -40,10 +41,10 @@ def test_part_has_the_layer_its_weights_and_the_recorded_input(
     original = read_weights(whole.model.graph, whole.model.bin)["fc"]
     kept = read_weights(graph, part.model.bin)["fc"]
     assert all(np.array_equal(kept[name], array) for name, array in original.items())
-    ((blob, file),) = part.input.job.feeds.items()
+    ((blob, file),) = part.input.feeds.items()
     assert part.model.names[blob] == "x"
     assert np.load(file).shape == (one_layer.ROWS, one_layer.NARROW)
-    assert np.array_equal(np.load(file), np.load(whole.input.job.feeds["x"]))
+    assert np.array_equal(np.load(file), np.load(whole.input.feeds["x"]))
     assert part.description == "InnerProduct fc"
     assert part.key == part_of(whole, ["fc"], store).key != whole.key
 
@@ -58,13 +59,13 @@ def test_several_layers_stand_side_by_side(whole: Subject, store: Store) -> None
     part = part_of(both, ["fc", "fd"], store)
     graph = read_param(part.model.param)
     assert [layer.type for layer in graph.layers] == ["Input", "InnerProduct"] * 2
-    assert len(part.input.job.feeds) == 2
+    assert len(part.input.feeds) == 2
     assert part.description == "all 2 InnerProduct layers"
 
 
 def test_shape_that_a_run_showed_is_used(whole: Subject, store: Store) -> None:
     part = part_of(whole, ["fc"], store, {"x": (1, one_layer.ROWS, one_layer.NARROW)})
-    (file,) = part.input.job.feeds.values()
+    (file,) = part.input.feeds.values()
     assert np.load(file).ndim == 3
 
 
@@ -73,9 +74,9 @@ def test_copy_made_by_split_holds_the_value_that_it_copies(whole: Subject, store
     split = Layer("Split", "s", ("x",), ("x_splitncnn_0", "x_splitncnn_1"))
     graph = Param((first, split, replace(fc, inputs=("x_splitncnn_1",))))
     part = part_of(replace(whole, model=replace(whole.model, graph=graph)), ["fc"], store)
-    ((blob, file),) = part.input.job.feeds.items()
+    ((blob, file),) = part.input.feeds.items()
     assert part.model.names[blob] == "x"
-    assert np.array_equal(np.load(file), np.load(whole.input.job.feeds["x"]))
+    assert np.array_equal(np.load(file), np.load(whole.input.feeds["x"]))
 
 
 def test_input_without_a_reference_value_is_named(whole: Subject, store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.analysis.diagnosis.passes import Collected, Collector, Pass
 from harness.build.binding import build_front
-from harness.build.builder import NATIVE
+from harness.build.plan import NATIVE
 from harness.build.toolchain import find_compiler
 from harness.execution.job import Job
 from harness.util.build_store import Store

@@ -1,0 +1,79 @@
+"""Whether a cell that ran is ok, a drop or broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.domain.limits import NO_FLOORS, Tolerance
+from harness.domain.records import LayerRecord, Metrics, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+def judge(
+    output: Metrics,
+    layers: Iterable[LayerRecord],
+    tolerance: Tolerance,
+    *,
+    output_value: str = "",
+    floors: Mapping[str, float] = NO_FLOORS,
+) -> tuple[Verdict, str]:
+    """Decide whether a cell that ran is `ok`, a `drop` or `broken`.
+
+    Args:
+        output: error of the model's output.
+        layers: all layers; those without a cumulative error do not count.
+        tolerance: the limits.
+        output_value: name of the ONNX value that the output was compared with.
+        floors: scale-relative noise floors by ONNX value, see `noise_floors`.
+
+    Returns:
+        The verdict, and its reason with the numbers (empty for `ok`).
+    """
+    measured = [(layer, layer.cumulative) for layer in layers if layer.cumulative]
+    broken = _broken(output, measured)
+    if broken:
+        return Verdict.BROKEN, broken
+
+    def limit(base: float, value: str) -> float:
+        return max(base, tolerance.floors * floors.get(value, 0.0))
+
+    reasons = []
+    allowed = limit(tolerance.output, output_value)
+    if output.scale_relative > allowed:
+        reasons.append(f"output: {_excess(output, allowed)}")
+    drops = [
+        (layer, error, limit(tolerance.layer, layer.value))
+        for layer, error in measured
+        if error.scale_relative > limit(tolerance.layer, layer.value)
+        and error.max_abs > tolerance.absolute
+    ]
+    if drops:
+        layer, error, allowed = max(drops, key=lambda drop: drop[1].scale_relative / drop[2])
+        worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
+        reasons.append(f"{_name(layer)}: {_excess(error, allowed)}{worst}")
+    return (Verdict.DROP if reasons else Verdict.OK), "; ".join(reasons)
+
+
+def _broken(output: Metrics, measured: Iterable[tuple[LayerRecord, Metrics]]) -> str:
+    errors = [("the output", output), *((_name(layer), error) for layer, error in measured)]
+    found = [f"{name} has {_count(error)}" for name, error in errors if error.nan or error.inf]
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return found[0] + more if found else ""
+
+
+def _excess(error: Metrics, limit: float) -> str:
+    return f"scale-relative error {error.scale_relative:.1e} above {limit:.1e}"
+
+
+def _count(error: Metrics) -> str:
+    counts = ((error.nan, "NaN"), (error.inf, "infinite"))
+    return " and ".join(f"{count} {kind}" for count, kind in counts if count) + " values"
+
+
+def _name(layer: LayerRecord) -> str:
+    return f"{layer.type} {layer.name}"

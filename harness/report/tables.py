@@ -1,0 +1,84 @@
+"""The tables of a run directory: one row per cell, and one per cell and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from harness.domain.records import CellRecord
+from harness.execution.run_directory import RunDirectory
+from harness.util.files import write_atomically
+
+
+def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
+    """Return one row per cell; errors are against ONNX Runtime, latency in milliseconds."""
+    rows = []
+    for record in records:
+        worst = max(
+            (layer for layer in record.layers if layer.cumulative),
+            key=lambda layer: layer.cumulative.scale_relative if layer.cumulative else 0.0,
+            default=None,
+        )
+        output = record.output.model_dump() if record.output else {}
+        rows.append(
+            {
+                "cell": record.cell,
+                "version": record.version,
+                "flags": record.flags,
+                "run": record.run,
+                "input": record.input,
+                "verdict": str(record.verdict),
+                "reason": record.reason,
+                **{f"output_{name}": value for name, value in output.items()},
+                "worst_layer": worst.name if worst else "",
+                "worst_layer_type": worst.type if worst else "",
+                "worst_layer_scale_relative": (
+                    worst.cumulative.scale_relative if worst and worst.cumulative else None
+                ),
+                "inner_product_scale_relative": type_error(record, "InnerProduct"),
+                "latency_ms": record.latency_ms,
+                "text": record.text,
+                "reference_text": record.reference_text,
+                "build_key": record.build.key,
+                "compiler": record.build.compiler,
+                "ineffective_flags": "; ".join(record.build.ineffective),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def type_error(record: CellRecord, layer_type: str) -> float | None:
+    """Return the largest cumulative scale-relative error over the layers of one type."""
+    return max(
+        (
+            layer.cumulative.scale_relative
+            for layer in record.layers
+            if layer.type == layer_type and layer.cumulative
+        ),
+        default=None,
+    )
+
+
+def layer_table(records: Iterable[CellRecord]) -> pd.DataFrame:
+    """Return one row per cell and layer output, cumulative and local errors side by side."""
+    rows = []
+    for record in records:
+        for layer in record.layers:
+            row: dict[str, object] = {
+                "cell": record.cell,
+                **layer.model_dump(exclude={"cumulative", "local", "shape"}),
+                "shape": "x".join(map(str, layer.shape)),
+            }
+            for kind, metrics in (("cumulative", layer.cumulative), ("local", layer.local)):
+                values = metrics.model_dump() if metrics else {}
+                row |= {f"{kind}_{name}": value for name, value in values.items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write_tables(run: RunDirectory, records: Sequence[CellRecord], summary: str) -> None:
+    """Write `matrix.csv`, `layers.csv` and `summary.md` beside the records."""
+    write_atomically(run.path / "matrix.csv", matrix_table(records).to_csv(index=False))
+    write_atomically(run.path / "layers.csv", layer_table(records).to_csv(index=False))
+    write_atomically(run.path / "summary.md", summary)
