@@ -47,8 +47,8 @@ def cell(
             blob=f"blob_{index}",
             value=f"blob_{index}",
             aligned="name",
-            cumulative=metrics(error * 2),
-            local=metrics(error),
+            chain=metrics(error * 2),
+            alone=metrics(error),
         )
         for index, (kind, error) in enumerate(errors.items())
     )

@@ -1,1 +1,1 @@
-"""What the records mean: causes, guilty layers and their mechanisms, guilty commits."""
+"""What records mean: causes, layers at fault and their mechanisms, commits at fault."""

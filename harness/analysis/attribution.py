@@ -46,7 +46,7 @@ Change = frozenset[Setting]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remedy:
+class Fix:
     """One change that makes a fault go away, with its evidence."""
 
     change: Change
@@ -100,10 +100,10 @@ class Cause:
     """Ids of the cells in which it is at fault."""
     worst: float
     """Largest scale-relative error of these layers in these cells."""
-    remedies: tuple[Remedy, ...]
+    fixes: tuple[Fix, ...]
     """Alternatives; empty when no pair shows what causes the fault."""
     also: tuple[str, ...] = ()
-    """Other layer types, less wrong, that the first remedy clears as well."""
+    """Other layer types, less wrong, that the first fix clears as well."""
 
     @property
     def fault(self) -> str:
@@ -116,15 +116,15 @@ class Cause:
         who = ", ".join([self.layer_type, *self.also[:2]])
         if len(self.also) > 2:
             who += f" and {len(self.also) - 2} more layer types"
-        if not self.remedies:
+        if not self.fixes:
             return (
                 f"{who}, scale-relative {self.worst:.1e} in {len(self.cells)} cells: no pair of "
                 "cells shows what causes it"
             )
-        before = max(remedy.error_before for remedy in self.remedies)
-        after = max(remedy.error_after for remedy in self.remedies)
-        chain = min(self.remedies, key=lambda remedy: remedy.chain_after)
-        parts = [f"{remedy.words} ({remedy.pairs})" for remedy in self.remedies]
+        before = max(fix.error_before for fix in self.fixes)
+        after = max(fix.error_after for fix in self.fixes)
+        chain = min(self.fixes, key=lambda fix: fix.chain_after)
+        parts = [f"{fix.words} ({fix.pairs})" for fix in self.fixes]
         return (
             f"{who}, scale-relative {before:.1e} → {after:.1e} "
             f"(in the chain {chain.chain_before:.1e} → {chain.chain_after:.1e}), "
@@ -165,14 +165,14 @@ def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, .
     types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
     ranges = ((tolerance, WRONG), (WRONG, math.inf))
     causes = [c for name in types for limits in ranges for c in _causes(name, measured, *limits)]
-    return tuple(sorted(_merged(causes), key=lambda c: (not c.remedies, -len(c.cells), -c.worst)))
+    return tuple(sorted(_merged(causes), key=lambda c: (not c.fixes, -len(c.cells), -c.worst)))
 
 
 def _merged(causes: Iterable[Cause]) -> list[Cause]:
-    """Make one cause of those with the same first remedy; the worst layer type speaks for all."""
+    """Make one cause of those with the same first fix; the worst layer type speaks for all."""
     merged: dict[tuple[bool, Change | str], Cause] = {}
     for cause in sorted(causes, key=lambda c: -c.worst):
-        change = cause.remedies[0].change if cause.remedies else cause.layer_type
+        change = cause.fixes[0].change if cause.fixes else cause.layer_type
         key = (cause.worst > WRONG, change)
         first = merged.get(key)
         if first is None:
@@ -195,7 +195,7 @@ def _union(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
 
 def own_error(layer: LayerRecord) -> float | None:
     """Return a layer's own scale-relative error; the chain's where its own was not measured."""
-    metrics = layer.local or layer.cumulative
+    metrics = layer.alone or layer.chain
     return metrics.scale_relative if metrics else None
 
 
@@ -205,7 +205,7 @@ def build_settings(build: BuildRecord) -> dict[str, str]:
 
 
 def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: float) -> list[Cause]:
-    """Return one cause per group of faulty cells that the same remedies clear.
+    """Return one cause per group of faulty cells that the same fixes clear.
 
     Cells are faulty whose error is above `low`; those above `high` are left to another cause.
     """
@@ -227,17 +227,17 @@ def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: fl
 
 
 def _without_return(worse: Iterable[Cause], first: Iterable[Cause]) -> Iterator[Cause]:
-    """Yield causes without the remedies that trade one fault for another that is known."""
+    """Yield causes without the fixes that trade one fault for another that is known."""
     faults = {
         Setting(s.axis, s.name, before=s.after, after=s.before)
         for cause in first
-        for remedy in cause.remedies
-        for s in remedy.change
+        for fix in cause.fixes
+        for s in fix.change
     }
     for cause in worse:
-        remedies = tuple(r for r in cause.remedies if not r.change & faults)
-        if remedies:
-            yield replace(cause, remedies=remedies)
+        fixes = tuple(r for r in cause.fixes if not r.change & faults)
+        if fixes:
+            yield replace(cause, fixes=fixes)
 
 
 def _worse(cells: Iterable[_Cell]) -> list[_Cell]:
@@ -259,14 +259,14 @@ def _found(
     pairs = _pairs(cells)
     causes = []
     for group, changes in _groups(faulty, pairs):
-        remedies = (_remedy(change, pairs) for change in changes)
+        fixes = (_fix(change, pairs) for change in changes)
         causes.append(
             Cause(
                 layer_type=layer_type,
                 layers=tuple(dict.fromkeys(name for cell in group for name in faults[cell])),
                 cells=tuple(group),
                 worst=max(faulty[cell].error for cell in group),
-                remedies=tuple(sorted(remedies, key=_weight)),
+                fixes=tuple(sorted(fixes, key=_weight)),
             )
         )
     return causes
@@ -274,9 +274,9 @@ def _found(
 
 def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -> _Cell:
     chain = (
-        layer.cumulative.scale_relative
+        layer.chain.scale_relative
         for layer in record.layers
-        if layer.type == layer_type and layer.cumulative
+        if layer.type == layer_type and layer.chain
     )
     return _Cell(
         id=record.cell,
@@ -296,8 +296,8 @@ def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -
     )
 
 
-def _weight(remedy: Remedy) -> tuple[bool, int]:
-    return (remedy.contradicting > 0, -remedy.supporting)
+def _weight(fix: Fix) -> tuple[bool, int]:
+    return (fix.contradicting > 0, -fix.supporting)
 
 
 def _pairs(cells: Sequence[_Cell]) -> list[_Pair]:
@@ -377,13 +377,13 @@ def _explain(change: Change, known: Set[Change], failed: Set[Change]) -> Set[Cha
     return {change} if not parts or parts & failed else parts
 
 
-def _remedy(change: Change, pairs: Sequence[_Pair]) -> Remedy:
+def _fix(change: Change, pairs: Sequence[_Pair]) -> Fix:
     same = [pair for pair in pairs if pair.change == change]
     cleared = [pair for pair in same if not pair.other.faulty]
     kept = [pair for pair in same if pair.other.faulty]
     helped = {pair.bad.id for pair in cleared}
     clearest = min(cleared, key=lambda pair: pair.other.chain)
-    return Remedy(
+    return Fix(
         change=change,
         supporting=len(cleared),
         contradicting=len(kept),

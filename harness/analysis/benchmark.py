@@ -46,7 +46,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class Benchmark:
     """What is measured: one revision and flag set, and what it is compared with."""
 
     store: Store

@@ -1,4 +1,4 @@
-"""Delta debugging: which of many differences are needed for a failure, or for its cure.
+"""Delta debugging: which of many differences are needed for a failure, or for its fix.
 
 The differences between a good and a bad configuration are a set of hashable items; a test applies
 a subset of them to the good configuration. The algorithm is ddmin of A. Zeller and R. Hildebrandt,
@@ -92,7 +92,7 @@ class DeltaDebugger(Generic[T]):
     def minimal_sets(self, limit: int = 8) -> tuple[MinimalSet[T], ...]:
         """Return all minimal sets that turn good to bad, at most `limit`, smallest first.
 
-        Complete, below the limit, if adding differences never cures a failure; else every set
+        Complete, below the limit, if adding differences never fixes a failure; else every set
         returned is minimal, but there may be others.
 
         Raises:
@@ -114,7 +114,7 @@ class DeltaDebugger(Generic[T]):
         self._check_ends()
         return tuple(
             MinimalSet(each.items, tuple(_OPPOSITE.get(r, r) for r in each.without))
-            for each in self._enumerate(self._cured, limit)
+            for each in self._enumerate(self._fixed, limit)
         )
 
     def _fails(self, applied: frozenset[T], candidate: int) -> Result:
@@ -125,7 +125,7 @@ class DeltaDebugger(Generic[T]):
             self._tested += 1
         return self._memo[applied]
 
-    def _cured(self, reverted: frozenset[T], candidate: int) -> Result:
+    def _fixed(self, reverted: frozenset[T], candidate: int) -> Result:
         """The dual test: it "fails" where taking these items back makes the whole set pass."""
         result = self._fails(self._everything - reverted, candidate)
         return _OPPOSITE.get(result, result)
@@ -174,7 +174,7 @@ class DeltaDebugger(Generic[T]):
 
         If the cheap items fail alone, the others are dropped; else the cheap items are minimised
         with all others applied (one build), then the others with what is left of the cheap ones.
-        That is 1-minimal if adding differences never cures a failure; since it may, one item at
+        That is 1-minimal if adding differences never fixes a failure; since it may, one item at
         a time is left out at last until nothing goes.
         """
         cheap = frozenset(universe) & frozenset(self.cheap)

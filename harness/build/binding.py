@@ -1,4 +1,4 @@
-"""The pybind11 front: compiled once for this Python, it opens the core of any build."""
+"""The pybind11 binding: compiled once for this Python, it opens the core of any build."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from harness.util.files import directory_atomically, sha256_of
 from harness.util.process import run
 
 
-def front_in_background(store: Store, compiler: Compiler) -> Future[Path]:
-    """Start `build_front` beside other work, and return where its result will be.
+def binding_in_background(store: Store, compiler: Compiler) -> Future[Path]:
+    """Start `build_binding` beside other work, and return where its result will be.
 
     It may take longer than all other preparations, and nothing needs it before the first cell.
     """
     pool = ThreadPoolExecutor(1)
-    future = pool.submit(build_front, store, compiler)
+    future = pool.submit(build_binding, store, compiler)
     pool.shutdown(wait=False)
     return future
 
 
-def build_front(store: Store, compiler: Compiler) -> Path:
+def build_binding(store: Store, compiler: Compiler) -> Path:
     """Return the extension module, compiling it when this Python or its sources are new.
 
     Raises:
         MachineError: it does not compile, most often for want of Python's headers.
     """
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    sources = [sha256_of(NATIVE / name) for name in ("front.cpp", "core.h")]
+    sources = [sha256_of(NATIVE / name) for name in ("binding.cpp", "core.h")]
     key = content_key([sources, pybind11.__version__, sys.version, compiler.version])
-    target = store.modules / f"front-{key}"
+    target = store.modules / f"binding-{key}"
     module = target / f"{MODULE}{suffix}"
-    with store.lock(f"front-{key}"):
+    with store.lock(f"binding-{key}"):
         if module.exists():
             return module
         headers = Path(sysconfig.get_path("include"))
@@ -64,17 +64,17 @@ def build_front(store: Store, compiler: Compiler) -> Path:
                     "-fvisibility=hidden",
                     f"-I{headers}",
                     f"-I{pybind11.get_include()}",
-                    NATIVE / "front.cpp",
+                    NATIVE / "binding.cpp",
                     "-o",
                     folder / module.name,
                     "-ldl",
                 ],
-                log=store.logs / "front.log",
+                log=store.logs / "binding.log",
                 timeout=600,
             )
             if not done.ok:
                 raise MachineError(
-                    f"the Python front does not compile: {first_error(done.output)}. See "
-                    f"{store.logs / 'front.log'}; is {compiler.path} a C++17 compiler?"
+                    f"the Python binding does not compile: {first_error(done.output)}. See "
+                    f"{store.logs / 'binding.log'}; is {compiler.path} a C++17 compiler?"
                 )
     return module

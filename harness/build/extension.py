@@ -1,4 +1,4 @@
-"""Loading the pybind11 front; apart from compiling it, which a worker need not import."""
+"""Loading the pybind11 binding; apart from compiling it, which a worker need not import."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-MODULE = "ncnn_front"
+MODULE = "ncnn_binding"
 
 
-def load_front(path: Path) -> ModuleType:
+def load_binding(path: Path) -> ModuleType:
     """Import the extension module from its file."""
     loader = importlib.machinery.ExtensionFileLoader(MODULE, str(path))
     spec = importlib.util.spec_from_file_location(MODULE, path, loader=loader)

@@ -25,7 +25,7 @@ SIZES = "sizes.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class StoreEntry:
     """One directory of the store that can be made again."""
 
     kind: str
@@ -36,14 +36,14 @@ class Entry:
     """When it was last used, in seconds since the epoch."""
 
 
-def entries(store: Store) -> list[Entry]:
+def entries(store: Store) -> list[StoreEntry]:
     """Return what can be pruned, the least recently used first.
 
-    Not among them: what other entries refer to (glslang, the Python front), downloads, models.
+    Not among them: what other entries refer to (glslang, the Python binding), downloads, models.
     """
     sizes = _Sizes(store.root / SIZES)
     found = [
-        Entry(
+        StoreEntry(
             kind=path.parent.name,
             path=path,
             used=_last_use(path),
@@ -69,7 +69,7 @@ def _prunable(store: Store) -> Iterator[Path]:
         )
 
 
-def surplus(found: Iterable[Entry], *, limit: float, since: float) -> list[Entry]:
+def surplus(found: Iterable[StoreEntry], *, limit: float, since: float) -> list[StoreEntry]:
     """Return which entries to remove so that the others take at most `limit` bytes.
 
     Args:
@@ -88,7 +88,7 @@ def surplus(found: Iterable[Entry], *, limit: float, since: float) -> list[Entry
     return chosen
 
 
-def prune(store: Store, *, limit_gib: float | None = None) -> list[Entry]:
+def prune(store: Store, *, limit_gib: float | None = None) -> list[StoreEntry]:
     """Bring the store within its limit and return what was removed.
 
     Args:

@@ -1,4 +1,4 @@
-"""The executable front: compiled once per target, it opens the core of any build made for it."""
+"""The runner: a program, compiled once per target, it opens the core of any build made for it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def compiler_of(target: Target) -> Compiler:
 
 
 def runner_command(target: Target, store: Store) -> tuple[str, ...]:
-    """Return the command that runs the executable front of a target, compiling it when new.
+    """Return the command that runs the runner of a target, compiling it when new.
 
     Raises:
-        MachineError: compiler or emulator is missing, or the front does not compile.
+        MachineError: compiler or emulator is missing, or it does not compile.
     """
     compiler = compiler_of(target)
     sources = [sha256_of(NATIVE / name) for name in ("runner.cpp", "core.h")]

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.table import Table
 
 import harness
-from harness.analysis.benchmark import Bench, Timing, ratios, table
-from harness.build.binding import front_in_background
+from harness.analysis.benchmark import Benchmark, Timing, ratios, table
+from harness.build.binding import binding_in_background
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
@@ -110,7 +110,7 @@ def _measure(
     base = options.config.resolve().parent
     model = prepare_model(model_of(config, base), store)
     specs = inputs_of(config, base)
-    bench = Bench(
+    benchmark = Benchmark(
         store=store,
         scratch=scratch,
         revision=revision_of(options.version, config, base),
@@ -120,9 +120,9 @@ def _measure(
         model=model,
         jobs=options.jobs,
     )
-    yield bench.naive(resolve_flag_set(options.flags, config.flags))
-    yield from bench.builds()
-    launcher = Launcher.of(config, front_in_background(store, find_compiler("")).result)
+    yield benchmark.naive(resolve_flag_set(options.flags, config.flags))
+    yield from benchmark.builds()
+    launcher = Launcher.of(config, binding_in_background(store, find_compiler("")).result)
     first = expand(config, base=base).cells[0]
     own = [
         cell
@@ -130,13 +130,13 @@ def _measure(
         if cell.build == first.build and cell.run == first.run
     ]
     prepared = {spec.name: prepare_input(spec, model, store) for spec in specs}
-    yield bench.cells(own, [prepared[cell.input.name] for cell in own], launcher)
+    yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], launcher)
     if options.repo:
-        yield bench.commits(options.repo, options.commit)
+        yield benchmark.commits(options.repo, options.commit)
     if not options.no_matrix:
-        yield from bench.matrix(options.config)
+        yield from benchmark.matrix(options.config)
     # The longest one comes last: whoever interrupts it loses little.
-    yield bench.naive(resolve_flag_set(DEFAULT_FLAGS, config.flags))
+    yield benchmark.naive(resolve_flag_set(DEFAULT_FLAGS, config.flags))
 
 
 def _machine(store: Store) -> dict[str, object]:

@@ -11,26 +11,26 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from harness.analysis.bisection.bisection import Case
+from harness.analysis.bisection.bisection import Bisection
 from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.history import Clone, Point, between, index_releases
 from harness.analysis.bisection.measurement import Memory
-from harness.analysis.bisection.preparation import Request, laboratory, setting_of
-from harness.analysis.bisection.result import Finding
-from harness.analysis.bisection.search import Target
+from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
+from harness.analysis.bisection.result import BisectionResult
+from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
-from harness.commands.conclusion import cell_command, config_words, tell
+from harness.commands.conclusion import cell_command, conclude, config_words
 from harness.config.loading import load_config
 from harness.config.tables import Config
-from harness.domain.commits import FILE
+from harness.domain.commits import FILE, FaultyCommit
+from harness.domain.findings import Finding
 from harness.domain.records import CellRecord
 from harness.domain.spec import content_key
 from harness.execution.run_directory import RunDirectory, open_run
-from harness.report import GuiltyCommit, Story
-from harness.report.bisection import guilty, markdown
-from harness.report.bisection_finding import comparison_story, finding_story
-from harness.report.bisection_progress import Reporter
+from harness.report.bisection import at_fault, markdown
+from harness.report.bisection_finding import as_finding, comparison_as_finding
+from harness.report.bisection_progress import BisectionProgress
 from harness.report.comparison import comparison_markdown
 from harness.report.console import wide_console
 from harness.util.build_store import Store
@@ -64,7 +64,7 @@ def execute(options: argparse.Namespace) -> int:
         fresh=options.fresh and not options.resume,
     )
     write_atomically(run.path / COMMAND, json.dumps(_plain(options), indent=1))
-    reporter = Reporter(console)
+    reporter = BisectionProgress(console)
     reporter.say(f"{run.path}: if interrupted, continue with: nox -s bisect -- --resume")
     try:
         answer = _answer(options, config, run, reporter)
@@ -78,10 +78,10 @@ def execute(options: argparse.Namespace) -> int:
     write_atomically(run.path / "answer.md", answer.text)
     write_atomically(run.path / "answer.json", answer.data)
     console.print(Markdown(answer.text))
-    page = tell(
+    page = conclude(
         run,
         answer.records,
-        answer.story,
+        answer.finding,
         config=config,
         path=options.config,
         commits=answer.commits,
@@ -100,15 +100,15 @@ class _Answer:
     """Markdown."""
     data: str
     """JSON."""
-    story: Story
+    finding: Finding
     records: Sequence[CellRecord]
     """The whole model where it was built: on both sides, and with what makes it good again."""
-    commits: tuple[GuiltyCommit, ...] = ()
+    commits: tuple[FaultyCommit, ...] = ()
     code: int = EXIT_OK
 
 
 def _answer(
-    options: argparse.Namespace, config: Config, run: RunDirectory, reporter: Reporter
+    options: argparse.Namespace, config: Config, run: RunDirectory, reporter: BisectionProgress
 ) -> _Answer:
     """Search, and return the answer in all its forms."""
     store = Store(root=options.builds.resolve())
@@ -120,7 +120,7 @@ def _answer(
         clone = Clone.open(where, store=store.sources, log=store.logs / "bisect.log")
     # First what needs no model: a mistyped revision is reported at once.
     points = [_version(options.version, clone)] if options.version else _history(options, clone)
-    request = Request(
+    request = BisectionSetup(
         config=config,
         base=base,
         store=store,
@@ -129,9 +129,9 @@ def _answer(
         remember=not options.fresh,
         input=options.input or config.bisect.input,
     )
-    case = Case(
-        lab=laboratory(request, Memory(path=run.path / "measurements.jsonl")),
-        setting=setting_of(config, *_texts("bad", options, config)),
+    bisection = Bisection(
+        tester=revision_tester(request, Memory(path=run.path / "measurements.jsonl")),
+        variant=variant_of(config, *_texts("bad", options, config)),
         terms=Terms(
             metric=options.metric,
             threshold=options.threshold,
@@ -150,17 +150,17 @@ def _answer(
         compared=reporter.compared,
     )
     if options.version:
-        return _compared(options, config, case, points[0])
+        return _compared(options, config, bisection, points[0])
     open_end = not (options.good or options.find_fix)
-    found = case.releases(points) if open_end else case.among(points)
-    commits = (guilty(found),) if found.commit and found.becomes == "bad" else ()
+    found = bisection.releases(points) if open_end else bisection.among(points)
+    commits = (at_fault(found),) if found.commit and found.becomes == "bad" else ()
     if commits:
         write_atomically(run.path / FILE, json.dumps([commits[0].model_dump()], indent=1))
     return _Answer(
         text=markdown(found),
         data=found.model_dump_json(indent=1),
-        story=finding_story(found, _command(options)),
-        records=_records(options, config, case, _sides(found, options, config, clone)),
+        finding=as_finding(found, _command(options)),
+        records=_records(options, config, bisection, _sides(found, options, config, clone)),
         commits=commits,
         code=EXIT_OK if found.found else EXIT_SUSPECTS,
     )
@@ -174,24 +174,27 @@ def _texts(side: str, options: argparse.Namespace, config: Config) -> tuple[str,
 
 
 def _sides(
-    found: Finding, options: argparse.Namespace, config: Config, clone: Clone | None
+    found: BisectionResult, options: argparse.Namespace, config: Config, clone: Clone | None
 ) -> list[tuple[Point, str, str]]:
     """Return what shows the answer: both sides, and the worse one with what makes it good."""
     flags, run = _texts("bad", options, config)
     before, after = (_version(side.revision, clone) for side in (found.before, found.after))
     worse = after if found.becomes == "bad" else before
-    cured = [(worse, flags, f"{run},{found.cure}")] if found.cure else []
-    return [(before, flags, run), (after, flags, run), *cured]
+    fixed = [(worse, flags, f"{run},{found.fix}")] if found.fix else []
+    return [(before, flags, run), (after, flags, run), *fixed]
 
 
 def _records(
-    options: argparse.Namespace, config: Config, case: Case, wanted: list[tuple[Point, str, str]]
+    options: argparse.Namespace,
+    config: Config,
+    bisection: Bisection,
+    wanted: list[tuple[Point, str, str]],
 ) -> list[CellRecord]:
     """Run the whole model where a build of it is there, for the report."""
     records = []
     repo = ["--repo", options.repo] if options.repo else []
     for point, flags, run in dict.fromkeys(wanted):
-        record = case.lab.cell(point, setting_of(config, flags, run))
+        record = bisection.tester.cell(point, variant_of(config, flags, run))
         if record:
             label = point.revision.label
             command = cell_command(options, *repo, version=label, flags=flags, run=run)
@@ -260,18 +263,20 @@ def _unknown(name: str, labels: list[str]) -> str:
     )
 
 
-def _compared(options: argparse.Namespace, config: Config, case: Case, point: Point) -> _Answer:
+def _compared(
+    options: argparse.Namespace, config: Config, bisection: Bisection, point: Point
+) -> _Answer:
     good, bad = (_texts(side, options, config) for side in ("good", "bad"))
-    subject, explanation = case.compare(point, setting_of(config, *good))
-    text, data = comparison_markdown(explanation, point=point, subject=subject)
+    subject, compared = bisection.compare(point, variant_of(config, *good))
+    text, data = comparison_markdown(compared, point=point, subject=subject)
     wanted = [(point, flags, run) for flags in (good[0], bad[0]) for run in (good[1], bad[1])]
     return _Answer(
         text=text,
         data=data,
-        story=comparison_story(
-            explanation, point=point, subject=subject.description, command=_command(options)
+        finding=comparison_as_finding(
+            compared, point=point, subject=subject.description, command=_command(options)
         ),
-        records=_records(options, config, case, wanted),
+        records=_records(options, config, bisection, wanted),
     )
 
 
@@ -292,6 +297,9 @@ def _last_interrupted(results: Path) -> argparse.Namespace:
         if not state.get("finished"):
             values = json.loads(command.read_text(encoding="utf-8"))
             values |= {key: Path(values[key]) for key in _WHERE}
-            values |= {"target": Target(values["target"]), "metric": Metric(values["metric"])}
+            values |= {
+                "target": TransitionChoice(values["target"]),
+                "metric": Metric(values["metric"]),
+            }
             return argparse.Namespace(**{**values, "resume": True})
     raise UsageError(f"{results}: no interrupted bisection. Start one, see --help.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from harness.analysis.bisection.criterion import Metric
-from harness.analysis.bisection.search import Target
+from harness.analysis.bisection.search import TransitionChoice
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
 
 HELP = "find the commit, the build flag or the run option that made results worse"
 DESCRIPTION = """\
 Finds the first bad commit between two revisions (or, with --find-fix, the first good one), or which
-build flags and run options turn a good configuration into a bad one. The guilty layer is found by
+build flags and run options turn a good configuration into a bad one. The layer at fault is found by
 itself and tested alone; the answer is confirmed on the whole model. Everything measured is kept:
 an interrupted bisection continues with --resume, and a later one of the same question reuses it.
 """
@@ -79,9 +79,9 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--target",
-        type=Target,
-        choices=list(Target),
-        default=Target.LAST,
+        type=TransitionChoice,
+        choices=list(TransitionChoice),
+        default=TransitionChoice.LAST,
         help="which of several changes to bisect (default: %(default)s)",
     )
 

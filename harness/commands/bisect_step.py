@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.analysis.bisection.criterion import Metric, Question
+from harness.analysis.bisection.criterion import Criterion, Metric
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Memory
-from harness.analysis.bisection.preparation import Request, laboratory, setting_of
-from harness.analysis.bisection.revision_tester import Laboratory
+from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
+from harness.analysis.bisection.revision_tester import RevisionTester
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands.arguments import add_builds, add_jobs
 from harness.config.loading import load_config
@@ -93,18 +93,20 @@ def _step(options: argparse.Namespace) -> int:
     store.prepare()
     clone = Clone.open(options.repo, store=store.sources, log=store.logs / "bisect.log")
     point = clone.point(_head(clone))
-    request = Request(
+    request = BisectionSetup(
         config=config,
         base=options.config.resolve().parent,
         store=store,
         jobs=options.jobs,
         input=options.input or config.bisect.input,
     )
-    lab = laboratory(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
-    subject = lab.whole
+    tester = revision_tester(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
+    subject = tester.whole
     if options.layer:
-        subject = part_of(lab.whole, layers_called(lab.whole.model.graph, options.layer), store)
-    outcome, reason = _verdict(options, config, lab, subject, point)
+        subject = part_of(
+            tester.whole, layers_called(tester.whole.model.graph, options.layer), store
+        )
+    outcome, reason = _verdict(options, config, tester, subject, point)
     print(f"{point.name}: {outcome}: {reason}")
     return CODES[outcome]
 
@@ -115,18 +117,22 @@ def _head(clone: Clone) -> str:
 
 
 def _verdict(
-    options: argparse.Namespace, config: Config, lab: Laboratory, subject: Subject, point: Point
+    options: argparse.Namespace,
+    config: Config,
+    tester: RevisionTester,
+    subject: Subject,
+    point: Point,
 ) -> tuple[Outcome, str]:
-    setting = setting_of(
+    variant = variant_of(
         config, options.flags or config.bisect.flags, options.run or config.bisect.run
     )
     rules = config.bisect.rules
-    question = Question(metric=options.metric, threshold=options.threshold, rules=rules)
-    known = lab.recall(subject, setting).get(point.id)
-    found = known[-1] if known else lab.measure(point, subject, setting)
-    ruling = question.judge(found.happening(subject.watched, options.metric))
-    if ruling.near:
-        again = lab.measure(point, subject, setting).happening(subject.watched, options.metric)
-        if question.judge(again).outcome is not ruling.outcome:
-            return Outcome.UNSTABLE, f"{ruling.reason}, and once more: {again}"
-    return ruling.outcome, ruling.reason
+    criterion = Criterion(metric=options.metric, threshold=options.threshold, rules=rules)
+    known = tester.recall(subject, variant).get(point.id)
+    found = known[-1] if known else tester.measure(point, subject, variant)
+    judgement = criterion.judge(found.observation(subject.watched, options.metric))
+    if judgement.near:
+        again = tester.measure(point, subject, variant).observation(subject.watched, options.metric)
+        if criterion.judge(again).outcome is not judgement.outcome:
+            return Outcome.UNSTABLE, f"{judgement.reason}, and once more: {again}"
+    return judgement.outcome, judgement.reason

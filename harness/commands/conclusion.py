@@ -1,4 +1,4 @@
-"""The end of a diagnosis or a bisection: its cells, its story, and the report of both."""
+"""The end of a diagnosis or a bisection: its cells, its finding, and the report of both."""
 
 from __future__ import annotations
 
@@ -8,40 +8,43 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.config.tables import Config
+from harness.domain.commits import FaultyCommit
+from harness.domain.findings import Finding, write_finding
 from harness.domain.records import CellRecord
 from harness.execution.run_directory import RunDirectory
-from harness.report import GuiltyCommit, Story, cmake_arguments, write_report, write_story
+from harness.report.dataset import cmake_arguments
+from harness.report.write import write_report
 
 
-def tell(
+def conclude(
     run: RunDirectory,
     records: Sequence[CellRecord],
-    story: Story,
+    finding: Finding,
     *,
     config: Config,
     path: Path,
-    commits: Sequence[GuiltyCommit] = (),
+    commits: Sequence[FaultyCommit] = (),
 ) -> Path:
     """Keep what was found where `nox -s report` finds it, and return the report's page.
 
     Args:
         run: where it goes.
         records: cells that show it.
-        story: what was found.
+        finding: what was found.
         config: the configuration in use.
         path: its file.
-        commits: guilty commits to mark.
+        commits: those at fault, to mark.
     """
     for record in records:
         run.append(record)
-    write_story(story, run.path)
+    write_finding(finding, run.path)
     return write_report(
         records,
         run.path,
-        title=story.title,
+        title=finding.title,
         tolerance=config.tolerance,
         commits=commits,
-        stories=[story],
+        findings=[finding],
         config=path,
         requested=cmake_arguments(config),
     )

@@ -1,4 +1,4 @@
-"""`diagnose`: which layers are to blame in one cell, by which mechanism, and what cures it."""
+"""`diagnose`: which layers are at fault in one cell, by which mechanism, and what fixes it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.layer_findings import Diagnosis
-from harness.analysis.diagnosis.pipeline import FIXES, Bureau
+from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
-from harness.commands.conclusion import cell_command, config_words, tell
+from harness.commands.conclusion import cell_command, conclude, config_words
 from harness.config.cells import expand, inputs_of, model_of, with_layers
 from harness.config.loading import load_config
 from harness.domain.records import CellRecord
@@ -26,17 +26,17 @@ from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import wide_console
 from harness.report.diagnosis import show, write
-from harness.report.diagnosis_finding import story
+from harness.report.diagnosis_finding import finding
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK
 
 NAME = "diagnose"
-HELP = "say which layers of one cell are to blame, by which mechanism, and what cures it"
+HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\
 Runs one cell's model through the whole chain and through each layer alone, on the values of a
-float64 reference, so that a layer is blamed only for what it does itself. For each guilty layer it
-tests what may have gone wrong against the layer's formula, and names it only if that accounts for
-the error. Fixes are applied, run again and measured before they are proposed.
+float64 reference, so that a layer is at fault only for what it does itself. For each layer at fault
+it tests what may have gone wrong against the layer's formula, and names it only if that accounts
+for the error. Fixes are applied, run again and measured before they are proposed.
 """
 EXAMPLES = """\
 examples:
@@ -102,7 +102,7 @@ def execute(options: argparse.Namespace) -> int:
         model = prepare_model(model_of(config, base), store)
         matrix = with_layers(matrix, model.graph.layer_types())
         cell = next(item for item in matrix.cells if item.id == cell.id)
-        bureau = Bureau(
+        pipeline = DiagnosisPipeline(
             config=config,
             store=store,
             model=model,
@@ -110,8 +110,8 @@ def execute(options: argparse.Namespace) -> int:
             say=lambda words: status.update(Text(words)),
             passing=Path(scratch) / "references" if options.inputs else None,
         )
-        subject = bureau.subject(cell, specs)
-        diagnosis = bureau.diagnose(cell, subject, specs, Path(scratch))
+        subject = pipeline.subject(cell, specs)
+        diagnosis = pipeline.diagnose(cell, subject, specs, Path(scratch))
         run = open_run(
             options.results,
             name=NAME,
@@ -120,17 +120,17 @@ def execute(options: argparse.Namespace) -> int:
             fresh=True,
         )
         folder = run.path
-        fixes = bureau.fixes(
+        fixes = pipeline.fixes(
             options.fix, cell, subject, diagnosis, specs, matrix.builds, folder, Path(scratch)
         )
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
-            dump(subject, specs, bureau.references, bureau.laboratory, options.dump, bureau.say)
+            dump(subject, specs, pipeline.references, pipeline.measurer, options.dump, pipeline.say)
         status.update(Text("writing the report"))
-        records = [] if options.inputs else _records(bureau, cell, specs, diagnosis, options)
+        records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
         write(diagnosis, folder)
-        page = tell(
-            run, records, story(diagnosis, _command(options)), config=config, path=options.config
+        page = conclude(
+            run, records, finding(diagnosis, _command(options)), config=config, path=options.config
         )
         run.close()
     show(console, diagnosis, everything=options.all)
@@ -140,14 +140,14 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _records(
-    bureau: Bureau,
+    pipeline: DiagnosisPipeline,
     cell: CellSpec,
     specs: Sequence[InputSpec],
     diagnosis: Diagnosis,
     options: argparse.Namespace,
 ) -> list[CellRecord]:
     """Run the cell for the report, and what became of it with other run options."""
-    records = bureau.cells(cell, specs)
+    records = pipeline.cells(cell, specs)
     for fix in diagnosis.fixes:
         if not (fix.options and fix.after):
             continue
@@ -161,7 +161,7 @@ def _records(
             flags=cell.build.flags.name,
             run=text,
         )
-        found = bureau.cells(fixed, specs)
+        found = pipeline.cells(fixed, specs)
         records += [record.model_copy(update={"command": command}) for record in found]
     return records
 

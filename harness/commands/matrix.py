@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import harness
-from harness.build.binding import front_in_background
+from harness.build.binding import binding_in_background
 from harness.build.builder import Builder
 from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
@@ -28,10 +28,11 @@ from harness.execution.launcher import Launcher
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
-from harness.report import cmake_arguments, write_report
-from harness.report.console import Reporter, show, wide_console
+from harness.report.console import MatrixProgress, show, wide_console
+from harness.report.dataset import cmake_arguments
 from harness.report.summary import markdown, summarise
 from harness.report.tables import write_tables
+from harness.report.write import write_report
 from harness.sources import obtain_all
 from harness.sources.checkout import is_url
 from harness.sources.options import one_at_a_time, read_option_fields
@@ -140,14 +141,14 @@ def execute(options: argparse.Namespace) -> int:
         # These take as long as evaluating the model, and need nothing of it.
         ThreadPoolExecutor(1) as pool,
     ):
-        front = front_in_background(store, find_compiler(""))
+        binding = binding_in_background(store, find_compiler(""))
         revisions = [build.revision for build in matrix.builds]
         trees = pool.submit(obtain_all, revisions, store=store.sources, logs=store.logs)
         inputs = inputs_of(config, base)
         model = prepare_model(model_of(config, base), store)
         prepared = {item.name: prepare_input(item, model, store) for item in inputs}
-    if front.done():
-        front.result()  # what cannot be compiled at all is told now
+    if binding.done():
+        binding.result()  # what cannot be compiled at all is told now
     matrix = with_layers(matrix, model.graph.layer_types())
     run = open_run(
         options.results,
@@ -158,7 +159,7 @@ def execute(options: argparse.Namespace) -> int:
     )
     left_out = {item.cell.id: item.reason for item in matrix.left_out}
     run.leave_out(left_out)
-    with Reporter(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
+    with MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
         engine = LocalEngine(
             store=store,
             builder=Builder(
@@ -167,7 +168,7 @@ def execute(options: argparse.Namespace) -> int:
                 timeout=config.limits.build_seconds,
                 retry_failed=options.retry_failed,
             ),
-            launcher=Launcher.of(config, front.result),
+            launcher=Launcher.of(config, binding.result),
             trees=trees.result(),
             model=model,
             inputs=prepared,
@@ -211,7 +212,7 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _run(
-    engine: Engine, matrix: Matrix, run: RunDirectory, reporter: Reporter, command: str
+    engine: Engine, matrix: Matrix, run: RunDirectory, reporter: MatrixProgress, command: str
 ) -> list[CellRecord]:
     """Run the cells that have no record yet and return all records in the matrix's order."""
     done = {record.cell: record for record in run.records()}

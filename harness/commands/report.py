@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.commands.arguments import add_results
 from harness.domain.commits import read_commits
-from harness.domain.findings import read_stories
+from harness.domain.findings import read_findings
 from harness.domain.records import Verdict
 from harness.report.dataset import Run, cmake_arguments, merged, newest_run, read_run
 from harness.report.exports import junit
@@ -130,7 +130,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         title=latest.config.title,
         tolerance=latest.config.tolerance,
         commits=read_commits(run.path for run in runs),
-        stories=read_stories(run.path for run in runs),
+        findings=read_findings(run.path for run in runs),
         previous=read_run(older).records if older else (),
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},

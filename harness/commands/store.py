@@ -10,7 +10,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from harness.build.pruning import Entry, entries, prune, size_of
+from harness.build.pruning import StoreEntry, entries, prune, size_of
 from harness.commands.arguments import add_builds
 from harness.report.console import wide_console
 from harness.util.build_store import Store
@@ -67,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _show(console: Console, store: Store, found: Sequence[Entry], *, each: bool) -> None:
+def _show(console: Console, store: Store, found: Sequence[StoreEntry], *, each: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("kind", "entries", "size", "last used"):
         table.add_column(heading, justify="right" if heading in ("entries", "size") else "left")
@@ -89,7 +89,7 @@ def _show(console: Console, store: Store, found: Sequence[Entry], *, each: bool)
     console.print(f"{_size(total)} of at most {limit} in {store.root}", highlight=False)
 
 
-def _kind(entry: Entry) -> str:
+def _kind(entry: StoreEntry) -> str:
     return entry.kind
 
 

@@ -23,8 +23,8 @@ NOT_RUN = "not run"
 def layer_records(
     param: Param,
     alignments: Sequence[Alignment],
-    cumulative: Mapping[str, Array | str],
-    local: Mapping[str, Array | str],
+    chain: Mapping[str, Array | str],
+    alone: Mapping[str, Array | str],
     reference: Mapping[str, Array],
 ) -> tuple[LayerRecord, ...]:
     """Compare what ncnn computed with the reference, blob by blob.
@@ -32,29 +32,27 @@ def layer_records(
     Args:
         param: the ncnn graph.
         alignments: which blob is which value, as `harness.compare.alignment.align` returns it.
-        cumulative: blobs by name, in ncnn's layout, from the chain as it runs; a string in place
+        chain: blobs by name, in ncnn's layout, from the chain as it runs; a string in place
             of an array says why there is none.
-        local: the same from each layer alone, fed with the reference's values at its inputs;
+        alone: the same from each layer alone, fed with the reference's values at its inputs;
             blobs that are missing were not asked for.
         reference: ONNX values by name, in the layout of ONNX.
 
     Returns:
         One record per alignment, in the same order: measured, or with a note why not.
     """
-    return tuple(
-        _record(param, alignment, cumulative, local, reference) for alignment in alignments
-    )
+    return tuple(_record(param, alignment, chain, alone, reference) for alignment in alignments)
 
 
 def _record(
     param: Param,
     alignment: Alignment,
-    cumulative: Mapping[str, Array | str],
-    local: Mapping[str, Array | str],
+    chain: Mapping[str, Array | str],
+    alone: Mapping[str, Array | str],
     reference: Mapping[str, Array],
 ) -> LayerRecord:
     layer = param.layers[alignment.layer_index]
-    chain = cumulative.get(alignment.blob, NOT_RUN)
+    ran = chain.get(alignment.blob, NOT_RUN)
     record = LayerRecord(
         index=alignment.layer_index,
         name=layer.name,
@@ -62,23 +60,23 @@ def _record(
         blob=alignment.blob,
         aligned="none",
         note=alignment.note,
-        shape=() if isinstance(chain, str) else chain.shape,
+        shape=() if isinstance(ran, str) else ran.shape,
     )
     if not alignment.value:
         return record
     expected = reference[alignment.value]
-    error, reason = _measured(chain, expected)
-    if not isinstance(chain, str) and error is None:
+    error, reason = _measured(ran, expected)
+    if not isinstance(ran, str) and error is None:
         return record.model_copy(update={"note": f"{reason} of {alignment.value}"})
-    alone, why = _measured(local.get(alignment.blob, ""), expected)
+    by_itself, why = _measured(alone.get(alignment.blob, ""), expected)
     notes = [reason, f"alone: {why}" if why else ""]
     return record.model_copy(
         update={
             "value": alignment.value,
             "aligned": alignment.how,
             "note": "; ".join(filter(None, notes)),
-            "cumulative": error,
-            "local": alone,
+            "chain": error,
+            "alone": by_itself,
         }
     )
 

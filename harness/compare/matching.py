@@ -65,14 +65,14 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Ancestry:
     """What follows from what in an ONNX graph."""
 
     sources: Mapping[str, frozenset[str]]
     """Value → all values that it follows from, itself included."""
 
     @classmethod
-    def of(cls, nodes: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Graph:
+    def of(cls, nodes: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Ancestry:
         """Return the graph of nodes given as inputs and outputs, in topological order."""
         sources: dict[str, frozenset[str]] = {}
         for inputs, outputs in nodes:
@@ -90,7 +90,7 @@ def match(
     param: Param,
     names: Mapping[str, str],
     samples: Sequence[Sample],
-    graph: Graph,
+    graph: Ancestry,
 ) -> tuple[Match, ...]:
     """Find the ONNX value of every blob.
 
@@ -133,7 +133,7 @@ def _matched(
     found: Mapping[str, Match],
     samples: Sequence[Sample],
     marks: _Marks,
-    graph: Graph,
+    graph: Ancestry,
 ) -> Match:
     first = samples[0]
     blob = first.blobs[match.blob]
@@ -206,7 +206,7 @@ def _preference(
     candidate: _Candidate,
     shape: Shape,
     above: Sequence[str],
-    graph: Graph,
+    graph: Ancestry,
     order: Mapping[str, int],
 ) -> tuple[bool, bool, bool, int]:
     extents = [extent for extent in candidate.arrangement.value if extent != 1]

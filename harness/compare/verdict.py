@@ -26,7 +26,7 @@ def judge(
 
     Args:
         output: error of the model's output.
-        layers: all layers; those without a cumulative error do not count.
+        layers: all layers; those without a chain error do not count.
         tolerance: the limits.
         output_value: name of the ONNX value that the output was compared with.
         floors: scale-relative noise floors by ONNX value, see `noise_floors`.
@@ -34,7 +34,7 @@ def judge(
     Returns:
         The verdict, and its reason with the numbers (empty for `ok`).
     """
-    measured = [(layer, layer.cumulative) for layer in layers if layer.cumulative]
+    measured = [(layer, layer.chain) for layer in layers if layer.chain]
     broken = _broken(output, measured)
     if broken:
         return Verdict.BROKEN, broken

@@ -1,4 +1,4 @@
-"""The guilty commits that a bisection found, as far as the report shows them."""
+"""The commits at fault that a bisection found, as far as the report shows them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.util.errors import UsageError
 
-FILE = "guilty.json"
+FILE = "commits.json"
 
 
-class GuiltyCommit(BaseModel):
+class FaultyCommit(BaseModel):
     """A commit at which the error of a model jumps."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -33,19 +33,19 @@ class GuiltyCommit(BaseModel):
         return self.commit[:9]
 
 
-def read_commits(directories: Iterable[Path]) -> tuple[GuiltyCommit, ...]:
-    """Read `guilty.json`, a list of commits, from each directory that has one, oldest first.
+def read_commits(directories: Iterable[Path]) -> tuple[FaultyCommit, ...]:
+    """Read `commits.json`, a list of commits, from each directory that has one, oldest first.
 
     Raises:
         UsageError: a file is not such a list.
     """
-    found: dict[str, GuiltyCommit] = {}
+    found: dict[str, FaultyCommit] = {}
     for path in (directory / FILE for directory in directories):
         if not path.is_file():
             continue
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
-            commits = [GuiltyCommit.model_validate(entry) for entry in entries]
+            commits = [FaultyCommit.model_validate(entry) for entry in entries]
         except (ValueError, TypeError, ValidationError) as error:
             raise UsageError(
                 f"{path}: not a list of commits with `commit` and `date`. Correct or remove it."

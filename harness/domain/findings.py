@@ -12,11 +12,11 @@ from harness.domain.base import StoredValue
 from harness.util.errors import UsageError
 from harness.util.files import write_atomically
 
-FILE = "story.json"
+FILE = "finding.json"
 
 
-class Passage(StoredValue):
-    """One part of a story: lines, a table, or text that keeps its line breaks."""
+class Section(StoredValue):
+    """One part of a finding: lines, a table, or text that keeps its line breaks."""
 
     heading: str
     lines: tuple[str, ...] = ()
@@ -25,36 +25,36 @@ class Passage(StoredValue):
     code: str = ""
 
 
-class Story(StoredValue):
+class Finding(StoredValue):
     """A finding that is not about one cell of the table."""
 
     title: str
     sentence: str
     """The answer in one sentence, without a full stop."""
-    passages: tuple[Passage, ...] = ()
+    sections: tuple[Section, ...] = ()
     command: str = ""
     """The shell command that finds it again."""
 
 
-def write_story(story: Story, directory: Path) -> None:
-    """Put a story into a run directory, where reports look for it."""
-    write_atomically(directory / FILE, story.model_dump_json(indent=1))
+def write_finding(finding: Finding, directory: Path) -> None:
+    """Put a finding into a run directory, where reports look for it."""
+    write_atomically(directory / FILE, finding.model_dump_json(indent=1))
 
 
-def read_stories(directories: Iterable[Path]) -> tuple[Story, ...]:
-    """Read the story of each directory that has one.
+def read_findings(directories: Iterable[Path]) -> tuple[Finding, ...]:
+    """Read the finding of each directory that has one.
 
     Raises:
-        UsageError: a file is not a story.
+        UsageError: a file is not a finding.
     """
-    stories = []
+    findings = []
     for path in (directory / FILE for directory in directories):
         if not path.is_file():
             continue
         try:
-            stories.append(Story.model_validate(json.loads(path.read_text(encoding="utf-8"))))
+            findings.append(Finding.model_validate(json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, ValidationError) as error:
             raise UsageError(
                 f"{path}: not what a diagnosis or bisection found. Remove it, or run that again."
             ) from error
-    return tuple(stories)
+    return tuple(findings)

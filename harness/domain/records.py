@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from harness.domain.base import StoredValue
 from harness.util.files import append_line
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 
 
 class Verdict(StrEnum):
@@ -81,14 +81,21 @@ class LayerRecord(StoredValue):
     note: str = ""
     """Why it was not aligned or not measured."""
     shape: tuple[int, ...] = ()
-    cumulative: Metrics | None = None
+    chain: Metrics | None = None
     """Error of the chain as it ran up to and including this layer."""
     floor: float | None = None
     """Scale-relative error of the fp32 reference itself at this value, against float64."""
-    local: Metrics | None = None
+    alone: Metrics | None = None
     """Error of this layer alone, fed with the reference's values at its inputs."""
     device: str = ""
     """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_schema_1(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take records of schema 1, which called the errors `cumulative` and `local`."""
+        renamed = {"cumulative": "chain", "local": "alone"}
+        return {renamed.get(name, name): value for name, value in values.items()}
 
 
 class BuildRecord(StoredValue):
@@ -122,7 +129,7 @@ class BuildRecord(StoredValue):
 class CellRecord(StoredValue):
     """One cell's outcome."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[2] = SCHEMA
     cell: str
     """Id of the cell, `build/run/input`."""
     model: str
@@ -158,6 +165,13 @@ class CellRecord(StoredValue):
     harness_version: str = ""
     finished: str = ""
     """When the cell finished, ISO 8601 with UTC offset."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _schema_1(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take records of schema 1, which differ in the names of layers' errors only."""
+        known = values.get("schema_version") == 1
+        return {**values, "schema_version": SCHEMA} if known else values
 
 
 def append_record(path: Path, record: CellRecord) -> None:

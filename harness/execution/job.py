@@ -20,10 +20,10 @@ class JobInput(MessageValue):
 class Job(MessageValue):
     """One build, one set of run options, several inputs: the work of one process."""
 
-    front: str
-    """The pybind11 front; not needed with a `runner`."""
+    binding: str
+    """The pybind11 binding; not needed with a `runner`."""
     runner: tuple[str, ...] = ()
-    """Command of the executable front, for a build that Python itself cannot load."""
+    """Command of the runner, for a build that Python itself cannot load."""
     core: str
     param: str
     bin: str
@@ -35,7 +35,7 @@ class Job(MessageValue):
     inputs: tuple[JobInput, ...]
     output: str
     """ncnn blob of the model's output."""
-    local: bool = True
+    alone: bool = True
     """Whether to run every layer alone on the reference's values as well."""
     repeats: int = 1
     """Forward passes from which the fastest gives the latency."""
@@ -43,7 +43,7 @@ class Job(MessageValue):
     """Limit of the process's address space; 0 for none."""
 
 
-class Outcome(MessageValue):
+class InputResult(MessageValue):
     """What a worker reports of one input."""
 
     input: str

@@ -25,7 +25,7 @@ from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.domain.spec import CellSpec
 from harness.execution import worker
-from harness.execution.job import Job, JobInput, Outcome
+from harness.execution.job import InputResult, Job, JobInput
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.process import Completed, call
@@ -40,20 +40,20 @@ _NO_LAYER = re.compile(r"layer (\w+) not exists or registered")
 class Launcher:
     """Runs the cells of one build and one set of run options in processes of their own."""
 
-    front: Callable[[], Path]
-    """Returns the pybind11 front; called where Python itself loads the build."""
+    binding: Callable[[], Path]
+    """Returns the pybind11 binding; called where Python itself loads the build."""
     tolerance: Tolerance
     seconds: float
     """Time limit of one cell."""
     memory_bytes: int
     """Address space that a cell's process may use; 0 for no limit."""
-    local: bool = True
+    alone: bool = True
 
     @classmethod
-    def of(cls, config: Config, front: Callable[[], Path]) -> Launcher:
+    def of(cls, config: Config, binding: Callable[[], Path]) -> Launcher:
         """Return a launcher with the limits of a configuration."""
         return cls(
-            front=front,
+            binding=binding,
             tolerance=config.tolerance,
             seconds=config.limits.run_seconds,
             memory_bytes=int(config.limits.memory_gib * 2**30),
@@ -73,10 +73,10 @@ class Launcher:
         records: list[CellRecord] = []
         pending = list(zip(cells, inputs, strict=True))
         while pending:
-            outcomes, done = self._process(pending, build, model)
-            for (cell, item), outcome in zip(pending, outcomes, strict=False):
-                records.append(self._record(cell, item, build, model, outcome, done))
-            pending = pending[len(outcomes) :]
+            results, done = self._process(pending, build, model)
+            for (cell, item), result in zip(pending, results, strict=False):
+                records.append(self._record(cell, item, build, model, result, done))
+            pending = pending[len(results) :]
             if pending:
                 cell, _ = pending.pop(0)
                 records.append(self._died(cell, build, done))
@@ -112,7 +112,7 @@ class Launcher:
         with tempfile.TemporaryDirectory(prefix="cell-") as name:
             folder = Path(name)
             job = Job(
-                front="" if build.runner else str(self.front()),
+                binding="" if build.runner else str(self.binding()),
                 runner=build.runner,
                 core=str(build.core),
                 param=str(model.param),
@@ -123,7 +123,7 @@ class Launcher:
                 when=run_spec.when,
                 inputs=tuple(_job_input(item) for _, item in pending),
                 output=model.output,
-                local=self.local,
+                alone=self.alone,
                 repeats=1 if build.runner else REPEATS,
                 memory_bytes=self.memory_bytes,
             )
@@ -136,7 +136,7 @@ class Launcher:
                 # Results must not depend on the machine's idea of a good thread count.
                 env={"OMP_NUM_THREADS": str(run_spec.threads), "OMP_WAIT_POLICY": "passive"},
             )
-            return [_finished(outcome, model) for outcome in _read(folder)], done
+            return [_finished(result, model) for result in _read(folder)], done
 
     def _record(
         self,
@@ -147,35 +147,35 @@ class Launcher:
         finished: _Finished,
         done: Completed,
     ) -> CellRecord:
-        outcome = finished.outcome
+        result = finished.result
         layers = tuple(
             layer.model_copy(update={"floor": item.floors.get(layer.value)})
-            for layer in outcome.layers
+            for layer in result.layers
         )
-        known = build.record.model_copy(update={"options": outcome.defaults})
+        known = build.record.model_copy(update={"options": result.defaults})
         base = self.blank(cell, known).model_copy(
             update={
-                "options": outcome.options or dict(cell.run.options),
+                "options": result.options or dict(cell.run.options),
                 "output_blob": model.output,
-                "output": outcome.output,
+                "output": result.output,
                 "layers": layers,
-                "latency_ms": outcome.latency_ms,
-                "machine": machine() | _elsewhere(build, outcome),
+                "latency_ms": result.latency_ms,
+                "machine": machine() | _elsewhere(build, result),
                 "text": finished.text,
                 "reference_text": item.text,
             }
         )
         failure = None
-        if outcome.unsupported:
-            verdict, reason = Verdict.UNSUPPORTED, outcome.unsupported
-        elif outcome.skipped:
-            verdict, reason = Verdict.SKIPPED, outcome.skipped
-        elif outcome.failure or outcome.output is None:
-            verdict, reason = Verdict.BROKEN, _explain(outcome.failure, done.output)
-            failure = _kind(outcome, done.output)
+        if result.unsupported:
+            verdict, reason = Verdict.UNSUPPORTED, result.unsupported
+        elif result.skipped:
+            verdict, reason = Verdict.SKIPPED, result.skipped
+        elif result.failure or result.output is None:
+            verdict, reason = Verdict.BROKEN, _explain(result.failure, done.output)
+            failure = _kind(result, done.output)
         else:
             verdict, reason = judge(
-                outcome.output,
+                result.output,
                 layers,
                 self.tolerance,
                 output_value=model.value_of(model.output),
@@ -205,38 +205,38 @@ def _job_input(item: PreparedInput) -> JobInput:
     return JobInput(name=item.name, feeds=dict(item.feeds), reference=str(item.reference.directory))
 
 
-def _elsewhere(build: Build, outcome: Outcome) -> dict[str, str]:
+def _elsewhere(build: Build, result: InputResult) -> dict[str, str]:
     """Return what a cell ran on besides the CPU at hand: an emulator or remote machine, a GPU."""
     runner = {"run by": shlex.join(build.runner[:-1])} if build.runner else {}
-    return runner | {f"vulkan {name}": value for name, value in outcome.device.items()}
+    return runner | {f"vulkan {name}": value for name, value in result.device.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Finished:
-    outcome: Outcome
+    result: InputResult
     text: str
 
 
-def _finished(outcome: Outcome, model: PreparedModel) -> _Finished:
-    text = decode(np.load(outcome.output_file), model) if outcome.output_file else ""
-    return _Finished(outcome=outcome, text=text)
+def _finished(result: InputResult, model: PreparedModel) -> _Finished:
+    text = decode(np.load(result.output_file), model) if result.output_file else ""
+    return _Finished(result=result, text=text)
 
 
-def _read(folder: Path) -> list[Outcome]:
-    path = folder / worker.OUTCOMES
-    outcomes = []
+def _read(folder: Path) -> list[InputResult]:
+    path = folder / worker.RESULTS
+    results = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
-            outcomes.append(Outcome.model_validate_json(line))
+            results.append(InputResult.model_validate_json(line))
         except ValidationError:
             break  # torn by the process's death
-    return outcomes
+    return results
 
 
-def _kind(outcome: Outcome, output: str) -> Failure:
+def _kind(result: InputResult, output: str) -> Failure:
     if _NO_LAYER.search(output):
         return Failure.LACKS_LAYER
-    return Failure.LOAD if outcome.refused else Failure.RUN
+    return Failure.LOAD if result.refused else Failure.RUN
 
 
 def _explain(failure: str, output: str) -> str:

@@ -1,4 +1,4 @@
-"""A session in another program: the executable front, run by an emulator or on a device.
+"""A session in another program: the runner, started by an emulator or on a device.
 
 The program gets a script and `.npy` files and answers in lines; `native/runner.cpp` defines both.
 It starts anew for each batch of requests and loads the model each time.
@@ -16,9 +16,9 @@ from harness.execution.session import (
     PLACES,
     THREADS,
     Array,
+    ForwardPass,
     LoadError,
     Reply,
-    Request,
     RunError,
     Setup,
     check_setup,
@@ -31,14 +31,14 @@ CODES = {4: "the model has no such blob", 6: "this build of ncnn cannot hold a t
 
 
 class RemoteSession:
-    """A session over the executable front."""
+    """A session over the runner."""
 
     def __init__(self, command: Sequence[str], setup: Setup, folder: Path) -> None:
         """Ask a build for its options and load the model for a first time.
 
         Args:
-            command: what runs the executable front, such as an emulator with its arguments,
-                and that front's path.
+            command: what runs the runner, such as an emulator with its arguments,
+                and its path.
             setup: the model and the options.
             folder: where scripts and tensors go; made here.
 
@@ -67,7 +67,7 @@ class RemoteSession:
         answers = self._follow([*self._load(), f"places {layers}"])
         return tuple(PLACES[int(code)] for code in _answers(answers, "place"))
 
-    def run(self, requests: Sequence[Request]) -> Iterator[Reply]:
+    def run(self, requests: Sequence[ForwardPass]) -> Iterator[Reply]:
         """Answer the requests in their order.
 
         Raises:
@@ -95,7 +95,7 @@ class RemoteSession:
         values = self._setup.options if values is None else values
         return [f"set {name} {int(values[name])}" for name in self._setup.options] if due else []
 
-    def _passes(self, index: int, request: Request) -> list[str]:
+    def _passes(self, index: int, request: ForwardPass) -> list[str]:
         """Write the tensors of one request and return its commands."""
         late = self._setup.when == "after-extractor"
         # As if no pass had been there before, and set no option.
@@ -114,7 +114,7 @@ class RemoteSession:
     def _out(self, index: int, number: int) -> Path:
         return self._folder / f"out-{index}-{number}.npy"
 
-    def _reply(self, index: int, request: Request, answers: Iterator[str]) -> Reply:
+    def _reply(self, index: int, request: ForwardPass, answers: Iterator[str]) -> Reply:
         """Read the answers to one pass."""
         blobs: dict[str, Array] = {}
         failures: dict[str, str] = {}

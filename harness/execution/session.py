@@ -1,6 +1,6 @@
 """A loaded model in one build: give it forward passes, get blobs back.
 
-`Session` is what the worker needs. The native session below drives the pybind11 front in this
+`Session` is what the worker needs. The native session below drives the pybind11 binding in this
 process; a target that Python does not run on answers the same requests by another program.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from harness.build.extension import load_front
+from harness.build.extension import load_binding
 from harness.domain.spec import When
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -29,7 +29,7 @@ PLACES = {-1: "", 0: "cpu", 1: "vulkan"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ForwardPass:
     """One forward pass."""
 
     feeds: Mapping[str, Array]
@@ -115,7 +115,7 @@ class Session(Protocol):
         """
         ...
 
-    def run(self, requests: Sequence[Request]) -> Iterator[Reply]:
+    def run(self, requests: Sequence[ForwardPass]) -> Iterator[Reply]:
         """Answer the requests in their order."""
         ...
 
@@ -148,9 +148,9 @@ def device_properties(text: str) -> dict[str, str]:
 
 
 class NativeSession:
-    """A session in this process, over the pybind11 front."""
+    """A session in this process, over the pybind11 binding."""
 
-    def __init__(self, front: Path, setup: Setup) -> None:
+    def __init__(self, binding: Path, setup: Setup) -> None:
         """Open a build, set its options and load the model.
 
         Raises:
@@ -159,7 +159,7 @@ class NativeSession:
             LoadError: ncnn does not take the model; its own words are on stderr.
         """
         self._setup = setup
-        module = load_front(front)
+        module = load_binding(binding)
         core = module.Core(str(setup.core))
         self._net = module.Net(core)
         self.defaults: Mapping[str, bool | int] = dict(self._net.options())
@@ -194,7 +194,7 @@ class NativeSession:
             return ("",) * layers
         return tuple(PLACES[self._net.layer_on_device(index)] for index in range(layers))
 
-    def run(self, requests: Sequence[Request]) -> Iterator[Reply]:
+    def run(self, requests: Sequence[ForwardPass]) -> Iterator[Reply]:
         """Answer the requests in their order."""
         for request in requests:
             replies = [self._once(request)]
@@ -202,7 +202,7 @@ class NativeSession:
                 replies.append(self._once(request))
             yield min(replies, key=lambda reply: reply.seconds)
 
-    def _once(self, request: Request) -> Reply:
+    def _once(self, request: ForwardPass) -> Reply:
         late = self._setup.when == "after-extractor"
         if late:
             # As if no pass had been there before, and set no option.

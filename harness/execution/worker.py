@@ -16,15 +16,15 @@ import numpy as np
 from harness.compare.alignment import align
 from harness.compare.layers import layer_records
 from harness.domain.metrics import measure
-from harness.execution.job import Job, JobInput, Outcome
+from harness.execution.job import InputResult, Job, JobInput
 from harness.execution.remote_session import RemoteSession
 from harness.execution.session import (
     Array,
+    ForwardPass,
     LoadError,
     NativeSession,
     NoDeviceError,
     Reply,
-    Request,
     RunError,
     Session,
     Setup,
@@ -35,7 +35,7 @@ from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
 from harness.util.files import append_line
 
-OUTCOMES = "outcomes.jsonl"
+RESULTS = "outcomes.jsonl"
 
 
 def main(arguments: list[str]) -> int:
@@ -44,18 +44,18 @@ def main(arguments: list[str]) -> int:
     job = Job.model_validate_json(path.read_text(encoding="utf-8"))
     if job.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
-    for outcome in outcomes(job, path.parent):
-        append_line(path.parent / OUTCOMES, outcome.model_dump_json())
+    for result in results(job, path.parent):
+        append_line(path.parent / RESULTS, result.model_dump_json())
     return 0
 
 
-def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
+def results(job: Job, folder: Path) -> Iterator[InputResult]:
     """Run a job and yield the outcome of each of its inputs."""
     try:
         session = open_session(job, folder)
     except tuple(_STAND_INS) as error:
         kind = _STAND_INS[type(error)]
-        stand_in = Outcome(input="", refused=isinstance(error, LoadError), **{kind: str(error)})
+        stand_in = InputResult(input="", refused=isinstance(error, LoadError), **{kind: str(error)})
         yield from (stand_in.model_copy(update={"input": item.name}) for item in job.inputs)
         return
     param = read_param(Path(job.param))
@@ -63,7 +63,7 @@ def outcomes(job: Job, folder: Path) -> Iterator[Outcome]:
         try:
             yield _measure(session, job, item, param, folder)
         except RunError as error:
-            yield Outcome(input=item.name, failure=str(error))
+            yield InputResult(input=item.name, failure=str(error))
 
 
 _STAND_INS: dict[type[Exception], str] = {
@@ -91,10 +91,10 @@ def open_session(job: Job, folder: Path) -> Session:
     )
     if job.runner:
         return RemoteSession(job.runner, setup, folder / "remote")
-    return NativeSession(Path(job.front), setup)
+    return NativeSession(Path(job.binding), setup)
 
 
-def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: Path) -> Outcome:
+def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: Path) -> InputResult:
     """Run one input: as the options say, once more keeping all blobs, then layer by layer."""
     reference = Reference(Path(item.reference))
     alignments = align(param, reference.shapes(), job.names)
@@ -102,11 +102,11 @@ def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: P
     blobs = tuple(dict.fromkeys(blob for layer in param.layers for blob in layer.outputs))
     plain, kept = session.run(
         [
-            Request(feeds=feeds, blobs=[job.output], repeats=job.repeats),
-            Request(feeds=feeds, blobs=blobs, keep_intermediate=True),
+            ForwardPass(feeds=feeds, blobs=[job.output], repeats=job.repeats),
+            ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True),
         ]
     )
-    base = Outcome(
+    base = InputResult(
         input=item.name,
         options=dict(session.options),
         defaults=dict(session.defaults),
@@ -118,12 +118,12 @@ def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: P
     actual = plain.blobs[job.output]
     again = kept.blobs.get(job.output, np.empty(0, np.float32))
     np.save(folder / f"{item.name}.npy", actual)
-    local = _local(session, param, values, kept, reference) if job.local else {}
+    alone = _local(session, param, values, kept, reference) if job.alone else {}
     places = session.placement(len(param.layers))
     layers = tuple(
         layer.model_copy(update={"device": places[layer.index]})
         for layer in layer_records(
-            param, alignments, {**kept.failures, **kept.blobs}, local, reference
+            param, alignments, {**kept.failures, **kept.blobs}, alone, reference
         )
     )
     base = base.model_copy(
@@ -171,12 +171,14 @@ def _local(
     return results
 
 
-def _alone(layer: Layer, values: Mapping[str, str], kept: Reply, reference: Reference) -> Request:
+def _alone(
+    layer: Layer, values: Mapping[str, str], kept: Reply, reference: Reference
+) -> ForwardPass:
     feeds = {
         blob: to_ncnn_layout(reference[values[blob]], kept.blobs[blob].shape)
         for blob in layer.inputs
     }
-    return Request(feeds=feeds, blobs=layer.outputs)
+    return ForwardPass(feeds=feeds, blobs=layer.outputs)
 
 
 if __name__ == "__main__":

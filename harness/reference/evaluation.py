@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from harness.model.onnx_graph import OnnxGraph, broken_model, one_line
 from harness.reference.operators import corrections
-from harness.reference.to_float64 import widened
+from harness.reference.to_float64 import as_float64
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def evaluate_float64(
         model = onnx.ModelProto()
         model.CopyFrom(graph.proto)
         onnx.load_external_data_for_model(model, str(graph.path.parent))
-        evaluator = ReferenceEvaluator(widened(model), new_ops=corrections(model))
+        evaluator = ReferenceEvaluator(as_float64(model), new_ops=corrections(model))
         values = dict(evaluator.run(None, feeds, intermediate=True))
     except Exception as error:  # whatever an operator's formula runs into
         raise _refused(graph, feeds, "onnx's reference evaluator", error) from error

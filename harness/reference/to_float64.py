@@ -13,7 +13,7 @@ _TYPE_ATTRIBUTES = frozenset({"to", "dtype"})
 """Attributes that hold a data type: of Cast, and of EyeLike and the random operators."""
 
 
-def widened(model: ModelProto) -> ModelProto:
+def as_float64(model: ModelProto) -> ModelProto:
     """Return a copy in which every float16, bfloat16 and float32 has become float64.
 
     Inputs, outputs, initialisers, constants and casts are widened, in subgraphs and functions too.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.analysis.bisection.result import Finding, Side
-from harness.domain.commits import GuiltyCommit
+from harness.analysis.bisection.result import BisectionResult, Side
+from harness.domain.commits import FaultyCommit
 from harness.domain.records import Metrics
 
 HUNK_LINES = 60
@@ -11,77 +11,75 @@ FILES = 12
 SUSPECTS = 20
 
 
-def headline(finding: Finding) -> str:
+def headline(result: BisectionResult) -> str:
     """Return the answer in one line."""
-    verb = "made it good again" if finding.becomes == "good" else "made it bad"
-    if not finding.found:
-        return f"One of {len(finding.suspects)} revisions {verb}; those between cannot be tested."
-    if finding.commit:
-        commit = finding.commit
+    verb = "made it good again" if result.becomes == "good" else "made it bad"
+    if not result.found:
+        return f"One of {len(result.suspects)} revisions {verb}; those between cannot be tested."
+    if result.commit:
+        commit = result.commit
         return f'{commit.sha[:9]} ({commit.author_date[:10]}, "{commit.title}") {verb}.'
-    return f"Release {finding.release} {verb}; name a clone with --repo to get to the commit."
+    return f"Release {result.release} {verb}; name a clone with --repo to get to the commit."
 
 
-def markdown(finding: Finding) -> str:
+def markdown(result: BisectionResult) -> str:
     """Return the answer as Markdown."""
-    parts = [f"## {headline(finding)}", _conditions(finding), _numbers(finding)]
-    if finding.commit:
-        parts += [_commit(finding)]
-    elif not finding.found:
-        shown = [f"- {name}" for name in finding.suspects[:SUSPECTS]]
-        more = len(finding.suspects) - len(shown)
+    parts = [f"## {headline(result)}", _conditions(result), _numbers(result)]
+    if result.commit:
+        parts += [_commit(result)]
+    elif not result.found:
+        shown = [f"- {name}" for name in result.suspects[:SUSPECTS]]
+        more = len(result.suspects) - len(shown)
         parts.append("\n".join(["Suspects:", "", *shown, *([f"- … {more} more"] if more else [])]))
-    if len(finding.transitions) > 1:
-        parts.append(_transitions(finding))
+    if len(result.transitions) > 1:
+        parts.append(_transitions(result))
     for title, lines in (
-        ("Needed for it to show", _needs(finding)),
-        ("Not testable", finding.untested),
+        ("Needed for it to show", _needs(result)),
+        ("Not testable", result.untested),
     ):
         if lines:
             parts.append("\n".join([f"{title}:", "", *(f"- {line}" for line in lines)]))
-    if finding.commit and finding.commit.hunk:
-        parts.append(f"```diff\n{shortened(finding.commit.hunk)}\n```")
+    if result.commit and result.commit.hunk:
+        parts.append(f"```diff\n{shortened(result.commit.hunk)}\n```")
     return "\n\n".join(parts) + "\n"
 
 
-def guilty(finding: Finding) -> GuiltyCommit:
+def at_fault(result: BisectionResult) -> FaultyCommit:
     """Return the commit as reports show it."""
-    commit = finding.commit
+    commit = result.commit
     assert commit is not None
-    values = f"{finding.metric} {finding.before.value} → {finding.after.value}"
-    return GuiltyCommit(
+    values = f"{result.metric} {result.before.value} → {result.after.value}"
+    return FaultyCommit(
         commit=commit.sha,
         date=commit.author_date,
         subject=commit.title,
-        effect=f"{finding.subject}: {values}",
+        effect=f"{result.subject}: {values}",
     )
 
 
-def _conditions(finding: Finding) -> str:
-    options = " ".join(f"-D{name}={value}" for name, value in finding.flag_options.items())
-    extra = f" `{finding.cxx_flags}`" if finding.cxx_flags else ""
-    run = ", ".join(f"{name}={str(value).lower()}" for name, value in finding.run_options.items())
-    limit = (
-        "it runs" if finding.threshold is None else f"{finding.metric} ≤ {finding.threshold:.2g}"
-    )
-    doubt = " Some verdicts lay near the threshold; they were repeated." if finding.doubtful else ""
+def _conditions(result: BisectionResult) -> str:
+    options = " ".join(f"-D{name}={value}" for name, value in result.flag_options.items())
+    extra = f" `{result.cxx_flags}`" if result.cxx_flags else ""
+    run = ", ".join(f"{name}={str(value).lower()}" for name, value in result.run_options.items())
+    limit = "it runs" if result.threshold is None else f"{result.metric} ≤ {result.threshold:.2g}"
+    doubt = " Some verdicts lay near the threshold; they were repeated." if result.doubtful else ""
     return (
-        f"Measured: {finding.subject}, input `{finding.input}`, {finding.threads} thread"
-        f"{'s' if finding.threads > 1 else ''}; good means {limit}.{doubt}\n\n"
-        f"- build `{finding.flags}`: `{options or 'as ncnn has it'}`{extra}\n"
-        f"- run `{finding.run}`: `{run or 'as ncnn has it'}`\n"
-        f"- {finding.measurements} measurements, {finding.seconds:.0f} s"
+        f"Measured: {result.subject}, input `{result.input}`, {result.threads} thread"
+        f"{'s' if result.threads > 1 else ''}; good means {limit}.{doubt}\n\n"
+        f"- build `{result.flags}`: `{options or 'as ncnn has it'}`{extra}\n"
+        f"- run `{result.run}`: `{run or 'as ncnn has it'}`\n"
+        f"- {result.measurements} measurements, {result.seconds:.0f} s"
     )
 
 
-def _numbers(finding: Finding) -> str:
+def _numbers(result: BisectionResult) -> str:
     lines = [
         "| | revision | alone: scale-relative | max abs | in the whole model | output: max abs |",
         "|---|---|---|---|---|---|",
     ]
-    for label, side in (("before", finding.before), ("after", finding.after)):
+    for label, side in (("before", result.before), ("after", result.after)):
         lines.append(_row(label, side))
-    notes = [f"{side.name}: {side.note}." for side in (finding.before, finding.after) if side.note]
+    notes = [f"{side.name}: {side.note}." for side in (result.before, result.after) if side.note]
     return "\n".join(lines) + ("\n\n" + " ".join(notes) if notes else "")
 
 
@@ -103,8 +101,8 @@ def number(metrics: Metrics | None, name: str) -> str:
     return "" if metrics is None else f"{getattr(metrics, name):.1e}"
 
 
-def _commit(finding: Finding) -> str:
-    commit = finding.commit
+def _commit(result: BisectionResult) -> str:
+    commit = result.commit
     assert commit is not None
     files = [f"`{name}`" for name in commit.files[:FILES]]
     more = len(commit.files) - len(files)
@@ -126,20 +124,20 @@ def _releases(names: tuple[str, ...]) -> str:
     return f"{names[0]} and {len(names) - 1} later ones" if len(names) > 1 else names[0]
 
 
-def _transitions(finding: Finding) -> str:
+def _transitions(result: BisectionResult) -> str:
     lines = ["All changes seen, oldest first:", ""]
-    for each in finding.transitions:
+    for each in result.transitions:
         width = f" ({each.suspects} revisions, not bisected)" if each.suspects > 1 else ""
         lines.append(f"- becomes {each.becomes}: {each.before} → {each.after}{width}")
     return "\n".join(lines)
 
 
-def _needs(finding: Finding) -> list[str]:
+def _needs(result: BisectionResult) -> list[str]:
     sets = [
         f"{{{', '.join(each)}}}{': all of these are needed' if len(each) > 1 else ''}"
-        for each in finding.needs
+        for each in result.needs
     ]
-    return [*sets, *finding.evidence]
+    return [*sets, *result.evidence]
 
 
 def shortened(hunk: str) -> str:

@@ -4,65 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.bisection.configurations import Explanation, evidence
+from harness.analysis.bisection.configurations import ComparisonResult, evidence
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.result import Finding, Side
-from harness.report import Passage, Story
+from harness.analysis.bisection.result import BisectionResult, Side
+from harness.domain.findings import Finding, Section
 from harness.report.bisection import headline, number, shortened
 from harness.report.comparison import comparison_headline
 
 
-def finding_story(finding: Finding, command: str) -> Story:
+def as_finding(result: BisectionResult, command: str) -> Finding:
     """Return what a search over revisions found."""
-    commit = finding.commit
-    passages = [
-        Passage(
-            heading=f"{finding.subject}, before and after",
+    commit = result.commit
+    sections = [
+        Section(
+            heading=f"{result.subject}, before and after",
             header=("", "revision", "alone", "in the whole model", "output: max abs"),
             rows=tuple(
                 (word, *_side(side))
-                for word, side in (("before", finding.before), ("after", finding.after))
+                for word, side in (("before", result.before), ("after", result.after))
             ),
         ),
-        Passage(heading="Needed for it to show", lines=_needs(finding)),
-        Passage(heading="Suspects", lines=() if finding.found else finding.suspects),
-        Passage(heading="Releases that contain it", lines=_some(commit.releases if commit else ())),
-        Passage(heading="Not testable", lines=finding.untested),
-        Passage(
+        Section(heading="Needed for it to show", lines=_needs(result)),
+        Section(heading="Suspects", lines=() if result.found else result.suspects),
+        Section(heading="Releases that contain it", lines=_some(commit.releases if commit else ())),
+        Section(heading="Not testable", lines=result.untested),
+        Section(
             heading="What it changed in the layer's files",
             code=shortened(commit.hunk) if commit else "",
         ),
     ]
-    return Story(
-        title=f"Bisection of {finding.subject}, build {finding.flags}, run {finding.run}",
-        sentence=headline(finding).rstrip("."),
-        passages=tuple(p for p in passages if p.lines or p.rows or p.code),
+    return Finding(
+        title=f"Bisection of {result.subject}, build {result.flags}, run {result.run}",
+        sentence=headline(result).rstrip("."),
+        sections=tuple(p for p in sections if p.lines or p.rows or p.code),
         command=command,
     )
 
 
-def comparison_story(
-    explanation: Explanation, *, point: Point, subject: str, command: str
-) -> Story:
+def comparison_as_finding(
+    compared: ComparisonResult, *, point: Point, subject: str, command: str
+) -> Finding:
     """Return what a search over flags and options found."""
-    passages = [
-        Passage(
-            heading="Each needed setting left out by itself", lines=tuple(evidence(explanation))
-        ),
-        Passage(
+    sections = [
+        Section(heading="Each needed setting left out by itself", lines=tuple(evidence(compared))),
+        Section(
             heading="Smallest changes that make the bad configuration good",
-            lines=tuple(", ".join(i.cure for i in each.items) for each in explanation.reverts),
+            lines=tuple(", ".join(i.fix for i in each.items) for each in compared.reverts),
         ),
-        Passage(
+        Section(
             heading="All differences",
             header=("setting", "good", "bad"),
-            rows=tuple((e.name, e.good or "?", e.bad or "?") for e in explanation.differences),
+            rows=tuple((e.name, e.good or "?", e.bad or "?") for e in compared.differences),
         ),
     ]
-    return Story(
+    return Finding(
         title=f"Bisection of flags and options, {subject}",
-        sentence=comparison_headline(explanation, point),
-        passages=tuple(p for p in passages if p.lines or p.rows),
+        sentence=comparison_headline(compared, point),
+        sections=tuple(p for p in sections if p.lines or p.rows),
         command=command,
     )
 
@@ -73,8 +71,8 @@ def _side(side: Side) -> tuple[str, ...]:
     return side.name, own, whole, number(side.output, "max_abs")
 
 
-def _needs(finding: Finding) -> tuple[str, ...]:
-    return (*(f"{{{', '.join(each)}}}" for each in finding.needs), *finding.evidence)
+def _needs(result: BisectionResult) -> tuple[str, ...]:
+    return (*(f"{{{', '.join(each)}}}" for each in result.needs), *result.evidence)
 
 
 def _some(names: Sequence[str], most: int = 3) -> tuple[str, ...]:

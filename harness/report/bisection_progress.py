@@ -27,7 +27,7 @@ SHOWN = 4
 """Settings that are named; more are counted."""
 
 
-class Reporter:
+class BisectionProgress:
     """Prints one line per event, so that a log of it can be read as well."""
 
     def __init__(self, console: Console) -> None:

@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class CellChange:
     """One cell in both results; one of them is None where only the other has it."""
 
     kind: Kind
@@ -60,11 +60,11 @@ class Change:
 class Changes:
     """All cells of two results."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[CellChange, ...]
     same_machine: bool
     """Whether cells were matched by machine too; otherwise the machines have nothing in common."""
 
-    def of(self, kind: Kind | str) -> tuple[Change, ...]:
+    def of(self, kind: Kind | str) -> tuple[CellChange, ...]:
         """Return the changes of one kind; templates name it by its text."""
         return tuple(change for change in self.changes if change.kind == kind)
 
@@ -87,7 +87,7 @@ def compare(old: Sequence[CellRecord], new: Sequence[CellRecord], tolerance: Tol
     changes = []
     for key in dict.fromkeys([*after, *before]):
         pair = before.get(key), after.get(key)
-        changes.append(Change(kind=_kind(*pair, tolerance.output), old=pair[0], new=pair[1]))
+        changes.append(CellChange(kind=_kind(*pair, tolerance.output), old=pair[0], new=pair[1]))
     return Changes(changes=tuple(changes), same_machine=same_machine)
 
 

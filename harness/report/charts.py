@@ -12,7 +12,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.domain.commits import GuiltyCommit
+from harness.domain.commits import FaultyCommit
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, date_of
@@ -68,7 +68,7 @@ class Pictures:
 def draw(
     scope: Scope,
     tolerance: Tolerance,
-    commits: Sequence[GuiltyCommit] = (),
+    commits: Sequence[FaultyCommit] = (),
     recommended: Sequence[CellRecord] = (),
     *,
     numbers: int = MAX_NUMBERS,
@@ -78,7 +78,7 @@ def draw(
     Args:
         scope: the cells of one model on one machine.
         tolerance: the limits to draw.
-        commits: guilty commits to mark.
+        commits: those at fault, to mark.
         recommended: cells to mark with a star.
         numbers: how many layer errors to draw at most.
     """
@@ -119,27 +119,27 @@ _SHOWN = "indexof(show_versions, datum.version) >= 0 && indexof(show_flags, datu
 
 def _networks(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> list[Picture]:
     """Return the pictures along the network."""
-    layers = len(curves[0]["cum"])
+    layers = len(curves[0]["chain"])
     broken = any(curve["bad"] for curve in curves)
     note = f"The dashed line is the limit of {short(tolerance.layer)}"
     note += "; a cross at the top marks NaN or infinity." if broken else "."
     pictures = [
         Picture(
-            id="cumulative",
+            id="chain",
             title="Error along the network: the chain as it runs",
             lead=f"What has piled up at each layer, one line per build. {note}",
-            spec=_network(scope, tolerance, "cum", layers, crosses=broken),
+            spec=_network(scope, tolerance, "chain", layers, crosses=broken),
             legend=_flag_legend(scope),
         )
     ]
-    if any(any(curve["loc"]) for curve in curves):
+    if any(any(curve["alone"]) for curve in curves):
         pictures.append(
             Picture(
-                id="local",
+                id="alone",
                 title="Error along the network: each layer by itself",
                 lead="Each layer fed with the reference's values: what it loses on its own. "
                 f"The dashed line is the limit of {short(tolerance.layer)}.",
-                spec=_network(scope, tolerance, "loc", layers, crosses=False),
+                spec=_network(scope, tolerance, "alone", layers, crosses=False),
                 legend=_flag_legend(scope),
             )
         )
@@ -163,8 +163,8 @@ def _flattened(scope: Scope, error: str) -> alt.Chart:
         alt.Chart(alt.NamedData("curves"))
         .add_params(*_parameters(scope))
         .transform_filter(f"{_PICKED} && {_SHOWN}")
-        .transform_calculate(layer="sequence(length(datum.cum))")
-        .transform_flatten(["layer", "cum", "loc"])
+        .transform_calculate(layer="sequence(length(datum.chain))")
+        .transform_flatten(["layer", "chain", "alone"])
         .transform_calculate(error=error)
         .transform_filter("isValid(datum.error)")
         .transform_lookup("layer", from_=names)
@@ -177,8 +177,8 @@ def _tooltip() -> list[alt.Tooltip]:
         alt.Tooltip("name:N", title="layer"),
         alt.Tooltip("type:N", title="type"),
         alt.Tooltip("build:N", title="build"),
-        alt.Tooltip("cum:Q", title="error of the chain", format=".1e"),
-        alt.Tooltip("loc:Q", title="its own error", format=".1e"),
+        alt.Tooltip("chain:Q", title="error of the chain", format=".1e"),
+        alt.Tooltip("alone:Q", title="its own error", format=".1e"),
     ]
 
 
@@ -231,8 +231,8 @@ def _heat(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> Spec:
     drawn = {curve["build"] for curve in curves}
     every = [f"{version}-{flags}" for version in scope.versions for flags in scope.flags]
     builds = [build for build in every if build in drawn]
-    own = "isValid(datum.loc) ? datum.loc : datum.cum"
-    layers = len(curves[0]["cum"])
+    own = "isValid(datum.alone) ? datum.alone : datum.chain"
+    layers = len(curves[0]["chain"])
     step = max(10, layers // 150 * 10)
     axis = alt.Axis(values=list(range(0, layers, step)), labelAngle=0, labelOverlap=True)
     scale = alt.Scale(domain=[-_DECADES, 0, _DECADES], range=list(_RAMP), clamp=True)
@@ -250,7 +250,7 @@ def _heat(scope: Scope, tolerance: Tolerance, curves: Sequence[Spec]) -> Spec:
     return _finished(chart, height=60 + 13 * len(builds))
 
 
-def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]) -> Picture:
+def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[FaultyCommit]) -> Picture:
     dated = all(date_of(version) for version in scope.versions)
     x = (
         alt.X("date:T", title="date of the version", scale=alt.Scale(nice="month"))
@@ -284,7 +284,7 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]
     ]
     if commits and dated:
         layers.append(_marks(commits))
-    marked = "; vertical lines are the commits a bisection found guilty" if commits else ""
+    marked = "; vertical lines are the commits a bisection found at fault" if commits else ""
     return Picture(
         id="history",
         title="Error against version",
@@ -295,7 +295,7 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[GuiltyCommit]
     )
 
 
-def _marks(commits: Sequence[GuiltyCommit]) -> Layer:
+def _marks(commits: Sequence[FaultyCommit]) -> Layer:
     rows = [
         {"when": c.date[:10], "commit": c.short, "subject": c.subject, "effect": c.effect}
         for c in commits

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.configurations import Difference, Explanation, evidence
+from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
 from harness.analysis.delta_debugging import MinimalSet
 
 if TYPE_CHECKING:
@@ -16,52 +16,54 @@ if TYPE_CHECKING:
 
 
 def comparison_markdown(
-    explanation: Explanation, *, point: Point, subject: Subject
+    compared: ComparisonResult, *, point: Point, subject: Subject
 ) -> tuple[str, str]:
     """Return (Markdown, JSON) of what turns the good configuration into the bad one."""
-    question = explanation.question
-    lines = [f"## {comparison_headline(explanation, point)}", ""]
+    criterion = compared.criterion
+    lines = [f"## {comparison_headline(compared, point)}", ""]
     lines += [
-        f"Measured: {subject.description}, {question.metric}, input `{subject.input.name}`; "
+        f"Measured: {subject.description}, {criterion.metric}, input `{subject.input.name}`; "
         + (
-            f"good means at most {question.threshold:.2g}." if question.threshold else "good: runs."
+            f"good means at most {criterion.threshold:.2g}."
+            if criterion.threshold
+            else "good: runs."
         ),
         "",
         "Of these differences:",
         "",
         *(
             f"- {each.name}: {each.good or '(default)'} → {each.bad or '(default)'}"
-            for each in explanation.differences
+            for each in compared.differences
         ),
         "",
         "Each needed setting left out by itself:",
         "",
-        *(f"- {line}" for line in evidence(explanation)),
+        *(f"- {line}" for line in evidence(compared)),
     ]
-    if len(explanation.sets) > 1:
+    if len(compared.sets) > 1:
         lines += ["", "Other sets that turn it bad by themselves:", ""]
-        lines += [f"- {{{_names(each.items)}}}" for each in explanation.sets[1:]]
+        lines += [f"- {{{_names(each.items)}}}" for each in compared.sets[1:]]
     lines += ["", "Smallest changes that make the bad configuration good:", ""]
-    lines += [f"- {', '.join(i.cure for i in each.items)}" for each in explanation.reverts]
+    lines += [f"- {', '.join(i.fix for i in each.items)}" for each in compared.reverts]
     data = {
         "version": point.name,
         "subject": subject.description,
-        "metric": str(question.metric),
-        "threshold": question.threshold,
-        "differences": [asdict(each) for each in explanation.differences],
-        "sets": [_described(each) for each in explanation.sets],
-        "reverts": [_described(each) for each in explanation.reverts],
+        "metric": str(criterion.metric),
+        "threshold": criterion.threshold,
+        "differences": [asdict(each) for each in compared.differences],
+        "sets": [_described(each) for each in compared.sets],
+        "reverts": [_described(each) for each in compared.reverts],
         "tests": [
             {"applied": sorted(map(str, applied)), "result": str(value)}
-            for applied, value in explanation.values.items()
+            for applied, value in compared.values.items()
         ],
     }
     return "\n".join(lines) + "\n", json.dumps(data, indent=1)
 
 
-def comparison_headline(explanation: Explanation, point: Point) -> str:
+def comparison_headline(compared: ComparisonResult, point: Point) -> str:
     """Return the answer in one line."""
-    first = explanation.sets[0]
+    first = compared.sets[0]
     names = _names(first.items)
     count = {1: "it alone turns", 2: "both are needed to turn"}.get(
         len(first.items), f"all {len(first.items)} are needed to turn"

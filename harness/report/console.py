@@ -33,7 +33,7 @@ def wide_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-class Reporter:
+class MatrixProgress:
     """Shows events as they come; on a terminal with bars, elsewhere one line each."""
 
     def __init__(self, console: Console, *, builds: int, cells: int) -> None:
@@ -50,7 +50,7 @@ class Reporter:
         self._cells = self._progress.add_task("cells", total=cells)
         self._left = builds
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> MatrixProgress:
         """Start the bars."""
         self._progress.start()
         return self

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.config.tables import Config
-from harness.domain.findings import FILE as STORY
+from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, read_records
 from harness.execution.run_directory import CELLS, LEFT_OUT
 from harness.util.errors import UsageError
@@ -50,11 +50,11 @@ def read_run(path: Path) -> Run:
     """Read a run directory.
 
     Raises:
-        UsageError: it holds neither records nor the story of a diagnosis or bisection.
+        UsageError: it holds neither records nor the finding of a diagnosis or bisection.
         ConfigError: its copy of the configuration is damaged.
     """
     records = read_records([path / CELLS]) if (path / CELLS).is_file() else []
-    if not records and not (path / STORY).is_file():
+    if not records and not (path / FINDING).is_file():
         raise UsageError(
             f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix`, "
             "`diagnose` or `bisect` made, such as results/20260101-120000-default."
@@ -90,7 +90,7 @@ def newest_run(results: Path) -> Path:
     Raises:
         UsageError: there is none.
     """
-    found = {path.parent for file in (CELLS, STORY) for path in results.glob(f"*/{file}")}
+    found = {path.parent for file in (CELLS, FINDING) for path in results.glob(f"*/{file}")}
     if not found:
         raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
     return max(found)

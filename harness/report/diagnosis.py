@@ -12,11 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, LayerSummary, Score, Status
+from harness.analysis.diagnosis.layer_findings import (
+    Diagnosis,
+    LayerSummary,
+    Score,
+    Status,
+    TriedFix,
+)
 from harness.util.files import write_atomically
 
 STYLES = {
-    Status.GUILTY: "bold red",
+    Status.AT_FAULT: "bold red",
     Status.PASSES_ON: "yellow",
     Status.NOT_MEASURED: "magenta",
     Status.CLEAN: "green",
@@ -32,17 +38,17 @@ SMALLEST = 1e-9
 
 
 def headline(diagnosis: Diagnosis) -> str:
-    """Return who is to blame, in one sentence."""
+    """Return who is at fault, in one sentence."""
     failures = [f"{item.name}: {item.failure}" for item in diagnosis.inputs if item.failure]
     if failures:
         return f"not measured: {'; '.join(failures)}"
-    guilty = diagnosis.guilty
-    if not guilty:
+    at_fault = diagnosis.at_fault
+    if not at_fault:
         passed = any(layer.status is Status.NOT_MEASURED for layer in diagnosis.layers)
-        return "No layer that could be measured is to blame." if passed else "No layer is to blame."
-    types = dict.fromkeys(layer.type for layer in guilty)
-    parts = [f"{sum(x.type == kind for x in guilty)} {kind}" for kind in types]
-    return f"To blame: {', '.join(parts)} of {len(diagnosis.layers)} blobs."
+        return "No layer that could be measured is at fault." if passed else "No layer is at fault."
+    types = dict.fromkeys(layer.type for layer in at_fault)
+    parts = [f"{sum(x.type == kind for x in at_fault)} {kind}" for kind in types]
+    return f"At fault: {', '.join(parts)} of {len(diagnosis.layers)} blobs."
 
 
 def output_lines(diagnosis: Diagnosis) -> list[str]:
@@ -56,7 +62,7 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
         lines.append(
             f"{item.name}: output max abs {item.output.max_abs:.1e}, scale-relative "
             f"{item.output.scale_relative:.1e} (limit {item.output_limit:.1e}), "
-            f"{len(item.guilty)} blobs guilty{latency}"
+            f"{len(item.at_fault)} blobs at fault{latency}"
         )
     errors = [item.output.max_abs for item in diagnosis.inputs if item.output]
     if len(errors) > FEW:
@@ -67,7 +73,7 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
 def mechanism_lines(diagnosis: Diagnosis) -> list[str]:
     """Return one line per layer type and mechanism, then what was tried where none was found."""
     groups: dict[tuple[str, str, str], list[LayerSummary]] = {}
-    for layer in diagnosis.guilty:
+    for layer in diagnosis.at_fault:
         explanation = layer.explanation
         name = explanation.mechanism if explanation else "not examined"
         side = explanation.side if explanation else ""
@@ -96,7 +102,7 @@ def _group_lines(kind: str, name: str, side: str, members: Sequence[LayerSummary
     return [f"{len(members)} {kind}: {words}{notes} [{layers}]"]
 
 
-def fix_lines(fix: Fix) -> list[str]:
+def fix_lines(fix: TriedFix) -> list[str]:
     """Return what a fix changed and what came of it."""
     lines = [f"{fix.kind}: {fix.outcome}: {fix.change}"]
     if fix.before and fix.after:
@@ -119,7 +125,7 @@ def _score(score: Score) -> str:
     return (
         f"output max abs {score.output_max_abs:.1e}, the chain up to {score.excess:.1f} times its "
         f"limit, worst layer alone {score.worst_layer:.1e}, "
-        f"{len(score.guilty)} layers guilty{latency}"
+        f"{len(score.at_fault)} layers at fault{latency}"
     )
 
 
@@ -177,10 +183,10 @@ def row(layer: LayerSummary, header: Sequence[str]) -> list[str]:
         "blob": layer.blob,
         "ONNX value": layer.value,
         "status": str(layer.status),
-        "chain": _number(layer.cumulative_worst),
-        "alone": _number(layer.local_worst),
-        "chain median": _number(layer.cumulative_median),
-        "alone median": _number(layer.local_median),
+        "chain": _number(layer.chain_worst),
+        "alone": _number(layer.alone_worst),
+        "chain median": _number(layer.chain_median),
+        "alone median": _number(layer.alone_median),
         "limit": _number(layer.limit),
         "ORT": _number(layer.onnxruntime),
         LAST: ": ".join(filter(None, (layer.aligned, layer.sure or layer.note))),
@@ -207,7 +213,7 @@ def markdown(diagnosis: Diagnosis) -> str:
     header = columns(diagnosis)
     lines += [_line(header), _line(["---"] * len(header))]
     lines += [_line(row(layer, header)) for layer in diagnosis.layers]
-    tried = [x for x in diagnosis.guilty if x.explanation]
+    tried = [x for x in diagnosis.at_fault if x.explanation]
     if tried:
         lines += ["", "## What was tried", "", *_trials(tried)]
     return "\n".join(lines) + "\n"
@@ -240,9 +246,9 @@ def table_of(diagnosis: Diagnosis) -> pd.DataFrame:
         {
             "cell": diagnosis.cell,
             "input": item.name,
-            **layer.model_dump(exclude={"cumulative", "local"}),
-            **_metrics("cumulative", layer.cumulative.model_dump() if layer.cumulative else {}),
-            **_metrics("local", layer.local.model_dump() if layer.local else {}),
+            **layer.model_dump(exclude={"chain", "alone"}),
+            **_metrics("chain", layer.chain.model_dump() if layer.chain else {}),
+            **_metrics("alone", layer.alone.model_dump() if layer.alone else {}),
         }
         for item in diagnosis.inputs
         for layer in item.layers
@@ -257,8 +263,8 @@ def _metrics(kind: str, values: dict[str, object]) -> dict[str, object]:
 def plot(diagnosis: Diagnosis) -> alt.LayerChart | alt.FacetChart:
     """Return errors of the chain and of each layer alone along the model, with the limits."""
     kinds = (
-        ("chain", "cumulative_worst"),
-        ("alone", "local_worst"),
+        ("chain", "chain_worst"),
+        ("alone", "alone_worst"),
         ("limit", "limit"),
         ("ONNX Runtime", "onnxruntime"),
     )
@@ -283,7 +289,7 @@ def plot(diagnosis: Diagnosis) -> alt.LayerChart | alt.FacetChart:
     )
     lines = base.mark_line().encode(strokeDash=alt.StrokeDash("kind:N", legend=None, sort=names))
     marked = (
-        alt.Chart(frame[(frame["kind"] == "alone") & (frame["status"] == Status.GUILTY)])
+        alt.Chart(frame[(frame["kind"] == "alone") & (frame["status"] == Status.AT_FAULT)])
         .mark_point(shape="triangle-up", size=90, filled=True, color="#d6365b")
         .encode(x="position:Q", y="error:Q", tooltip=["layer", "error"])
     )

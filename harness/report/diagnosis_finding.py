@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, Score
-from harness.report import Passage, Story
+from harness.analysis.diagnosis.layer_findings import Diagnosis, Score, TriedFix
+from harness.domain.findings import Finding, Section
 from harness.report.diagnosis import headline, mechanism_lines, output_lines
 
 SHOWN = 12
-"""Guilty layers in the table; diagnosis.md has them all."""
+"""layers at fault in the table; diagnosis.md has them all."""
 
 
-def story(diagnosis: Diagnosis, command: str) -> Story:
+def finding(diagnosis: Diagnosis, command: str) -> Finding:
     """Return what was found, the fixes that worked first."""
-    passages = [
-        Passage(heading="Output", lines=tuple(output_lines(diagnosis))),
+    sections = [
+        Section(heading="Output", lines=tuple(output_lines(diagnosis))),
         _fixes(diagnosis),
-        Passage(heading="Mechanisms", lines=tuple(mechanism_lines(diagnosis))),
+        Section(heading="Mechanisms", lines=tuple(mechanism_lines(diagnosis))),
         _layers(diagnosis),
     ]
-    return Story(
+    return Finding(
         title=f"Diagnosis of {diagnosis.cell}",
         sentence=_sentence(diagnosis),
-        passages=tuple(p for p in passages if p.lines or p.rows),
+        sections=tuple(p for p in sections if p.lines or p.rows),
         command=command,
     )
 
 
 def _sentence(diagnosis: Diagnosis) -> str:
     words = headline(diagnosis).rstrip(".")
-    cures = [fix for fix in diagnosis.fixes if fix.outcome == "cured"]
-    return f"{words}. Cured by {cures[0].kind}: {cures[0].change}" if cures else words
+    fixes = [fix for fix in diagnosis.fixes if fix.outcome == "fixed"]
+    return f"{words}. Fixed by {fixes[0].kind}: {fixes[0].change}" if fixes else words
 
 
-def _fixes(diagnosis: Diagnosis) -> Passage:
-    order = ("cured", "helped", "did not help", "not tried")
+def _fixes(diagnosis: Diagnosis) -> Section:
+    order = ("fixed", "helped", "did not help", "not tried")
     fixes = sorted(diagnosis.fixes, key=lambda fix: order.index(fix.outcome))
-    return Passage(
+    return Section(
         heading="Fixes, each applied and run again",
         header=(
             "fix",
@@ -49,7 +49,7 @@ def _fixes(diagnosis: Diagnosis) -> Passage:
     )
 
 
-def _fix(fix: Fix) -> tuple[str, ...]:
+def _fix(fix: TriedFix) -> tuple[str, ...]:
     scores = (fix.before, fix.after)
     return (
         fix.kind,
@@ -69,16 +69,16 @@ def _latency(score: Score) -> str:
     return "?" if score.latency_ms is None else f"{score.latency_ms:.1f} ms"
 
 
-def _layers(diagnosis: Diagnosis) -> Passage:
+def _layers(diagnosis: Diagnosis) -> Section:
     rows = []
-    for layer in diagnosis.guilty[:SHOWN]:
+    for layer in diagnosis.at_fault[:SHOWN]:
         mechanism = layer.explanation.mechanism if layer.explanation else "not examined"
-        errors = (layer.local_worst, layer.cumulative_worst)
+        errors = (layer.alone_worst, layer.chain_worst)
         numbers = ["" if error is None else f"{error:.1e}" for error in errors]
         rows.append((f"{layer.type} {layer.name}", layer.blob, *numbers, mechanism))
-    more = len(diagnosis.guilty) - len(rows)
-    return Passage(
-        heading="Layers to blame, the worst first" + (f" ({more} more)" if more > 0 else ""),
+    more = len(diagnosis.at_fault) - len(rows)
+    return Section(
+        heading="Layers at fault, the worst first" + (f" ({more} more)" if more > 0 else ""),
         header=("layer", "blob", "alone", "in the chain", "mechanism"),
         rows=tuple(rows),
     )

@@ -40,7 +40,7 @@ def json_text(report: Report) -> str:
         "title": report.title,
         "tolerance": report.tolerance.model_dump(),
         "parts": [_part(part) for part in report.parts],
-        "findings": [story.model_dump() for story in report.stories],
+        "findings": [finding.model_dump() for finding in report.findings],
         "commits": [commit.model_dump() for commit in report.commits],
         "changes": _changes(report),
     }
@@ -73,13 +73,13 @@ def _part(part: Part) -> dict[str, Any]:
                 "worst": cause.worst,
                 "layers": cause.layers,
                 "cells": cause.cells,
-                "remedies": [
+                "fixes": [
                     {
-                        "words": remedy.words,
-                        "change": [setting._asdict() for setting in sorted(remedy.change)],
-                        **{k: v for k, v in asdict(remedy).items() if k != "change"},
+                        "words": fix.words,
+                        "change": [setting._asdict() for setting in sorted(fix.change)],
+                        **{k: v for k, v in asdict(fix).items() if k != "change"},
                     }
-                    for remedy in cause.remedies
+                    for fix in cause.fixes
                 ],
             }
             for cause in part.summary.causes

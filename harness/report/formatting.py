@@ -77,14 +77,14 @@ def output_error(record: CellRecord) -> float | None:
 
 
 def worst_layer(record: CellRecord) -> LayerRecord | None:
-    """Return the layer with the largest cumulative scale-relative error."""
-    measured = [layer for layer in record.layers if layer.cumulative]
+    """Return the layer with the largest chain scale-relative error."""
+    measured = [layer for layer in record.layers if layer.chain]
     return max(measured, key=lambda layer: chain_error(layer) or 0.0, default=None)
 
 
 def chain_error(layer: LayerRecord) -> float | None:
-    """Return a layer's cumulative scale-relative error."""
-    return layer.cumulative.scale_relative if layer.cumulative else None
+    """Return a layer's chain scale-relative error."""
+    return layer.chain.scale_relative if layer.chain else None
 
 
 def largest(values: Iterable[float | None]) -> float | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.analysis.attribution import Cause
-from harness.domain.commits import GuiltyCommit
-from harness.domain.findings import Story
+from harness.domain.commits import FaultyCommit
+from harness.domain.findings import Finding
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
@@ -65,7 +65,7 @@ class Part:
         notes: dict[str, dict[str, None]] = {}
         for record in self.scope.records:
             for layer in record.layers:
-                if layer.cumulative is None:
+                if layer.chain is None:
                     note = layer.note or "no ONNX value corresponds to it"
                     notes.setdefault(note, {})[f"{layer.type} {layer.name}"] = None
         return {note: tuple(names) for note, names in notes.items()}
@@ -87,8 +87,8 @@ class Report:
     title: str
     tolerance: Tolerance
     parts: tuple[Part, ...]
-    commits: tuple[GuiltyCommit, ...]
-    stories: tuple[Story, ...]
+    commits: tuple[FaultyCommit, ...]
+    findings: tuple[Finding, ...]
     changes: Changes | None
     config: str
     """Configuration file for the commands that reproduce a cell; empty for the default one."""
@@ -120,8 +120,8 @@ def assemble(
     *,
     title: str,
     tolerance: Tolerance,
-    commits: Sequence[GuiltyCommit] = (),
-    stories: Sequence[Story] = (),
+    commits: Sequence[FaultyCommit] = (),
+    findings: Sequence[Finding] = (),
     previous: Sequence[CellRecord] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
@@ -130,11 +130,11 @@ def assemble(
     """Work out everything that the report says.
 
     Args:
-        records: cells of one or more models, machines and runs; none if there are stories.
+        records: cells of one or more models, machines and runs; none if there are findings.
         title: heading; empty for a plain one.
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
-        commits: guilty commits to mark.
-        stories: findings of diagnoses and bisections.
+        commits: those at fault, to mark.
+        findings: findings of diagnoses and bisections.
         previous: older records to compare with.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
@@ -156,7 +156,7 @@ def assemble(
         tolerance=tolerance,
         parts=tuple(parts),
         commits=tuple(commits),
-        stories=tuple(stories),
+        findings=tuple(findings),
         changes=compare(previous, current, tolerance) if previous else None,
         config=str(config),
         requested=requested,

@@ -23,7 +23,7 @@ _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class PartView:
     """One part of the report with everything that the page draws of it."""
 
     id: str
@@ -66,10 +66,10 @@ def html(report: Report) -> str:
     return text
 
 
-def _section(place: int, part: Part, report: Report) -> Section:
+def _section(place: int, part: Part, report: Report) -> PartView:
     best = part.recommended
     found = tables(part.scope, prefix=f"cell-{place}", recommended=best)
-    return Section(
+    return PartView(
         id=f"part-{place}",
         part=part,
         tables=found,

@@ -30,7 +30,7 @@ def affordable(
     records: Iterable[CellRecord], layers: int, numbers: int
 ) -> tuple[list[CellRecord], tuple[str, ...]]:
     """Return the records to draw, findings first where not all can be, and the others' ids."""
-    measured = [record for record in records if any(layer.cumulative for layer in record.layers)]
+    measured = [record for record in records if any(layer.chain for layer in record.layers)]
     room = numbers // max(1, 2 * layers)
     kept = {r.cell for r in sorted(measured, key=lambda r: not r.verdict.is_finding)[:room]}
     return (
@@ -55,7 +55,7 @@ def cell_row(record: CellRecord, best: set[str]) -> dict[str, Any]:
 def curve_row(record: CellRecord, names: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return the errors of one cell along the network, in the order of `names`.
 
-    `cum` and `loc` are the scale-relative errors of the chain and of each layer by itself, null
+    `chain` and `alone` are the scale-relative errors of the chain and of each layer by itself, null
     where not measured; `bad` has the places where values are NaN or infinite.
     """
     layers = {_key(layer): layer for layer in record.layers}
@@ -63,12 +63,12 @@ def curve_row(record: CellRecord, names: Sequence[tuple[str, str]]) -> dict[str,
     bad = [
         place
         for place, layer in enumerate(found)
-        if layer and layer.cumulative and (layer.cumulative.nan or layer.cumulative.inf)
+        if layer and layer.chain and (layer.chain.nan or layer.chain.inf)
     ]
     return {
         **_place(record),
-        "cum": [_error(layer.cumulative) if layer else None for layer in found],
-        "loc": [_error(layer.local) if layer else None for layer in found],
+        "chain": [_error(layer.chain) if layer else None for layer in found],
+        "alone": [_error(layer.alone) if layer else None for layer in found],
         "bad": bad,
     }
 

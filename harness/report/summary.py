@@ -100,7 +100,7 @@ def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
 
 def row(record: CellRecord) -> tuple[str, ...]:
     """Return the texts of one table row, in the order of `COLUMNS`."""
-    guilty = max(
+    at_fault = max(
         (layer for layer in record.layers if own_error(layer) is not None),
         key=lambda layer: own_error(layer) or 0.0,
         default=None,
@@ -111,8 +111,8 @@ def row(record: CellRecord) -> tuple[str, ...]:
         record.input,
         str(record.verdict),
         f"{record.output.max_abs:.1e}" if record.output else "",
-        f"{guilty.type} {guilty.name}" if guilty else "",
-        f"{own_error(guilty) or 0.0:.1e}" if guilty else "",
+        f"{at_fault.type} {at_fault.name}" if at_fault else "",
+        f"{own_error(at_fault) or 0.0:.1e}" if at_fault else "",
         f"{record.latency_ms:.1f}" if record.latency_ms else "",
         record.text,
     )
@@ -128,12 +128,12 @@ def cause_lines(summary: Summary) -> list[str]:
 
 
 def exception_lines(summary: Summary) -> list[str]:
-    """Return one line per remedy that does not work everywhere."""
+    """Return one line per fix that does not work everywhere."""
     return [
-        f"{cause.layer_type}: {remedy.words} is not enough in {_some(remedy.exceptions)}"
+        f"{cause.layer_type}: {fix.words} is not enough in {_some(fix.exceptions)}"
         for cause in summary.causes
-        for remedy in cause.remedies
-        if remedy.exceptions
+        for fix in cause.fixes
+        if fix.exceptions
     ]
 
 

@@ -16,8 +16,8 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
     rows = []
     for record in records:
         worst = max(
-            (layer for layer in record.layers if layer.cumulative),
-            key=lambda layer: layer.cumulative.scale_relative if layer.cumulative else 0.0,
+            (layer for layer in record.layers if layer.chain),
+            key=lambda layer: layer.chain.scale_relative if layer.chain else 0.0,
             default=None,
         )
         output = record.output.model_dump() if record.output else {}
@@ -34,7 +34,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 "worst_layer": worst.name if worst else "",
                 "worst_layer_type": worst.type if worst else "",
                 "worst_layer_scale_relative": (
-                    worst.cumulative.scale_relative if worst and worst.cumulative else None
+                    worst.chain.scale_relative if worst and worst.chain else None
                 ),
                 "inner_product_scale_relative": type_error(record, "InnerProduct"),
                 "latency_ms": record.latency_ms,
@@ -49,28 +49,28 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
 
 
 def type_error(record: CellRecord, layer_type: str) -> float | None:
-    """Return the largest cumulative scale-relative error over the layers of one type."""
+    """Return the largest chain scale-relative error over the layers of one type."""
     return max(
         (
-            layer.cumulative.scale_relative
+            layer.chain.scale_relative
             for layer in record.layers
-            if layer.type == layer_type and layer.cumulative
+            if layer.type == layer_type and layer.chain
         ),
         default=None,
     )
 
 
 def layer_table(records: Iterable[CellRecord]) -> pd.DataFrame:
-    """Return one row per cell and layer output, cumulative and local errors side by side."""
+    """Return one row per cell and layer output, chain and alone errors side by side."""
     rows = []
     for record in records:
         for layer in record.layers:
             row: dict[str, object] = {
                 "cell": record.cell,
-                **layer.model_dump(exclude={"cumulative", "local", "shape"}),
+                **layer.model_dump(exclude={"chain", "alone", "shape"}),
                 "shape": "x".join(map(str, layer.shape)),
             }
-            for kind, metrics in (("cumulative", layer.cumulative), ("local", layer.local)):
+            for kind, metrics in (("chain", layer.chain), ("alone", layer.alone)):
                 values = metrics.model_dump() if metrics else {}
                 row |= {f"{kind}_{name}": value for name, value in values.items()}
             rows.append(row)

@@ -32,9 +32,9 @@ def show(console: Console, report: Report) -> None:
             )
         _heading(console, f"{part.scope.model} on {part.scope.machine}")
         _line(console, f"  {part.sentence}.")
-    for story in report.stories:
-        _heading(console, story.title)
-        _line(console, f"  {story.sentence}.")
+    for finding in report.findings:
+        _heading(console, finding.title)
+        _line(console, f"  {finding.sentence}.")
     if report.changes:
         _heading(console, "What changed")
         _line(console, f"  {report.changes.sentence}.")

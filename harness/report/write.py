@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.domain.commits import GuiltyCommit
-from harness.domain.findings import Story
+from harness.domain.commits import FaultyCommit
+from harness.domain.findings import Finding
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord
 from harness.report.exports import csv, json_text
@@ -21,8 +21,8 @@ def write_report(
     *,
     title: str,
     tolerance: Tolerance,
-    commits: Sequence[GuiltyCommit] = (),
-    stories: Sequence[Story] = (),
+    commits: Sequence[FaultyCommit] = (),
+    findings: Sequence[Finding] = (),
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
     left_out: Mapping[str, str] = NOTHING,
@@ -30,12 +30,12 @@ def write_report(
     """Write `report.html`, `.md`, `.csv` and `.json` into a directory; return the first's path.
 
     Args:
-        records: cells of one or more models, machines and runs; none if there are stories.
+        records: cells of one or more models, machines and runs; none if there are findings.
         out_dir: where to write; made if it is not there.
         title: heading; empty for a plain one.
         tolerance: limits to draw and to find causes with; verdicts are those of the records.
-        commits: guilty commits to mark.
-        stories: findings of diagnoses and bisections.
+        commits: those at fault, to mark.
+        findings: findings of diagnoses and bisections.
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
         left_out: why cells were not run, by their ids.
@@ -45,7 +45,7 @@ def write_report(
         title=title,
         tolerance=tolerance,
         commits=commits,
-        stories=stories,
+        findings=findings,
         config=config,
         requested=requested,
         left_out=left_out,

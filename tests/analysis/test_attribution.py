@@ -12,10 +12,10 @@ OFF = {"NCNN_AVX2": "ON", "NCNN_F16C": "OFF"}
 
 
 def causes_of(records: list[CellRecord]) -> dict[str, list[str]]:
-    """Return the words of all remedies by layer type."""
+    """Return the words of all fixes by layer type."""
     found: dict[str, list[str]] = {}
     for cause in attribute(records, LIMIT):
-        found.setdefault(cause.layer_type, []).extend(r.words for r in cause.remedies)
+        found.setdefault(cause.layer_type, []).extend(r.words for r in cause.fixes)
     return found
 
 
@@ -44,12 +44,12 @@ def test_either_of_two_axes_clears_the_fault() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 2e-3 if s[0] == "ON" and s[1] else 3e-6 for s in settings}
     (cause,) = attribute(grid(errors), LIMIT)
-    assert {remedy.words for remedy in cause.remedies} == {
+    assert {fix.words for fix in cause.fixes} == {
         "NCNN_F16C=OFF at build time",
         "use_fp16_storage=false at run time",
     }
-    assert [remedy.pairs for remedy in cause.remedies] == ["4 of 4 pairs"] * 2
-    assert not any(remedy.together for remedy in cause.remedies)
+    assert [fix.pairs for fix in cause.fixes] == ["4 of 4 pairs"] * 2
+    assert not any(fix.together for fix in cause.fixes)
     assert cause.sentence.startswith(
         "InnerProduct, scale-relative 2.0e-03 → 3.0e-06 (in the chain 4.0e-03 → 6.0e-06), when "
     )
@@ -58,11 +58,11 @@ def test_either_of_two_axes_clears_the_fault() -> None:
 def test_two_changes_needed_at_once() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 3e-6 if not s[1] and not s[2] else 2e-3 for s in settings}
-    remedies = {r.words: r for cause in attribute(grid(errors), LIMIT) for r in cause.remedies}
-    both = remedies["use_fp16_storage=false together with use_packing_layout=false at run time"]
+    fixes = {r.words: r for cause in attribute(grid(errors), LIMIT) for r in cause.fixes}
+    both = fixes["use_fp16_storage=false together with use_packing_layout=false at run time"]
     assert both.together
     assert both.supporting == 4
-    assert not remedies["use_fp16_storage=false at run time"].together
+    assert not fixes["use_fp16_storage=false at run time"].together
 
 
 def test_causes_of_different_layer_types_are_kept_apart() -> None:
@@ -97,7 +97,7 @@ def test_version_is_compared_only_with_equal_requests() -> None:
 
 def test_no_cause_without_a_pair() -> None:
     (cause,) = attribute([cell({"A": 1e-3})], LIMIT)
-    assert cause.remedies == ()
+    assert cause.fixes == ()
     assert "no pair of cells shows" in cause.sentence
 
 
@@ -106,7 +106,7 @@ def test_inputs_are_not_mixed() -> None:
         cell({"A": 1e-3}, input_name="short"),
         cell({"A": 1e-7}, input_name="long", run="x", options={"use_fp16_storage": False}),
     ]
-    assert attribute(records, LIMIT)[0].remedies == ()
+    assert attribute(records, LIMIT)[0].fixes == ()
 
 
 def test_exceptions_are_counted_and_named() -> None:
@@ -119,10 +119,10 @@ def test_exceptions_are_counted_and_named() -> None:
             ("v2", "off", False, 1e-3),
         )
     ]
-    cause: Cause = next(c for c in attribute(records, LIMIT) if c.remedies)
-    remedy = next(r for r in cause.remedies if {s.axis for s in r.change} == {"run"})
-    assert remedy.pairs == "1 of 2 pairs"
-    assert remedy.exceptions == ("v2-avx2/off/short",)
+    cause: Cause = next(c for c in attribute(records, LIMIT) if c.fixes)
+    fix = next(r for r in cause.fixes if {s.axis for s in r.change} == {"run"})
+    assert fix.pairs == "1 of 2 pairs"
+    assert fix.exceptions == ("v2-avx2/off/short",)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.BROKEN, Verdict.SKIPPED, Verdict.BUILD_FAILED])
@@ -131,7 +131,7 @@ def test_cells_without_numbers_prove_nothing(verdict: Verdict) -> None:
         cell({"A": 1e-3}),
         cell({"A": 1e-7}, run="x", options={"use_fp16_storage": False}, verdict=verdict),
     ]
-    assert attribute(records, LIMIT)[0].remedies == ()
+    assert attribute(records, LIMIT)[0].fixes == ()
 
 
 def test_clean_table_accuses_nobody() -> None:
@@ -166,8 +166,8 @@ def test_wrong_values_are_no_loss_of_precision() -> None:
     wrong, lossy = sorted(attribute(records, LIMIT), key=lambda cause: -cause.worst)
     assert (wrong.worst, lossy.worst) == (3e33, 7e-4)
     assert lossy.cells == ("20220729-avx2/default/short",)
-    assert "use_fp16_storage=false at run time" in {r.words for r in lossy.remedies}
-    assert "misread=false at run time" in {r.words for r in wrong.remedies}
+    assert "use_fp16_storage=false at run time" in {r.words for r in lossy.fixes}
+    assert "misread=false at run time" in {r.words for r in wrong.fixes}
 
 
 def test_how_wrong_values_are_means_nothing() -> None:
@@ -175,8 +175,8 @@ def test_how_wrong_values_are_means_nothing() -> None:
         cell({"InnerProduct": error}, version=version, run="late", options={"misread": True})
         for version, error in (("20220420", 1e-7), ("20220729", 3e33), ("20221014", 2e12))
     ]
-    remedies = [r for cause in attribute(records, LIMIT) for r in cause.remedies]
-    assert {r.error_after for r in remedies} == {1e-7}
+    fixes = [r for cause in attribute(records, LIMIT) for r in cause.fixes]
+    assert {r.error_after for r in fixes} == {1e-7}
 
 
 def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
@@ -190,10 +190,10 @@ def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
         for (packed, arithmetic), error in errors.items()
     ]
     first, second = attribute(records, LIMIT)
-    assert [r.words for r in first.remedies] == ["use_fp16_packed=false at run time"]
+    assert [r.words for r in first.fixes] == ["use_fp16_packed=false at run time"]
     assert len(first.cells) == 2
-    assert [r.words for r in second.remedies] == ["use_fp16_arithmetic=false at run time"]
-    assert (second.remedies[0].error_before, second.remedies[0].error_after) == (8e-2, 1.5e-3)
+    assert [r.words for r in second.fixes] == ["use_fp16_arithmetic=false at run time"]
+    assert (second.fixes[0].error_before, second.fixes[0].error_after) == (8e-2, 1.5e-3)
 
 
 def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
@@ -203,7 +203,7 @@ def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
 
     records = [one(True, False, 1e-3), one(False, False, 1e-7), one(False, True, 2e-3)]
     both = one(True, True, 3e-3)
-    words = [tuple(r.words for r in cause.remedies) for cause in attribute([*records, both], LIMIT)]
+    words = [tuple(r.words for r in cause.fixes) for cause in attribute([*records, both], LIMIT)]
     assert sorted(words) == [
         ("use_bf16_storage=false at run time",),
         ("use_bf16_storage=false together with use_fp16_storage=false at run time",),

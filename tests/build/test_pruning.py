@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.pruning import Entry, entries, prune, surplus
+from harness.build.pruning import StoreEntry, entries, prune, surplus
 from harness.util.build_store import Store
 from harness.util.files import stamp
 
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 )
 def test_surplus_takes_the_least_recently_used(limit: int, since: int, removed: str) -> None:
     found = [
-        Entry(kind="modules", path=Path(name), bytes=size, used=used)
+        StoreEntry(kind="modules", path=Path(name), bytes=size, used=used)
         for name, size, used in (("a", 10, 1), ("b", 20, 2), ("c", 30, 3))
     ]
     chosen = surplus(found, limit=limit, since=since)

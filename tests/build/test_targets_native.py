@@ -51,7 +51,7 @@ def test_arm_under_an_emulator(tmp_path: Path) -> None:
     assert "innerproduct_arm" in command
     assert "+fp16" in command
     assert not records["arm64-fp16/fp16-off"].build.ineffective
-    assert records["arm64-fp16/fp16-off"].layers[-1].local is not None
+    assert records["arm64-fp16/fp16-off"].layers[-1].alone is not None
 
 
 @pytest.mark.skipif(not DRIVERS, reason=DEVICE_REMEDY)

@@ -93,7 +93,7 @@ def test_suspects_adjoin_what_does_not_compile(project: Path, repo: Repo) -> Non
 def test_commit_is_found_from_releases_alone(project: Path, repo: Repo) -> None:
     repo.git("checkout", "--quiet", "-b", "clean", "20250428")
     repo.write(LAYER, (repo.path / LAYER).read_text().replace(LOADED, REGRESSION))
-    guilty = repo.commit("faster loading")
+    at_fault = repo.commit("faster loading")
     repo.write("README.md", "more")
     repo.commit("docs again")
     repo.git("tag", "--force", "20250503")
@@ -101,27 +101,27 @@ def test_commit_is_found_from_releases_alone(project: Path, repo: Repo) -> None:
     found = answer(project, "releases")
     commit = found["commit"]
     assert isinstance(commit, dict)
-    assert (commit["sha"], commit["files"]) == (guilty, [LAYER])
+    assert (commit["sha"], commit["files"]) == (at_fault, [LAYER])
     assert "+" in commit["hunk"] and "1.01f" in commit["hunk"]
     assert commit["releases"] == ["20250503"]
     assert found["evidence"] == ["it shows with every run option switched off, too"]
     (folder,) = (project / "releases").iterdir()
     told = (folder / "report.md").read_text()
-    assert f"{guilty[:9]} (" in told and "made it bad" in told
+    assert f"{at_fault[:9]} (" in told and "made it bad" in told
     before, after = read_run(folder).records
     assert (before.verdict, after.verdict) == (Verdict.OK, Verdict.DROP)
-    assert after.version == guilty[:12]
-    assert f"--repo {project / 'ncnn'} --version {guilty[:12]}" in after.command
+    assert after.version == at_fault[:12]
+    assert f"--repo {project / 'ncnn'} --version {at_fault[:12]}" in after.command
     again = shlex.split(after.command.partition(" -- ")[2])
     places = [f"--builds={project / 'builds'}", f"--results={project / 'again'}"]
     assert main(["matrix", *again, *places]) == 1
 
 
 def test_under_git_bisect(project: Path, repo: Repo) -> None:
-    first, guilty = repo.git("rev-parse", "20250428"), repo.git("rev-parse", "clean~1")
+    first, at_fault = repo.git("rev-parse", "20250428"), repo.git("rev-parse", "clean~1")
     repo.git("checkout", "--quiet", "clean")
     repo.git("bisect", "start", "clean", first)
     step = [sys.executable, "-m", "harness", "bisect-step", "--threshold=1e-3"]
     step += [f"--config={project / 'c.toml'}", f"--builds={project / 'builds'}"]
     output = repo.git("bisect", "run", *step)
-    assert f"{guilty} is the first bad commit" in output
+    assert f"{at_fault} is the first bad commit" in output

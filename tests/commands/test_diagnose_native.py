@@ -60,7 +60,7 @@ def faulty(project: Path) -> Path:
 def test_report_tells_the_diagnosis(faulty: Path) -> None:
     text = (faulty / "report.md").read_text()
     assert "# Diagnosis of 20250503-avx2/default" in text
-    assert "| options | cured |" in text
+    assert "| options | fixed |" in text
     assert "Measure it again" in text or "nothing can be recommended" in text
     assert (faulty / "report.html").stat().st_size > 10_000
     report = json.loads((faulty / "report.json").read_text())
@@ -73,9 +73,9 @@ def test_report_tells_the_diagnosis(faulty: Path) -> None:
 
 
 def test_mechanism_is_proved(faulty: Path) -> None:
-    (guilty,) = read(faulty).guilty
-    assert (guilty.type, guilty.status) == ("InnerProduct", Status.GUILTY)
-    explanation = guilty.explanation
+    (at_fault,) = read(faulty).at_fault
+    assert (at_fault.type, at_fault.status) == ("InnerProduct", Status.AT_FAULT)
+    explanation = at_fault.explanation
     assert explanation is not None
     assert explanation.mechanism.startswith("weights rounded to fp16")
     assert explanation.at_noise_floor
@@ -84,8 +84,8 @@ def test_mechanism_is_proved(faulty: Path) -> None:
 
 def test_fixes_cure_it(faulty: Path) -> None:
     options, masks = read(faulty).fixes
-    assert (options.outcome, options.change) == ("cured", "use_fp16_storage = false")
-    assert (masks.outcome, masks.change) == ("cured", "1 layers: fc 31=3")
+    assert (options.outcome, options.change) == ("fixed", "use_fp16_storage = false")
+    assert (masks.outcome, masks.change) == ("fixed", "1 layers: fc 31=3")
     assert "31=3" in (faulty / "model.masks.param").read_text()
 
 
@@ -109,7 +109,7 @@ def test_dump_holds_both_sides(project: Path, faulty: Path) -> None:
 
 def test_clean_cell_accuses_nobody(project: Path, faulty: Path) -> None:
     code, folder = diagnose(project, "--cell=20250503-avx2/fp16-off")
-    assert (code, read(folder).guilty) == (0, ())
+    assert (code, read(folder).at_fault) == (0, ())
 
 
 def test_renamed_blobs_are_found_by_value(project: Path, faulty: Path) -> None:
@@ -126,4 +126,4 @@ def test_renamed_blobs_are_found_by_value(project: Path, faulty: Path) -> None:
     assert code == 1
     assert (found["fc"].value, found["fc"].aligned) == ("y", "value")
     assert "for a second input" in found["fc"].sure
-    assert (found["fc"].status, found["turn"].status) == (Status.GUILTY, Status.PASSES_ON)
+    assert (found["fc"].status, found["turn"].status) == (Status.AT_FAULT, Status.PASSES_ON)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.domain.limits import Tolerance
-from harness.report import write_report
+from harness.report.write import write_report
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from tests.report.synthetic import cell, write_run
 
@@ -112,7 +112,7 @@ def test_fail_on(report: Project, what: str, has_broken: bool, code: int) -> Non
 
 
 def test_guilty_commits_beside_the_records_are_marked(report: Project) -> None:
-    path = Path("results/20260201-000000-new/guilty.json")
+    path = Path("results/20260201-000000-new/commits.json")
     path.write_text('[{"commit": "440bfdd2c000", "date": "2022-06-23", "subject": "x86 f16c"}]')
     assert report() == EXIT_OK
     assert "440bfdd2c" in path.with_name("report.md").read_text(encoding="utf-8")

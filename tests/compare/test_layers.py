@@ -22,28 +22,28 @@ SHAPES = {name: array.shape for name, array in REFERENCE.items()}
 
 
 def test_every_layer_is_measured_or_says_why_not() -> None:
-    cumulative: dict[str, np.ndarray | str] = {
+    chain: dict[str, np.ndarray | str] = {
         "x": np.ones((2, 3), np.float32),
         "y": np.full((2, 4), 2.5, np.float32),
         "z": np.full((4, 2), 2.5, np.float32),
         "7": np.ones((4, 2), np.float32),
     }
-    local: dict[str, np.ndarray | str] = {"y": np.full((2, 4), 2.25, np.float32)}
-    x, y, z, other = layer_records(PARAM, align(PARAM, SHAPES, {}), cumulative, local, REFERENCE)
+    alone: dict[str, np.ndarray | str] = {"y": np.full((2, 4), 2.25, np.float32)}
+    x, y, z, other = layer_records(PARAM, align(PARAM, SHAPES, {}), chain, alone, REFERENCE)
     assert (x.index, x.name, x.type, x.blob) == (0, "in", "Input", "x")
     assert (x.aligned, x.value, x.note, x.shape) == ("name", "x", "", (2, 3))
-    assert x.cumulative is not None
-    assert (x.cumulative.max_abs, x.local) == (0, None)
-    assert y.cumulative is not None
-    assert y.local is not None
-    assert (y.cumulative.scale_relative, y.local.scale_relative) == (0.25, 0.125)
-    assert (z.aligned, z.value, z.cumulative) == ("none", "", None)
+    assert x.chain is not None
+    assert (x.chain.max_abs, x.alone) == (0, None)
+    assert y.chain is not None
+    assert y.alone is not None
+    assert (y.chain.scale_relative, y.alone.scale_relative) == (0.25, 0.125)
+    assert (z.aligned, z.value, z.chain) == ("none", "", None)
     assert z.note == "shape (4, 2) against (1, 2, 4) of z"
     assert (other.aligned, other.note) == ("none", "no ONNX value has this name")
 
 
 @pytest.mark.parametrize(
-    ("cumulative", "local", "note"),
+    ("chain", "alone", "note"),
     [
         ({"y": "extract failed"}, {}, "extract failed"),
         ({}, {}, "not run"),
@@ -53,10 +53,10 @@ def test_every_layer_is_measured_or_says_why_not() -> None:
     ],
 )
 def test_reasons_are_kept(
-    cumulative: dict[str, np.ndarray | str], local: dict[str, np.ndarray | str], note: str
+    chain: dict[str, np.ndarray | str], alone: dict[str, np.ndarray | str], note: str
 ) -> None:
-    records = layer_records(PARAM, align(PARAM, SHAPES, {}), cumulative, local, REFERENCE)
+    records = layer_records(PARAM, align(PARAM, SHAPES, {}), chain, alone, REFERENCE)
     assert records[1].note == note
     assert records[1].aligned == "name"
-    assert (records[1].cumulative is None) == isinstance(cumulative.get("y", ""), str)
-    assert records[1].local is None
+    assert (records[1].chain is None) == isinstance(chain.get("y", ""), str)
+    assert records[1].alone is None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness.compare.arrangement import arrangements
-from harness.compare.matching import Graph, Match, Sample, match
+from harness.compare.matching import Ancestry, Match, Sample, match
 from harness.model.param import Layer, Param
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,7 @@ def sample(seed: int, noise: float = 1e-6) -> Sample:
 
 
 def matched(samples: list[Sample], names: Mapping[str, str]) -> dict[str, Match]:
-    found = match(PARAM, names, samples, Graph.of(NODES))
+    found = match(PARAM, names, samples, Ancestry.of(NODES))
     assert [m.blob for m in found] == ["in0", "1", "2", "3", "4", "5", "6", "out0"]
     return {m.blob: m for m in found}
 

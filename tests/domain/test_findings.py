@@ -4,68 +4,68 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.domain.findings import FILE, read_stories
+from harness.domain.findings import FILE, Finding, Section, read_findings, write_finding
 from harness.domain.limits import Tolerance
-from harness.report import Passage, Story, write_report, write_story
 from harness.report.dataset import newest_run, read_run
 from harness.report.model import assemble
 from harness.report.terminal import show
+from harness.report.write import write_report
 from harness.util.errors import UsageError
 from tests.report.synthetic import cell, write_run
 
-STORY = Story(
+FINDING = Finding(
     title="Bisection <of> 识别",
     sentence="440bfdd2c made it bad",
-    passages=(
-        Passage(heading="Lines", lines=("one & two",)),
-        Passage(heading="Rows", header=("revision", "error"), rows=(("a | b", "7.4e-4"),)),
-        Passage(heading="Hunk", code="-old\n+new"),
+    sections=(
+        Section(heading="Lines", lines=("one & two",)),
+        Section(heading="Rows", header=("revision", "error"), rows=(("a | b", "7.4e-4"),)),
+        Section(heading="Hunk", code="-old\n+new"),
     ),
     command="nox -s bisect -- --good 1 --bad 2",
 )
 
 
-def test_story_comes_back_from_its_directory(tmp_path: Path) -> None:
-    write_story(STORY, tmp_path)
-    assert read_stories([tmp_path, tmp_path / "none"]) == (STORY,)
+def test_finding_comes_back_from_its_directory(tmp_path: Path) -> None:
+    write_finding(FINDING, tmp_path)
+    assert read_findings([tmp_path, tmp_path / "none"]) == (FINDING,)
 
 
 def test_damaged_story_names_the_file(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("[]")
     with pytest.raises(UsageError, match=rf"{FILE}: not what a diagnosis"):
-        read_stories([tmp_path])
+        read_findings([tmp_path])
 
 
 def test_every_form_tells_it(tmp_path: Path) -> None:
     records = [cell("20250503", "avx2", "default", "short", layers=3)]
     page = write_report(
-        records, tmp_path, title="t", tolerance=Tolerance(), stories=[STORY]
+        records, tmp_path, title="t", tolerance=Tolerance(), findings=[FINDING]
     ).read_text()
     assert "Bisection &lt;of&gt; 识别" in page and "one &amp; two" in page
     assert "440bfdd2c made it bad." in page and "-old\n+new" in page
     text = (tmp_path / "report.md").read_text()
     assert "**440bfdd2c made it bad.**" in text
     assert "| revision | error |\n| --- | --- | \n| a \\| b | 7.4e-4 |" in text
-    assert STORY.command in text
+    assert FINDING.command in text
     (told,) = json.loads((tmp_path / "report.json").read_text())["findings"]
-    assert told["sentence"] == STORY.sentence
+    assert told["sentence"] == FINDING.sentence
 
 
-def test_story_without_cells_is_a_report(tmp_path: Path) -> None:
-    page = write_report([], tmp_path, title="t", tolerance=Tolerance(), stories=[STORY])
+def test_finding_without_cells_is_a_report(tmp_path: Path) -> None:
+    page = write_report([], tmp_path, title="t", tolerance=Tolerance(), findings=[FINDING])
     text = page.read_text()
-    assert STORY.sentence in text
+    assert FINDING.sentence in text
     assert 'href="#table"' not in text and "<script" not in text
-    assert STORY.sentence in (tmp_path / "report.md").read_text()
+    assert FINDING.sentence in (tmp_path / "report.md").read_text()
     console = Console(record=True, width=100)
-    show(console, assemble([], title="", tolerance=Tolerance(), stories=[STORY]))
-    assert STORY.sentence in console.export_text()
+    show(console, assemble([], title="", tolerance=Tolerance(), findings=[FINDING]))
+    assert FINDING.sentence in console.export_text()
 
 
 def test_directory_with_a_story_is_a_run(tmp_path: Path) -> None:
     write_run(tmp_path / "20260101-000000-x", [cell("20250503", "avx2", "default", "short")])
     newer = write_run(tmp_path / "20260102-000000-bisect", [])
-    write_story(STORY, newer)
+    write_finding(FINDING, newer)
     assert newest_run(tmp_path) == newer
     assert read_run(newer).records == ()
 

@@ -34,7 +34,7 @@ def layer(metrics: Metrics | None, name: str = "fc", value: str = "v") -> LayerR
         blob="b",
         value=value,
         aligned="name",
-        cumulative=metrics,
+        chain=metrics,
     )
 
 

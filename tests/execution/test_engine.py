@@ -28,8 +28,8 @@ from harness.util.errors import BuildError, LacksLayerError, MachineError
 class FakeBuilder:
     """Builds by a table of outcomes."""
 
-    def __init__(self, outcome: Callable[[str], Build | Exception]) -> None:
-        self.outcome = outcome
+    def __init__(self, result: Callable[[str], Build | Exception]) -> None:
+        self.result = result
         self.asked: list[str] = []
 
     def find(self, plan: Any) -> None:
@@ -37,7 +37,7 @@ class FakeBuilder:
 
     def build(self, plan: Any) -> Build:
         self.asked.append(plan.spec.id)
-        result = self.outcome(plan.spec.id)
+        result = self.result(plan.spec.id)
         if isinstance(result, Exception):
             raise result
         return result
@@ -92,7 +92,7 @@ def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[dict[str, CellRecord], list[Event], FakeBuilder]]:
     def start(
-        outcome: Callable[[str], Build | Exception], *flags: FlagSet
+        result: Callable[[str], Build | Exception], *flags: FlagSet
     ) -> tuple[dict[str, CellRecord], list[Event], FakeBuilder]:
         class Plan:
             def __init__(self, spec: BuildSpec) -> None:
@@ -107,7 +107,7 @@ def run(
 
         monkeypatch.setattr(module.LocalEngine, "_plan", plan)
         events: list[Event] = []
-        builder = FakeBuilder(outcome)
+        builder = FakeBuilder(result)
         engine = LocalEngine(
             store=Store(root=tmp_path),
             builder=builder,  # type: ignore[arg-type]
@@ -125,12 +125,12 @@ def run(
 
 
 def test_one_failed_build_does_not_stop_the_others(run: Any) -> None:
-    def outcome(name: str) -> Build | Exception:
+    def result(name: str) -> Build | Exception:
         if name == "v-bad":
             return BuildError("compile: error: no", log="x.log", first_error="error: no")
         return built(name)
 
-    records, _, _ = run(outcome, FlagSet(name="bad"), FlagSet(name="good"))
+    records, _, _ = run(result, FlagSet(name="bad"), FlagSet(name="good"))
     assert {record.verdict for cell, record in records.items() if "bad" in cell} == {
         Verdict.BUILD_FAILED
     }

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from harness.build.binding import build_front
+from harness.build.binding import build_binding
 from harness.build.builder import Build
 from harness.build.plan import NATIVE
 from harness.build.toolchain import find_compiler
@@ -60,7 +60,7 @@ def core(store: Store) -> Path:
 @pytest.fixture
 def launcher(store: Store) -> Launcher:
     return Launcher(
-        front=lambda: build_front(store, find_compiler("")),
+        binding=lambda: build_binding(store, find_compiler("")),
         tolerance=Tolerance(),
         seconds=20,
         memory_bytes=4 << 30,
@@ -152,7 +152,7 @@ def test_only_the_input_that_kills_is_lost(
 
 def test_hang_is_ended(launcher: Launcher, core: Path, store: Store, tmp_path: Path) -> None:
     impatient = Launcher(
-        front=launcher.front, tolerance=launcher.tolerance, seconds=5, memory_bytes=0
+        binding=launcher.binding, tolerance=launcher.tolerance, seconds=5, memory_bytes=0
     )
     (record,) = launch(impatient, core, store, tmp_path, 103)
     assert record.verdict == Verdict.BROKEN
@@ -169,8 +169,8 @@ def test_options_are_set_before_loading(
     assert record.options == {"use_fp16_storage": True, "num_threads": 1}
     assert record.build.options == {"use_fp16_storage": True, "num_threads": 4}
     relu = record.layers[-1]
-    assert relu.local is not None
-    assert relu.local.scale_relative == pytest.approx(1e-3, rel=0.01)
+    assert relu.alone is not None
+    assert relu.alone.scale_relative == pytest.approx(1e-3, rel=0.01)
     assert record.latency_ms is not None
 
 

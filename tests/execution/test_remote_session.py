@@ -1,4 +1,4 @@
-"""The executable front, for real: on this machine, with a core that has no ncnn in it."""
+"""The runner, for real: on this machine, with a core that has no ncnn in it."""
 
 import subprocess
 from pathlib import Path
@@ -12,9 +12,9 @@ from harness.build.toolchain import find_compiler
 from harness.domain.spec import OptionValue, Target, When
 from harness.execution.remote_session import RemoteSession
 from harness.execution.session import (
+    ForwardPass,
     LoadError,
     NoDeviceError,
-    Request,
     RunError,
     Setup,
     UnsupportedError,
@@ -54,9 +54,9 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def request_of(first: float, repeats: int = 1) -> Request:
+def request_of(first: float, repeats: int = 1) -> ForwardPass:
     array = np.array([[[first, -1.0], [2.0, 0.5]]], np.float32)
-    return Request(feeds={"x": array}, blobs=["y"], repeats=repeats)
+    return ForwardPass(feeds={"x": array}, blobs=["y"], repeats=repeats)
 
 
 @pytest.mark.native

@@ -39,7 +39,7 @@ def test_tables(tmp_path: Path) -> None:
     assert table["worst_layer_type"][0] == "A"
     assert table["output_max_abs"][0] == 1e-3
     layers = layer_table(records)
-    assert list(layers["local_scale_relative"]) == [1e-3, 1e-6]
+    assert list(layers["alone_scale_relative"]) == [1e-3, 1e-6]
     run = open_run(tmp_path, name="x", key="k", config="")
     write_tables(run, records, "# s\n")
     assert {path.name for path in run.path.iterdir()} >= {"matrix.csv", "layers.csv", "summary.md"}

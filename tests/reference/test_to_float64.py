@@ -3,7 +3,7 @@ import pytest
 from onnx import TensorProto, checker, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from harness.reference.to_float64 import widened
+from harness.reference.to_float64 import as_float64
 
 
 def test_every_kind_of_constant_is_widened() -> None:
@@ -28,7 +28,7 @@ def test_every_kind_of_constant_is_widened() -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     before = model.SerializeToString()
-    wide = widened(model)
+    wide = as_float64(model)
     checker.check_model(wide, full_check=True)
     values = ReferenceEvaluator(wide).run(None, {"x": np.array([1e-12])}, intermediate=True)
     assert isinstance(values, dict)
@@ -55,7 +55,9 @@ def test_subgraphs_are_widened() -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    values = ReferenceEvaluator(widened(model)).run(None, {"c": np.array(False)}, intermediate=True)
+    values = ReferenceEvaluator(as_float64(model)).run(
+        None, {"c": np.array(False)}, intermediate=True
+    )
     assert isinstance(values, dict)
     assert values["y"].dtype == np.float64
     assert values["y"] == 2

@@ -150,25 +150,25 @@ def _error(version: str, flags: str, run: str) -> float:
 
 def _layer(index: int, error: float, verdict: Verdict) -> LayerRecord:
     kind = TYPES[index % len(TYPES)]
-    guilty = kind == "InnerProduct"
+    at_fault = kind == "InnerProduct"
     if kind == "Split":
         own = 0.0
     else:
-        own = error * (0.2 + 0.8 * abs(math.sin(index))) if guilty else 2e-7 * (1 + index % 3)
+        own = error * (0.2 + 0.8 * abs(math.sin(index))) if at_fault else 2e-7 * (1 + index % 3)
     chain = max(own, min(error, 3e-7 * (1 + index / 10))) if index < 30 else max(own, error * 0.4)
     aligned = index % 50 != 49
     broken = verdict is Verdict.BROKEN and index > 140
     return LayerRecord(
         index=index,
-        name=f"线性层_{index}" if guilty else f"{kind.lower()}_{index}",
+        name=f"线性层_{index}" if at_fault else f"{kind.lower()}_{index}",
         type=kind,
         blob=f"blob_{index}",
         value=f"value_{index}" if aligned else "",
         aligned="name" if aligned else "none",
         note="" if aligned else "no ONNX value of this name or shape",
         shape=(1, 40, 120),
-        cumulative=metrics(chain, nan=3 if broken else 0) if aligned else None,
-        local=metrics(own) if aligned else None,
+        chain=metrics(chain, nan=3 if broken else 0) if aligned else None,
+        alone=metrics(own) if aligned else None,
     )
 
 

@@ -12,8 +12,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from harness.domain.commits import FaultyCommit
 from harness.domain.limits import Tolerance
-from harness.report import GuiltyCommit, write_report
+from harness.report.write import write_report
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix
 
 DRIVER = shutil.which("chromedriver")
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    commit = GuiltyCommit(commit="440bfdd2c" * 4, date="2022-06-23", subject="x86 f16c")
+    commit = FaultyCommit(commit="440bfdd2c" * 4, date="2022-06-23", subject="x86 f16c")
     page = write_report(
         matrix(layers=40),
         tmp_path_factory.mktemp("report"),
@@ -101,7 +102,7 @@ def test_pictures_are_drawn_with_their_limits(page: Chrome) -> None:
 
 
 def test_hover_names_layer_and_build(page: Chrome) -> None:
-    points = ".chart[data-spec=cumulative] .mark-symbol path:not(.background)"
+    points = ".chart[data-spec=chain] .mark-symbol path:not(.background)"
     point = page.find_elements(By.CSS_SELECTOR, points)[4]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
     ActionChains(page).move_to_element(point).perform()
@@ -161,7 +162,7 @@ def test_input_changes_the_numbers(page: Chrome) -> None:
 
 
 def test_choices_reach_the_pictures(page: Chrome) -> None:
-    lines = ".chart[data-spec=cumulative] .mark-line path:not(.background)"
+    lines = ".chart[data-spec=chain] .mark-line path:not(.background)"
 
     def drawn(driver: Chrome) -> int:
         return len(driver.find_elements(By.CSS_SELECTOR, lines))

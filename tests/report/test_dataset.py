@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.loading import load_config
-from harness.domain.commits import GuiltyCommit, read_commits
+from harness.domain.commits import FaultyCommit, read_commits
 from harness.domain.records import append_record
 from harness.report.dataset import (
     absent,
@@ -111,17 +111,17 @@ def test_cmake_arguments_include_what_is_inherited(tmp_path: Path) -> None:
 
 
 def test_guilty_commits_are_read_in_order(tmp_path: Path) -> None:
-    (tmp_path / "guilty.json").write_text(
+    (tmp_path / "commits.json").write_text(
         '[{"commit": "bb", "date": "2024-01-02"}, {"commit": "aa", "date": "2022-06-23"}]'
     )
     assert [item.commit for item in read_commits([tmp_path, tmp_path / "none"])] == ["aa", "bb"]
 
 
 def test_a_damaged_list_of_commits_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "guilty.json").write_text('{"commit": "aa"}')
+    (tmp_path / "commits.json").write_text('{"commit": "aa"}')
     with pytest.raises(UsageError, match="not a list of commits"):
         read_commits([tmp_path])
 
 
 def test_commit_is_shortened() -> None:
-    assert GuiltyCommit(commit="440bfdd2c0123456789", date="2022-06-23").short == "440bfdd2c"
+    assert FaultyCommit(commit="440bfdd2c0123456789", date="2022-06-23").short == "440bfdd2c"

@@ -10,14 +10,14 @@ from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.layer_findings import (
     Diagnosis,
-    Fix,
     InputFinding,
     LayerFinding,
     Score,
     Status,
+    TriedFix,
     summarised,
 )
-from harness.analysis.diagnosis.mechanism import Explanation, Trial
+from harness.analysis.diagnosis.mechanism import Explanation, HypothesisTrial
 from harness.domain.records import CellRecord, append_record
 from harness.domain.spec import (
     BuildSpec,
@@ -29,7 +29,7 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.report.diagnosis import fix_lines, headline, markdown, mechanism_lines, show, write
-from harness.report.diagnosis_finding import story
+from harness.report.diagnosis_finding import finding
 from harness.util.errors import SelectorError, UsageError
 from tests.records import cell as record
 from tests.records import metrics
@@ -38,7 +38,7 @@ from tests.records import metrics
 def layer(name: str, status: Status, chain: float, alone: float | None) -> LayerFinding:
     return LayerFinding(
         index=0, name=name, type="InnerProduct", blob=name, value=f"v{name}", aligned="name",
-        status=status, cumulative=metrics(chain), local=metrics(alone) if alone else None,
+        status=status, chain=metrics(chain), alone=metrics(alone) if alone else None,
         onnxruntime=1e-7, noise=1e-7, limit=4e-5, chain_limit=4e-5,
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ EXPLANATION = Explanation(
     residual=1e-7,
     noise=1e-7,
     at_noise_floor=True,
-    tried=(Trial(hypothesis="weights rounded to fp16", residual=1e-7, covered=9),),
+    tried=(HypothesisTrial(hypothesis="weights rounded to fp16", residual=1e-7, covered=9),),
 )
 
 
@@ -58,20 +58,20 @@ def diagnosis() -> Diagnosis:
     findings = (
         InputFinding(
             name="short", output=metrics(1e-4), output_limit=2e-5, latency_ms=7,
-            layers=(layer("a", Status.GUILTY, 1e-3, 1e-3), layer("b", Status.CLEAN, 1e-7, 1e-7)),
+            layers=(layer("a", Status.AT_FAULT, 1e-3, 1e-3), layer("b", Status.CLEAN, 1e-7, 1e-7)),
         ),
         InputFinding(
             name="long", output=metrics(3e-4), output_limit=2e-5, latency_ms=8,
             layers=(
-                layer("a", Status.GUILTY, 2e-3, 2e-3), layer("b", Status.PASSES_ON, 1e-3, 1e-7),
+                layer("a", Status.AT_FAULT, 2e-3, 2e-3), layer("b", Status.PASSES_ON, 1e-3, 1e-7),
             ),
         ),
     )  # fmt: skip
     score = Score(
-        output_max_abs=1e-3, output_scale_relative=1e-3, worst_layer=2e-3, guilty=("x",),
+        output_max_abs=1e-3, output_scale_relative=1e-3, worst_layer=2e-3, at_fault=("x",),
         latency_ms=5, excess=50,
     )  # fmt: skip
-    fix = Fix(kind="options", change="use_fp16_storage = false", before=score, after=score)
+    fix = TriedFix(kind="options", change="use_fp16_storage = false", before=score, after=score)
     return Diagnosis(
         cell="20250503-avx2/default", model="m", build="20250503-avx2", options={"a": True},
         inputs=findings, layers=summarised(findings, {"a": EXPLANATION}), fixes=(fix,),
@@ -80,15 +80,15 @@ def diagnosis() -> Diagnosis:
 
 def test_inputs_are_put_together_by_worst_and_median() -> None:
     a, b = diagnosis().layers
-    assert (a.status, a.worst_input, a.local_worst) == (Status.GUILTY, "long", 2e-3)
-    assert a.local_median == pytest.approx(1.5e-3)
+    assert (a.status, a.worst_input, a.alone_worst) == (Status.AT_FAULT, "long", 2e-3)
+    assert a.alone_median == pytest.approx(1.5e-3)
     assert b.status is Status.PASSES_ON
     assert b.explanation is None
 
 
 def test_headline_and_mechanism_show_numbers() -> None:
     found = diagnosis()
-    assert headline(found) == "To blame: 1 InnerProduct of 2 blobs."
+    assert headline(found) == "At fault: 1 InnerProduct of 2 blobs."
     (line,) = mechanism_lines(found)
     assert "weights rounded to fp16: error up to 2.0e-03, 1.0e-07 is left under it" in line
     assert "at the noise floor" in line
@@ -108,18 +108,18 @@ def test_fix_that_did_not_help_says_so() -> None:
     assert rest[0].strip().startswith("before: output max abs 1.0e-03")
 
 
-def test_story_leads_with_what_cures() -> None:
+def test_finding_leads_with_what_fixes() -> None:
     found = diagnosis()
     score = found.fixes[0].before
     assert score is not None
     better = score.model_copy(update={"excess": 0.5, "output_max_abs": 1e-6, "latency_ms": 9})
-    cure = found.fixes[0].model_copy(update={"kind": "masks", "change": "31=3", "after": better})
-    told = story(found.model_copy(update={"fixes": (*found.fixes, cure)}), "nox -s diagnose")
-    assert told.sentence == "To blame: 1 InnerProduct of 2 blobs. Cured by masks: 31=3"
-    fixes = next(p for p in told.passages if p.heading.startswith("Fixes"))
-    assert [row[:2] for row in fixes.rows] == [("masks", "cured"), ("options", "did not help")]
+    fix = found.fixes[0].model_copy(update={"kind": "masks", "change": "31=3", "after": better})
+    told = finding(found.model_copy(update={"fixes": (*found.fixes, fix)}), "nox -s diagnose")
+    assert told.sentence == "At fault: 1 InnerProduct of 2 blobs. Fixed by masks: 31=3"
+    fixes = next(p for p in told.sections if p.heading.startswith("Fixes"))
+    assert [row[:2] for row in fixes.rows] == [("masks", "fixed"), ("options", "did not help")]
     assert fixes.rows[0][2] == "1.0e-03 → 1.0e-06"
-    layers = told.passages[-1]
+    layers = told.sections[-1]
     assert layers.rows == (
         ("InnerProduct a", "a", "2.0e-03", "2.0e-03", "weights rounded to fp16"),
     )
@@ -128,17 +128,17 @@ def test_story_leads_with_what_cures() -> None:
 def test_clean_diagnosis_accuses_nobody() -> None:
     found = diagnosis()
     clean = tuple(x.model_copy(update={"status": Status.CLEAN}) for x in found.layers)
-    assert headline(found.model_copy(update={"layers": clean})) == "No layer is to blame."
+    assert headline(found.model_copy(update={"layers": clean})) == "No layer is at fault."
 
 
 def test_files_are_complete(tmp_path: Path) -> None:
     write(diagnosis(), tmp_path)
     assert Diagnosis.model_validate(json.loads((tmp_path / "diagnosis.json").read_text()))
     table = pd.read_csv(tmp_path / "layers.csv")
-    assert list(table["local_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
+    assert list(table["alone_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
     text = (tmp_path / "diagnosis.md").read_text()
     assert text == markdown(diagnosis())
-    assert "| InnerProduct a | a | va | guilty |" in text
+    assert "| InnerProduct a | a | va | at fault |" in text
     assert "<svg" in (tmp_path / "layers.svg").read_text()
 
 

@@ -38,7 +38,7 @@ def test_json_says_what_the_page_says(report: Report) -> None:
     assert part["recommendation"]["flags"] == "avx512"
     assert part["verdict"].startswith("20261020: use it with")
     assert part["causes"][0]["layer_type"] == "InnerProduct"
-    assert part["causes"][0]["remedies"][0]["change"]
+    assert part["causes"][0]["fixes"][0]["change"]
     assert len(part["cells"]) == len(report.records)
     assert "layers" not in part["cells"][0]
     assert len(content["changes"]["new"]) == 38

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.domain.commits import GuiltyCommit
+from harness.domain.commits import FaultyCommit
 from harness.domain.limits import Tolerance
 from harness.domain.records import Verdict
 from harness.report.charts import draw
@@ -15,7 +15,7 @@ from harness.report.model import assemble
 from harness.report.page import html
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, cell, matrix
 
-GUILTY = GuiltyCommit(
+GUILTY = FaultyCommit(
     commit="440bfdd2c" * 4, date="2022-06-23", subject="x86 f16c", effect="2.2e-3"
 )
 
@@ -163,14 +163,14 @@ def test_pictures_draw_every_measured_cell_and_layer() -> None:
     found = draw(scope, Tolerance(), [GUILTY])
     measured = [record for record in scope.records if record.output]
     assert [picture.id for picture in found.pictures] == [
-        "cumulative",
-        "local",
+        "chain",
+        "alone",
         "heat",
         "history",
         "price",
     ]
     assert len(found.data["cells"]) == len(found.data["curves"]) == len(measured)
-    assert {len(curve["cum"]) for curve in found.data["curves"]} == {40}
+    assert {len(curve["chain"]) for curve in found.data["curves"]} == {40}
     assert found.data["layers"][4]["name"] == "线性层_4 → blob_4"
     assert "440bfdd2c" in json.dumps(found.pictures[3].spec)
     assert found.left_out == ()

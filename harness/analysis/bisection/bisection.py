@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.configurations import (
     Comparison,
+    ComparisonResult,
     Difference,
-    Explanation,
-    cure,
     differences,
     evidence,
+    fix,
 )
-from harness.analysis.bisection.criterion import Happening, Metric
+from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
 from harness.analysis.bisection.measurement import Measurement
 from harness.analysis.bisection.release_ends import ends_among
 from harness.analysis.bisection.relevance import Relevance, classes_of
-from harness.analysis.bisection.result import Finding, finding
-from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.result import BisectionResult, bisection_result
+from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import AnswerKind
-from harness.analysis.bisection.search_driver import Hunt, Listener, Result, Terms
+from harness.analysis.bisection.search_driver import Listener, SearchDriver, SearchResult, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
 from harness.build.toolchain import layer_arch
 from harness.domain.limits import Tolerance
@@ -44,11 +44,11 @@ _NOT_SWITCHES = frozenset({"use_vulkan_compute"})
 
 
 @dataclass(kw_only=True)
-class Case:
+class Bisection:
     """What is common to all steps of one bisection."""
 
-    lab: Laboratory
-    setting: Setting
+    tester: RevisionTester
+    variant: Variant
     terms: Terms
     tolerance: Tolerance
     layer: str
@@ -62,7 +62,7 @@ class Case:
     compared: Callable[[Progress[Difference]], None]
     started: float = field(default_factory=time.monotonic)
 
-    def among(self, points: Sequence[Point], subject: Subject | None = None) -> Finding:
+    def among(self, points: Sequence[Point], subject: Subject | None = None) -> BisectionResult:
         """Return the answer for a range of revisions, opened if it is a merge.
 
         Args:
@@ -74,28 +74,28 @@ class Case:
             UsageError: the ends are swapped.
         """
         result, merge = self._opened(self._search(points, subject))
-        found = finding(
+        found = bisection_result(
             result,
-            setting=self.setting,
+            variant=self.variant,
             clone=self.clone,
             merge=merge,
             seconds=time.monotonic() - self.started,
         )
         return self._with_needs(found, result)
 
-    def releases(self, releases: Sequence[Point]) -> Finding:
+    def releases(self, releases: Sequence[Point]) -> BisectionResult:
         """Return the answer where no range is given: releases first, then commits in between."""
         bad = releases[-1]
         subject = self._subject(bad)
 
-        def happening(point: Point) -> Happening:
-            found = self._measured(point, subject).happening(subject.watched, self.terms.metric)
+        def observation(point: Point) -> Observation:
+            found = self._measured(point, subject).observation(subject.watched, self.terms.metric)
             self.say(f"{point.name}: {self.terms.metric} {found}")
             return found
 
         first, last = ends_among(
             releases,
-            happening,
+            observation,
             metric=self.terms.metric,
             rules=self.terms.rules,
             threshold=self.terms.threshold,
@@ -103,17 +103,17 @@ class Case:
         points = releases[first : last + 1]
         if self.clone is None:
             return self.among(points, subject)
-        result = self._hunt(points, subject, confirm_whole=False)
+        result = self._driven(points, subject, confirm_whole=False)
         transition = result.answer.transition
         assert transition is not None
         ends = points[transition.before], points[transition.after]
         self.say(f"the change is between {ends[0].name} and {ends[1].name}")
         # The threshold that told the releases apart holds for the commits between them.
-        self.terms = replace(self.terms, threshold=result.question.threshold)
+        self.terms = replace(self.terms, threshold=result.criterion.threshold)
         commits = self.clone.commits(*(end.revision.name for end in ends))
         return self.among(commits, result.subject)
 
-    def compare(self, point: Point, good: Setting) -> tuple[Subject, Explanation]:
+    def compare(self, point: Point, good: Variant) -> tuple[Subject, ComparisonResult]:
         """Return which differences between `good` and the case's own setting matter.
 
         Raises:
@@ -123,43 +123,43 @@ class Case:
         subject = self._subject(point)
         bad = self._measured(point, subject)
         known = self._known_options(point)
-        items = differences(good, self.setting, known=known, defaults=bad.options)
+        items = differences(good, self.variant, known=known, defaults=bad.options)
         comparison = Comparison(
-            lab=self.lab,
+            tester=self.tester,
             subject=subject,
             point=point,
             good=good,
-            bad=self.setting,
+            bad=self.variant,
             terms=self.terms,
             listener=self.compared,
         )
         return subject, comparison.run(items)
 
-    def _search(self, points: Sequence[Point], subject: Subject | None = None) -> Result:
-        """Search with the layer that was asked for, or that the bad end shows to be guilty."""
+    def _search(self, points: Sequence[Point], subject: Subject | None = None) -> SearchResult:
+        """Search with the layer that was asked for, or that the bad end shows to be at fault."""
         bad, good = (points[0], points[-1]) if self.terms.find_fix else (points[-1], points[0])
         chosen = subject or self._subject(bad)
         try:
-            return self._hunt(points, chosen)
+            return self._driven(points, chosen)
         except NotReproducibleError:
             if self.layer or self.whole_model or subject is not None or not chosen.alone:
                 raise
         # The worst layer is as bad at the good end: look for the one that differs most.
         self.say(f"{chosen.description} is alike at both ends; comparing the whole model")
-        before, after = (self._measured(point, self.lab.whole) for point in (good, bad))
+        before, after = (self._measured(point, self.tester.whole) for point in (good, bad))
         grown = grown_layer(before, after, self.terms.metric, self.terms.rules)
-        return self._hunt(points, self._part((grown,), after) if grown else self.lab.whole)
+        return self._driven(points, self._part((grown,), after) if grown else self.tester.whole)
 
-    def _hunt(
+    def _driven(
         self, points: Sequence[Point], subject: Subject, *, confirm_whole: bool = True
-    ) -> Result:
+    ) -> SearchResult:
         classes = self._classes(points, subject)
         kinds = f", of which {classes[-1]} touch what is built" if classes else ""
         self.say(f"looking at {subject.description}, {len(points) - 1} revisions{kinds}")
-        return Hunt(
-            lab=self.lab,
+        return SearchDriver(
+            tester=self.tester,
             subject=subject,
-            setting=self.setting,
+            variant=self.variant,
             points=points,
             terms=self.terms,
             listener=self.listener,
@@ -172,7 +172,7 @@ class Case:
         if self.clone is None or not all(point.title for point in points):
             return ()
         relevance = Relevance(
-            trees=tuple(self.lab.source(points[index].revision).path for index in (0, -1)),
+            trees=tuple(self.tester.source(points[index].revision).path for index in (0, -1)),
             wanted=subject.model.graph.layer_types(),
             arch=layer_arch(),
         )
@@ -183,59 +183,59 @@ class Case:
     def _subject(self, bad: Point) -> Subject:
         """Return what to run: as the user says, else the layer that is worst at the bad end."""
         if self.whole_model or (self.terms.metric is Metric.LATENCY and not self.layer):
-            return self.lab.whole
+            return self.tester.whole
         if self.layer:
             return part_of(
-                self.lab.whole,
-                layers_called(self.lab.whole.model.graph, self.layer),
-                self.lab.store,
+                self.tester.whole,
+                layers_called(self.tester.whole.model.graph, self.layer),
+                self.tester.store,
             )
-        self.say(f"running the whole model on {bad.name} to find the guilty layer")
-        found = self._measured(bad, self.lab.whole)
+        self.say(f"running the whole model on {bad.name} to find the layer at fault")
+        found = self._measured(bad, self.tester.whole)
         if found.event is not Event.MEASURED:
             self.say(f"no layer can be told there ({found.event}: {found.detail})")
-            return self.lab.whole
+            return self.tester.whole
         worst = worst_layer(found, self.tolerance)
         if worst is None:
             self.say("no layer is beyond tolerance there: the output is what is measured")
-            return self.lab.whole
+            return self.tester.whole
         return self._part((worst,), found)
 
     def _part(self, layers: Sequence[str], run: Measurement) -> Subject:
         shapes: Shapes = {layer.blob: layer.shape for layer in run.layers if layer.shape}
-        return part_of(self.lab.whole, layers, self.lab.store, shapes)
+        return part_of(self.tester.whole, layers, self.tester.store, shapes)
 
     def _measured(self, point: Point, subject: Subject) -> Measurement:
         """Return what is known of a revision, measured now if nothing is."""
-        known = self.lab.recall(subject, self.setting).get(point.id)
-        return known[0] if known else self.lab.measure(point, subject, self.setting)
+        known = self.tester.recall(subject, self.variant).get(point.id)
+        return known[0] if known else self.tester.measure(point, subject, self.variant)
 
-    def _opened(self, result: Result) -> tuple[Result, str]:
+    def _opened(self, result: SearchResult) -> tuple[SearchResult, str]:
         """Look inside the answer if it is a merge; keep it if its branch shows nothing."""
         transition = result.answer.transition
         if self.clone is None or result.answer.kind is not AnswerKind.FOUND or not transition:
             return result, ""
-        guilty = result.points[transition.after]
-        inside = self.clone.opened(guilty.id)
-        if guilty.revision.kind != "git" or len(inside) < 2:
+        at_fault = result.points[transition.after]
+        inside = self.clone.opened(at_fault.id)
+        if at_fault.revision.kind != "git" or len(inside) < 2:
             return result, ""
-        self.say(f"{guilty.name} is a merge: looking at the {len(inside) - 1} commits in it")
-        terms = replace(self.terms, threshold=result.question.threshold, scan=0)
-        hunt = Hunt(
-            lab=self.lab,
+        self.say(f"{at_fault.name} is a merge: looking at the {len(inside) - 1} commits in it")
+        terms = replace(self.terms, threshold=result.criterion.threshold, scan=0)
+        driver = SearchDriver(
+            tester=self.tester,
             subject=result.subject,
-            setting=self.setting,
+            variant=self.variant,
             points=inside,
             terms=terms,
             listener=self.listener,
         )
         try:
-            return hunt.run(), guilty.id
+            return driver.run(), at_fault.id
         except NotReproducibleError:
             self.say("its branch alone does not show it: the merge itself is the answer")
             return result, ""
 
-    def _with_needs(self, found: Finding, result: Result) -> Finding:
+    def _with_needs(self, found: BisectionResult, result: SearchResult) -> BisectionResult:
         """Add which run options it takes, which needs no rebuild, and which build options."""
         transition = result.answer.transition
         assert transition is not None
@@ -244,23 +244,23 @@ class Case:
         options = result.measurements[point.id][-1].options
         good = self._everything_off(options)
         known = self._known_options(point) if self.explain else frozenset[str]()
-        items = differences(good, self.setting, known=known, defaults=options)
+        items = differences(good, self.variant, known=known, defaults=options)
         if not items:
             return found
         self.say(f"looking for the {'flags and ' if self.explain else ''}run options that it takes")
         comparison = Comparison(
-            lab=self.lab,
+            tester=self.tester,
             subject=result.subject,
             point=point,
             good=good,
-            bad=self.setting,
+            bad=self.variant,
             terms=self.terms,
             listener=self.compared,
             alternatives=1,
             with_reverts=False,
         )
         try:
-            explanation = comparison.run(items, result.question)
+            compared = comparison.run(items, result.criterion)
         except NotReproducibleError:
             what = "option" if self.explain else "run option"
             return found.model_copy(
@@ -268,24 +268,24 @@ class Case:
             )
         return found.model_copy(
             update={
-                "needs": tuple(tuple(map(str, each.items)) for each in explanation.sets),
-                "evidence": tuple(evidence(explanation)),
-                "cure": cure(explanation),
+                "needs": tuple(tuple(map(str, each.items)) for each in compared.sets),
+                "evidence": tuple(evidence(compared)),
+                "fix": fix(compared),
             }
         )
 
-    def _everything_off(self, options: Mapping[str, OptionValue]) -> Setting:
+    def _everything_off(self, options: Mapping[str, OptionValue]) -> Variant:
         """Return the case's setting without any switch that was on, at run or build time."""
         on = {name for name, value in options.items() if value is True}
         switches = sorted(n for n in on - _NOT_SWITCHES if n.startswith(SWITCHES))
-        run = {**dict(self.setting.run.options), **dict.fromkeys(switches, False)}
-        flags = self.setting.flags
+        run = {**dict(self.variant.run.options), **dict.fromkeys(switches, False)}
+        flags = self.variant.flags
         if self.explain:
             off = tuple((name, "OFF" if value == "ON" else value) for name, value in flags.options)
             flags = replace(flags, name=f"{flags.name}-off", options=off)
-        return Setting(
-            flags=flags, run=replace(self.setting.run, options=tuple(sorted(run.items())))
+        return Variant(
+            flags=flags, run=replace(self.variant.run, options=tuple(sorted(run.items())))
         )
 
     def _known_options(self, point: Point) -> frozenset[str]:
-        return known_options(self.lab.source(point.revision).path)
+        return known_options(self.tester.source(point.revision).path)

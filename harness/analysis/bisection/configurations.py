@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from harness.analysis.bisection.criterion import Happening, Question, pose
+from harness.analysis.bisection.criterion import Criterion, Observation, criterion_between
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search_driver import Terms
 from harness.analysis.bisection.submodel import Subject
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
@@ -39,27 +39,27 @@ class Difference:
         return f"{self.name}={self.bad or '(default)'}"
 
     @property
-    def cure(self) -> str:
+    def fix(self) -> str:
         """The setting as the good configuration has it."""
         return f"{self.name}={self.good or '(default)'}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class ComparisonResult:
     """What of the differences matters."""
 
-    question: Question
+    criterion: Criterion
     sets: tuple[MinimalSet[Difference], ...]
     """Minimal sets that turn good to bad; all of a set's items are needed."""
     reverts: tuple[MinimalSet[Difference], ...]
     """Minimal sets to take back so that bad turns to good."""
-    values: Mapping[frozenset[Difference], Happening]
+    values: Mapping[frozenset[Difference], Observation]
     """What was measured with each subset applied to the good configuration."""
     differences: tuple[Difference, ...]
 
 
 def differences(
-    good: Setting, bad: Setting, *, known: frozenset[str], defaults: Mapping[str, OptionValue]
+    good: Variant, bad: Variant, *, known: frozenset[str], defaults: Mapping[str, OptionValue]
 ) -> tuple[Difference, ...]:
     """Return all settings in which two configurations differ, run options first.
 
@@ -77,8 +77,8 @@ def differences(
     found.append(Difference("run", THREADS, str(good.run.threads), str(bad.run.threads)))
     flags = dict(good.flags.options), dict(bad.flags.options)
     for name in sorted({*flags[0], *flags[1]} & known):
-        settings = (each.get(name, "") for each in flags)
-        found += [Difference("build", name, *settings)]
+        variants = (each.get(name, "") for each in flags)
+        found += [Difference("build", name, *variants)]
     for name in (COMPILER, CXX_FLAGS):
         texts: list[str] = [getattr(each.flags, name) for each in (good, bad)]
         found.append(Difference("build", name, *texts))
@@ -89,7 +89,7 @@ def _text(value: OptionValue | None) -> str:
     return "" if value is None else str(value).lower()
 
 
-def mixed(good: Setting, bad: Setting, applied: Iterable[Difference]) -> Setting:
+def mixed(good: Variant, bad: Variant, applied: Iterable[Difference]) -> Variant:
     """Return the good configuration with some differences applied."""
     chosen = frozenset(applied)
     names = {kind: {each.name for each in chosen if each.kind == kind} for kind in ("run", "build")}
@@ -107,7 +107,7 @@ def mixed(good: Setting, bad: Setting, applied: Iterable[Difference]) -> Setting
         compiler=compiler,
         cxx_flags=cxx_flags,
     )
-    return Setting(
+    return Variant(
         # The builds of the two configurations themselves may be there already.
         flags=next((e.flags for e in (good, bad) if _same(e.flags, mixture)), mixture),
         run=replace(good.run, name="mix", options=tuple(sorted(run.items())), threads=threads),
@@ -131,11 +131,11 @@ def _mixed(good: dict[str, V], bad: dict[str, V], changed: Iterable[str]) -> dic
 class Comparison:
     """One search for the differences that matter, at one revision."""
 
-    lab: Laboratory
+    tester: RevisionTester
     subject: Subject
     point: Point
-    good: Setting
-    bad: Setting
+    good: Variant
+    bad: Variant
     terms: Terms
     listener: Callable[[Progress[Difference]], None]
     alternatives: int = ALTERNATIVES
@@ -143,7 +143,9 @@ class Comparison:
     with_reverts: bool = True
     """Whether to look for the changes that make it good again as well."""
 
-    def run(self, items: Sequence[Difference], question: Question | None = None) -> Explanation:
+    def run(
+        self, items: Sequence[Difference], criterion: Criterion | None = None
+    ) -> ComparisonResult:
         """Return the minimal sets among `items`; those of the run come first: no rebuild.
 
         Args:
@@ -159,8 +161,8 @@ class Comparison:
                 "the two configurations have the same settings in this version. Name others with "
                 "--good-flags, --good-run, --bad-flags, --bad-run."
             )
-        values: dict[frozenset[Difference], Happening] = {}
-        asked = question or self._question(items, values)
+        values: dict[frozenset[Difference], Observation] = {}
+        asked = criterion or self._criterion(items, values)
 
         def test(applied: frozenset[Difference]) -> Result:
             outcome = asked.judge(self._value(applied, values)).outcome
@@ -173,8 +175,8 @@ class Comparison:
             progress=self.listener,
         )
         self._check_order(test, items, values)
-        return Explanation(
-            question=asked,
+        return ComparisonResult(
+            criterion=asked,
             sets=debugger.minimal_sets(self.alternatives),
             reverts=debugger.minimal_reverts(self.alternatives) if self.with_reverts else (),
             values=values,
@@ -182,32 +184,34 @@ class Comparison:
         )
 
     def _value(
-        self, applied: frozenset[Difference], values: dict[frozenset[Difference], Happening]
-    ) -> Happening:
+        self, applied: frozenset[Difference], values: dict[frozenset[Difference], Observation]
+    ) -> Observation:
         if applied not in values:
-            setting = mixed(self.good, self.bad, applied)
-            known = self.lab.recall(self.subject, setting).get(self.point.id)
-            found = known[-1] if known else self.lab.measure(self.point, self.subject, setting)
-            values[applied] = found.happening(self.subject.watched, self.terms.metric)
+            variant = mixed(self.good, self.bad, applied)
+            known = self.tester.recall(self.subject, variant).get(self.point.id)
+            found = known[-1] if known else self.tester.measure(self.point, self.subject, variant)
+            values[applied] = found.observation(self.subject.watched, self.terms.metric)
         return values[applied]
 
-    def _question(
-        self, items: Sequence[Difference], values: dict[frozenset[Difference], Happening]
-    ) -> Question:
+    def _criterion(
+        self, items: Sequence[Difference], values: dict[frozenset[Difference], Observation]
+    ) -> Criterion:
         ends = [
             self._value(applied, values) for applied in (frozenset[Difference](), frozenset(items))
         ]
         terms = self.terms
-        question = pose(*ends, metric=terms.metric, rules=terms.rules, threshold=terms.threshold)
-        if isinstance(question, str):
-            raise NotReproducibleError(f"{self.subject.description}: {question}")
-        return question
+        criterion = criterion_between(
+            *ends, metric=terms.metric, rules=terms.rules, threshold=terms.threshold
+        )
+        if isinstance(criterion, str):
+            raise NotReproducibleError(f"{self.subject.description}: {criterion}")
+        return criterion
 
     def _check_order(
         self,
         test: Callable[[frozenset[Difference]], Result],
         items: Sequence[Difference],
-        values: dict[frozenset[Difference], Happening],
+        values: dict[frozenset[Difference], Observation],
     ) -> None:
         nothing, everything = frozenset[Difference](), frozenset(items)
         results = test(nothing), test(everything)
@@ -224,27 +228,27 @@ class Comparison:
             )
 
 
-def evidence(explanation: Explanation) -> list[str]:
+def evidence(compared: ComparisonResult) -> list[str]:
     """Return one line per counter-test: each setting of each minimal set left out by itself."""
     lines = []
-    for each in explanation.sets:
+    for each in compared.sets:
         whole = frozenset(each.items)
-        together = explanation.values.get(whole)
+        together = compared.values.get(whole)
         lines.append(f"{{{', '.join(map(str, each.items))}}} applied: {together}")
         for item, result in zip(each.items, each.without, strict=True):
-            value = explanation.values.get(whole - {item})
-            lines.append(f"without {item} ({item.cure}): {value}, {_WORDS[result]}")
+            value = compared.values.get(whole - {item})
+            lines.append(f"without {item} ({item.fix}): {value}, {_WORDS[result]}")
     return lines
 
 
-def cure(explanation: Explanation) -> str:
+def fix(compared: ComparisonResult) -> str:
     """Return a run option that makes the bad configuration good by itself; empty if none does."""
-    if len(explanation.sets) != 1:
+    if len(compared.sets) != 1:
         return ""  # another set would keep it bad
-    (only,) = explanation.sets
+    (only,) = compared.sets
     for item, result in zip(only.items, only.without, strict=True):
         if item.kind == "run" and item.name != THREADS and item.good and result is Result.PASS:
-            return item.cure
+            return item.fix
     return ""
 
 

@@ -45,7 +45,7 @@ class Metric(StrEnum):
 
 
 @dataclass(frozen=True)
-class Happening:
+class Observation:
     """What one measurement of one revision came to."""
 
     event: Event
@@ -67,7 +67,7 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class Judgement:
     """The verdict of one measurement and why."""
 
     outcome: Outcome
@@ -77,7 +77,7 @@ class Ruling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Criterion:
     """What makes a revision good or bad in one bisection."""
 
     metric: Metric
@@ -85,36 +85,38 @@ class Question:
     """In the unit of the metric; None where the question is whether the run fails."""
     rules: Rules
 
-    def judge(self, happening: Happening) -> Ruling:
+    def judge(self, observation: Observation) -> Judgement:
         """Return the verdict of one measurement."""
-        if happening.value is None:
-            return Ruling(self.rules.of(happening.event), near=False, reason=str(happening))
-        if math.isnan(happening.value):
-            return self.judge(Happening(Event.NAN, detail=f"{self.metric} is NaN"))
+        if observation.value is None:
+            return Judgement(self.rules.of(observation.event), near=False, reason=str(observation))
+        if math.isnan(observation.value):
+            return self.judge(Observation(Event.NAN, detail=f"{self.metric} is NaN"))
         if self.threshold is None:
-            return Ruling(Outcome.GOOD, near=False, reason=f"{self.metric} {happening}: it runs")
-        error = max(self.metric.error(happening.value), self.rules.floor)
+            return Judgement(
+                Outcome.GOOD, near=False, reason=f"{self.metric} {observation}: it runs"
+            )
+        error = max(self.metric.error(observation.value), self.rules.floor)
         limit = self.metric.error(self.threshold)
         bad = error > limit
-        return Ruling(
+        return Judgement(
             Outcome.BAD if bad else Outcome.GOOD,
             near=limit / self.rules.near < error < limit * self.rules.near,
-            reason=f"{self.metric} {happening} is {'beyond' if bad else 'within'} "
+            reason=f"{self.metric} {observation} is {'beyond' if bad else 'within'} "
             f"{self.threshold:.4g}",
         )
 
 
-_HUNTABLE = frozenset({Event.RUN_FAILED, Event.NAN})
+_SOUGHT = frozenset({Event.RUN_FAILED, Event.NAN})
 
 
-def pose(
-    good: Happening,
-    bad: Happening,
+def criterion_between(
+    good: Observation,
+    bad: Observation,
     *,
     metric: Metric,
     rules: Rules | None = None,
     threshold: float | None = None,
-) -> Question | str:
+) -> Criterion | str:
     """Return the question that tells the two ends apart, or why there is none.
 
     The threshold, if none is given, is the geometric mean of both errors, provided they are at
@@ -136,11 +138,11 @@ def pose(
     numbers = [each.value for each in (good, bad) if each.value is not None]
     failed = {each.event for each in (good, bad) if each.value is None}
     if len(numbers) == 1:
-        hunted = {event.replace("-", "_"): Outcome.BAD for event in failed & _HUNTABLE}
-        rules = rules.model_copy(update=hunted)
+        sought = {event.replace("-", "_"): Outcome.BAD for event in failed & _SOUGHT}
+        rules = rules.model_copy(update=sought)
     if failed:
         if len(numbers) == 1 and rules.of(next(iter(failed))).decides:
-            return Question(metric=metric, threshold=threshold, rules=rules)
+            return Criterion(metric=metric, threshold=threshold, rules=rules)
         return f"not both ends can be tested: the good end gives {good}, the bad end gives {bad}"
     if threshold is None:
         errors = [max(metric.error(value), rules.floor) for value in numbers]
@@ -150,4 +152,4 @@ def pose(
                 f"less than a factor of {rules.apart:g} apart; name other ends or a --threshold"
             )
         threshold = metric.from_error(math.sqrt(errors[0] * errors[1]))
-    return Question(metric=metric, threshold=threshold, rules=rules)
+    return Criterion(metric=metric, threshold=threshold, rules=rules)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.analysis.bisection.criterion import Happening, Metric
+from harness.analysis.bisection.criterion import Metric, Observation
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.util.files import append_line
@@ -47,33 +47,33 @@ class Measurement(BaseModel):
         """
         found: dict[str, Metrics] = {}
         for layer in self.layers:
-            own = layer.cumulative if self.alone else layer.local
+            own = layer.chain if self.alone else layer.alone
             if own and layer.type != "Input":
                 known = found.get(layer.name)
                 if known is None or own.scale_relative > known.scale_relative:
                     found[layer.name] = own
         return found
 
-    def happening(self, watched: Sequence[str], metric: Metric) -> Happening:
+    def observation(self, watched: Sequence[str], metric: Metric) -> Observation:
         """Return what this measurement says about some layers, or about the output if none.
 
         Of several layers the worst counts.
         """
         if self.event is not Event.MEASURED:
-            return Happening(self.event, detail=self.detail)
+            return Observation(self.event, detail=self.detail)
         if metric is Metric.LATENCY:
-            return Happening(Event.MEASURED, self.latency_ms or 0.0)
+            return Observation(Event.MEASURED, self.latency_ms or 0.0)
         errors = self.errors()
         found = [errors[name] for name in watched if name in errors]
         if not watched and self.output:
             found = [self.output]
         if not found or (watched and len(found) < len(watched)):
-            return Happening(Event.RUN_FAILED, detail=self._unmeasured(watched))
+            return Observation(Event.RUN_FAILED, detail=self._unmeasured(watched))
         for each in found:
             if each.nan or each.inf:
-                return Happening(Event.NAN, detail=f"{each.nan} NaN, {each.inf} infinite")
+                return Observation(Event.NAN, detail=f"{each.nan} NaN, {each.inf} infinite")
         values = [float(getattr(each, metric.value)) for each in found]
-        return Happening(Event.MEASURED, max(values, key=metric.error))
+        return Observation(Event.MEASURED, max(values, key=metric.error))
 
     def _unmeasured(self, watched: Sequence[str]) -> str:
         notes = [layer.note for layer in self.layers if layer.name in watched and layer.note]

@@ -10,7 +10,7 @@ from harness.domain.outcomes import Outcome
 
 
 @dataclass(frozen=True)
-class Observation:
+class PointOutcome:
     """One measurement. A list of these, in any order, is all that a search has to remember."""
 
     index: int
@@ -31,7 +31,7 @@ class Standing:
     """The verdict stands, but one of its measurements was near the threshold or unstable."""
 
 
-def settle(observations: Iterable[Observation]) -> Standing:
+def settle(outcomes: Iterable[PointOutcome]) -> Standing:
     """Return the standing of one point from all its measurements (at least one).
 
     - A clear verdict stands at once; one near the threshold stands when a second measurement
@@ -41,7 +41,7 @@ def settle(observations: Iterable[Observation]) -> Standing:
 
     So no point asks for more than three measurements.
     """
-    seen = list(observations)
+    seen = list(outcomes)
     counts = Counter(each.outcome for each in seen)
     unstable = counts.pop(Outcome.UNSTABLE, 0)
     if len(counts) > 1 or unstable > 1 or (unstable and Outcome.SKIP in counts):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.bisection.measurement import Memory
-from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
-from harness.build.binding import front_in_background
+from harness.build.binding import binding_in_background
 from harness.build.builder import Builder
 from harness.build.toolchain import find_compiler
 from harness.config.axes import with_flags, with_run
@@ -23,7 +23,7 @@ from harness.util.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class BisectionSetup:
     """What to prepare."""
 
     config: Config
@@ -37,7 +37,7 @@ class Request:
     remember: bool = True
 
 
-def laboratory(request: Request, session: Memory) -> Laboratory:
+def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     """Prepare model, input and reference, and return what measures revisions.
 
     Raises:
@@ -48,12 +48,12 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
     name = request.input or next(iter(specs))
     if name not in specs:
         raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
-    front = front_in_background(store, find_compiler(""))
+    binding = binding_in_background(store, find_compiler(""))
     model = prepare_model(model_of(config, request.base), store)
     whole = Subject(model=model, input=prepare_input(specs[name], model, store))
-    if front.done():
-        front.result()  # what cannot be compiled at all is told now
-    return Laboratory(
+    if binding.done():
+        binding.result()  # what cannot be compiled at all is told now
+    return RevisionTester(
         store=store,
         builder=Builder(
             store=store,
@@ -61,14 +61,14 @@ def laboratory(request: Request, session: Memory) -> Laboratory:
             timeout=config.limits.build_seconds,
             retry_failed=request.retry_failed,
         ),
-        launcher=Launcher.of(config, front.result),
+        launcher=Launcher.of(config, binding.result),
         whole=whole,
         session=session,
         remember=request.remember,
     )
 
 
-def setting_of(config: Config, flags: str, run: str) -> Setting:
+def variant_of(config: Config, flags: str, run: str) -> Variant:
     """Return a configuration from what the user wrote, such as `avx2,NCNN_INT8=OFF`.
 
     Raises:
@@ -76,4 +76,4 @@ def setting_of(config: Config, flags: str, run: str) -> Setting:
     """
     config, flag_set = with_flags(config, flags)
     config, options = with_run(config, run)
-    return Setting(flags=resolve_flag_set(flag_set, config.flags), run=run_of(options, config))
+    return Variant(flags=resolve_flag_set(flag_set, config.flags), run=run_of(options, config))

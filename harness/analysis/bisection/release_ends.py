@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.analysis.bisection.criterion import Happening, Metric, Question, pose
+from harness.analysis.bisection.criterion import Criterion, Metric, Observation, criterion_between
 from harness.analysis.bisection.history import Point
 from harness.config.rules import Rules
 from harness.domain.outcomes import Outcome
@@ -13,7 +13,7 @@ from harness.util.errors import NotReproducibleError
 
 def ends_among(
     releases: Sequence[Point],
-    measure: Callable[[Point], Happening],
+    measure: Callable[[Point], Observation],
     *,
     metric: Metric,
     rules: Rules,
@@ -36,8 +36,8 @@ def ends_among(
         step *= 2
         found = measure(releases[index])
         seen.append(f"{releases[index].name}: {found}")
-        question = pose(found, bad, metric=metric, rules=rules, threshold=threshold)
-        if isinstance(question, Question) and _in_order(question, found, bad):
+        criterion = criterion_between(found, bad, metric=metric, rules=rules, threshold=threshold)
+        if isinstance(criterion, Criterion) and _in_order(criterion, found, bad):
             return index, last
     raise NotReproducibleError(
         f"no release before {releases[last].name} is better ({metric} of {'; '.join(seen)}). Name "
@@ -45,6 +45,6 @@ def ends_among(
     )
 
 
-def _in_order(question: Question, good: Happening, bad: Happening) -> bool:
-    outcomes = question.judge(good).outcome, question.judge(bad).outcome
+def _in_order(criterion: Criterion, good: Observation, bad: Observation) -> bool:
+    outcomes = criterion.judge(good).outcome, criterion.judge(bad).outcome
     return outcomes == (Outcome.GOOD, Outcome.BAD)

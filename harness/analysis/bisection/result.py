@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.revision_tester import Setting
+from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search import AnswerKind, Transition
-from harness.analysis.bisection.search_driver import Result
+from harness.analysis.bisection.search_driver import SearchResult
 from harness.domain.base import StoredValue
 from harness.domain.records import Metrics
 from harness.sources import git
@@ -33,7 +33,7 @@ class Side(StoredValue):
     """Why there is no number of the whole model."""
 
 
-class Change(StoredValue):
+class ObservedChange(StoredValue):
     """A transition between two revisions."""
 
     before: str
@@ -58,7 +58,7 @@ class Commit(StoredValue):
     """The merge that brought it in, if it is not on the first-parent line itself."""
 
 
-class Finding(StoredValue):
+class BisectionResult(StoredValue):
     """The whole answer."""
 
     found: bool
@@ -81,12 +81,12 @@ class Finding(StoredValue):
     suspects: tuple[str, ...] = ()
     before: Side
     after: Side
-    transitions: tuple[Change, ...] = ()
+    transitions: tuple[ObservedChange, ...] = ()
     doubtful: bool = False
     """A verdict that decided lay near the threshold, though it could be repeated."""
     needs: tuple[tuple[str, ...], ...] = ()
     """Minimal sets of settings without which it does not show."""
-    cure: str = ""
+    fix: str = ""
     """A run option that makes the worse side good by itself, such as `use_fp16_storage=false`."""
     evidence: tuple[str, ...] = ()
     """One line per counter-test of `needs`."""
@@ -96,14 +96,14 @@ class Finding(StoredValue):
     seconds: float = 0.0
 
 
-def finding(
-    result: Result,
+def bisection_result(
+    result: SearchResult,
     *,
-    setting: Setting,
+    variant: Variant,
     clone: Clone | None,
     merge: str = "",
     seconds: float,
-) -> Finding:
+) -> BisectionResult:
     """Return a search's result with everything that a report says about it.
 
     Args:
@@ -117,23 +117,23 @@ def finding(
     assert transition is not None
     suspects = [result.points[index] for index in result.answer.suspects]
     found = result.answer.kind is AnswerKind.FOUND
-    guilty = suspects[-1]
-    is_commit = clone is not None and guilty.revision.kind == "git"
-    return Finding(
+    at_fault = suspects[-1]
+    is_commit = clone is not None and at_fault.revision.kind == "git"
+    return BisectionResult(
         found=found,
         becomes=str(transition.becomes),
         subject=result.subject.description,
-        metric=str(result.question.metric),
-        threshold=result.question.threshold,
-        flags=setting.flags.name,
-        flag_options=dict(setting.flags.options),
-        cxx_flags=setting.flags.cxx_flags,
-        run=setting.run.name,
-        run_options=dict(setting.run.options),
-        threads=setting.run.threads,
+        metric=str(result.criterion.metric),
+        threshold=result.criterion.threshold,
+        flags=variant.flags.name,
+        flag_options=dict(variant.flags.options),
+        cxx_flags=variant.flags.cxx_flags,
+        run=variant.run.name,
+        run_options=dict(variant.run.options),
+        threads=variant.run.threads,
         input=result.subject.input.name,
-        release="" if is_commit or not found else guilty.revision.label,
-        commit=_commit(clone, guilty, result, merge) if clone and found and is_commit else None,
+        release="" if is_commit or not found else at_fault.revision.label,
+        commit=_commit(clone, at_fault, result, merge) if clone and found and is_commit else None,
         suspects=tuple(point.name for point in suspects),
         before=_side(result, transition.before),
         after=_side(result, transition.after),
@@ -145,7 +145,7 @@ def finding(
     )
 
 
-def _commit(clone: Clone, point: Point, result: Result, merge: str) -> Commit:
+def _commit(clone: Clone, point: Point, result: SearchResult, merge: str) -> Commit:
     info = git.commit_info(clone.path, point.id)
     graph = result.subject.model.graph
     types = {graph.layer(name).type for name in result.subject.watched}
@@ -169,18 +169,18 @@ def _belongs(file: str, types: set[str]) -> bool:
     )
 
 
-def _side(result: Result, index: int) -> Side:
+def _side(result: SearchResult, index: int) -> Side:
     point = result.points[index]
     found = result.measurements.get(point.id, [])
     whole = result.whole.get(point.id)
-    watched, metric = result.subject.watched, result.question.metric
+    watched, metric = result.subject.watched, result.criterion.metric
     shown = found[-1] if found else whole
     assert shown is not None
     alone = result.subject.alone
     return Side(
         revision=point.id if point.revision.kind == "git" else point.revision.label,
         name=point.name,
-        value=str(shown.happening(watched, metric)),
+        value=str(shown.observation(watched, metric)),
         own=_worst(shown, watched),
         whole_own=_worst(whole, watched) if whole else None,
         output=whole.output if whole else None if alone else shown.output,
@@ -194,8 +194,8 @@ def _worst(found: Measurement, watched: Sequence[str]) -> Metrics | None:
     return max(known, key=lambda each: each.scale_relative, default=None)
 
 
-def _change(transition: Transition, points: Sequence[Point]) -> Change:
-    return Change(
+def _change(transition: Transition, points: Sequence[Point]) -> ObservedChange:
+    return ObservedChange(
         before=points[transition.before].name,
         after=points[transition.after].name,
         becomes=str(transition.becomes),
@@ -203,7 +203,7 @@ def _change(transition: Transition, points: Sequence[Point]) -> Change:
     )
 
 
-def _untested(result: Result) -> list[str]:
+def _untested(result: SearchResult) -> list[str]:
     lines = []
     for index, standing in result.search.standings.items():
         if standing.outcome is None or standing.outcome.decides:
@@ -211,7 +211,7 @@ def _untested(result: Result) -> list[str]:
         point = result.points[index]
         found = result.measurements.get(point.id, [])
         seen = ", ".join(
-            str(each.happening(result.subject.watched, result.question.metric)) for each in found
+            str(each.observation(result.subject.watched, result.criterion.metric)) for each in found
         )
         lines.append(f"{point.name}: {standing.outcome}: {seen}")
     return lines

@@ -38,7 +38,7 @@ _EVENTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Variant:
     """How a revision is compiled and run."""
 
     flags: FlagSet
@@ -46,7 +46,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laboratory:
+class RevisionTester:
     """What measuring takes."""
 
     store: Store
@@ -59,11 +59,11 @@ class Laboratory:
     remember: bool = True
     """Whether measurements of earlier bisections may be used."""
 
-    def memory(self, subject: Subject, setting: Setting) -> Memory:
+    def memory(self, subject: Subject, variant: Variant) -> Memory:
         """Return the memory of everything that was measured under the same conditions."""
-        compiler = find_compiler(setting.flags.compiler)
-        flags = {k: v for k, v in asdict(setting.flags).items() if k != "name"}
-        run = {k: v for k, v in asdict(setting.run).items() if k != "name"}
+        compiler = find_compiler(variant.flags.compiler)
+        flags = {k: v for k, v in asdict(variant.flags).items() if k != "name"}
+        run = {k: v for k, v in asdict(variant.run).items() if k != "name"}
         key = content_key(
             {
                 "harness": harness.__version__,
@@ -78,7 +78,7 @@ class Laboratory:
         return Memory(path=self.store.root / "bisect" / f"{key}.jsonl")
 
     def recall(
-        self, subject: Subject, setting: Setting, *, this_session: bool = False
+        self, subject: Subject, variant: Variant, *, this_session: bool = False
     ) -> dict[str, list[Measurement]]:
         """Return by point what is known: all of this bisection, else one earlier measurement.
 
@@ -89,13 +89,13 @@ class Laboratory:
         """
         mine = {each.finished for found in self.session.by_point().values() for each in found}
         known = {}
-        for point, found in self.memory(subject, setting).by_point().items():
+        for point, found in self.memory(subject, variant).by_point().items():
             own = [each for each in found if each.finished in mine]
             earlier = found[-1:] if self.remember and not this_session else []
             known[point] = own or earlier
         return {point: found for point, found in known.items() if found}
 
-    def measure(self, point: Point, subject: Subject, setting: Setting) -> Measurement:
+    def measure(self, point: Point, subject: Subject, variant: Variant) -> Measurement:
         """Build a revision if need be, run the subject on it and remember what came of it.
 
         Raises:
@@ -105,50 +105,50 @@ class Laboratory:
         started = time.monotonic()
         blank = Measurement(point=point.id, event=Event.RUN_FAILED, alone=subject.alone)
         try:
-            build = self.build(point.revision, subject, setting)
+            build = self.build(point.revision, subject, variant)
         except LacksLayerError as error:
             found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
         except BuildError as error:
             found = blank.model_copy(update=_failed(error))
         else:
-            found = _measurement(blank, self._launched(point.revision, build, subject, setting))
+            found = _measurement(blank, self._launched(point.revision, build, subject, variant))
         found = found.model_copy(
             update={
                 "seconds": round(time.monotonic() - started, 2),
                 "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
             }
         )
-        self.memory(subject, setting).append(found)
+        self.memory(subject, variant).append(found)
         self.session.append(found)
         return found
 
-    def cell(self, point: Point, setting: Setting) -> CellRecord | None:
+    def cell(self, point: Point, variant: Variant) -> CellRecord | None:
         """Run the whole model once more and return all of it, or None if no build has it all.
 
         Raises:
             SourceError: the revision's source cannot be had.
         """
-        build = self._find_whole(point.revision, self.source(point.revision), setting)
-        return self._launched(point.revision, build, self.whole, setting) if build else None
+        build = self._find_whole(point.revision, self.source(point.revision), variant)
+        return self._launched(point.revision, build, self.whole, variant) if build else None
 
-    def build(self, revision: Revision, subject: Subject, setting: Setting) -> Build:
+    def build(self, revision: Revision, subject: Subject, variant: Variant) -> Build:
         """Return the build for a subject: one with all layers if it is there, else its own.
 
         Raises:
             BuildError: it does not configure or compile, or lacks a layer.
         """
-        lacking = missing_features(setting.flags.needs)
+        lacking = missing_features(variant.flags.needs)
         if lacking:
             raise MachineError(
-                f"flag set {setting.flags.name} needs {', '.join(lacking)}, which this CPU has "
+                f"flag set {variant.flags.name} needs {', '.join(lacking)}, which this CPU has "
                 "not. Choose another with --flags."
             )
         tree = self.source(revision)
         if subject.alone:
-            whole = self._find_whole(revision, tree, setting)
+            whole = self._find_whole(revision, tree, variant)
             if whole:
                 return whole
-        plan = self._plan(revision, tree, subject, setting)
+        plan = self._plan(revision, tree, subject, variant)
         return self._twin(plan) or self.builder.build(plan)
 
     def source(self, revision: Revision) -> SourceTree:
@@ -156,26 +156,26 @@ class Laboratory:
         log = self.store.logs / f"source-{revision.label}.log"
         return obtain(revision, store=self.store.sources, log=log)
 
-    def is_built(self, point: Point, setting: Setting) -> bool:
+    def is_built(self, point: Point, variant: Variant) -> bool:
         """Return whether some build of this revision and these flags is there.
 
         It may lack the layers asked for: this is for choosing among points, not for use.
         """
-        pattern = f"{point.revision.label}-{setting.flags.name}-*"
+        pattern = f"{point.revision.label}-{variant.flags.name}-*"
         return any(self.store.modules.glob(pattern))
 
     def _plan(
-        self, revision: Revision, tree: SourceTree, subject: Subject, setting: Setting
+        self, revision: Revision, tree: SourceTree, subject: Subject, variant: Variant
     ) -> BuildPlan:
         spec = BuildSpec(
-            revision=revision, flags=setting.flags, layers=subject.model.graph.layer_types()
+            revision=revision, flags=variant.flags, layers=subject.model.graph.layer_types()
         )
-        compiler = find_compiler(setting.flags.compiler)
+        compiler = find_compiler(variant.flags.compiler)
         return plan_build(spec, tree, compiler, arch=layer_arch())
 
-    def _find_whole(self, revision: Revision, tree: SourceTree, setting: Setting) -> Build | None:
+    def _find_whole(self, revision: Revision, tree: SourceTree, variant: Variant) -> Build | None:
         try:
-            plan = self._plan(revision, tree, self.whole, setting)
+            plan = self._plan(revision, tree, self.whole, variant)
             return self.builder.find(plan) or self._twin(plan)
         except BuildError:
             return None
@@ -194,15 +194,15 @@ class Laboratory:
         return None
 
     def _launched(
-        self, revision: Revision, build: Build, subject: Subject, setting: Setting
+        self, revision: Revision, build: Build, subject: Subject, variant: Variant
     ) -> CellRecord:
         cell = CellSpec(
-            build=BuildSpec(revision=revision, flags=setting.flags, layers=None),
-            run=setting.run,
+            build=BuildSpec(revision=revision, flags=variant.flags, layers=None),
+            run=variant.run,
             model=subject.model.spec,
             input=InputSpec(name=subject.input.name),
         )
-        launcher = replace(self.launcher, local=not subject.alone)
+        launcher = replace(self.launcher, alone=not subject.alone)
         return launcher.run([cell], build, subject.model, [subject.input])[0]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from harness.analysis.bisection.outcomes import Observation, Standing, settle
+from harness.analysis.bisection.outcomes import PointOutcome, Standing, settle
 from harness.analysis.bisection.point_choice import choose
 from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
@@ -28,7 +28,7 @@ DEFAULT_SCAN = 7
 _SLOT_TRIES = 2
 
 
-class Target(StrEnum):
+class TransitionChoice(StrEnum):
     """Which of several transitions is bisected."""
 
     LAST = "last"
@@ -126,13 +126,13 @@ class Search:
     first: int = 0
     find_fix: bool = False
     """Look for the first good point; `first` is the bad end then, `last` the good one."""
-    target: Target = Target.LAST
+    target: TransitionChoice = TransitionChoice.LAST
     scan: int = 0
     """Points to sample, evenly spaced, before bisecting."""
     skip_budget: int = SKIP_BUDGET
     cached: frozenset[int] = frozenset()
     """Points that are already built, see `choose`."""
-    observations: tuple[Observation, ...] = ()
+    outcomes: tuple[PointOutcome, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty range."""
@@ -142,9 +142,9 @@ class Search:
                 "the one end and a newer one as the other"
             )
 
-    def record(self, *observations: Observation) -> Search:
+    def record(self, *outcomes: PointOutcome) -> Search:
         """Return this search with further measurements."""
-        return replace(self, observations=self.observations + observations)
+        return replace(self, outcomes=self.outcomes + outcomes)
 
     @property
     def expected(self) -> dict[int, Outcome]:
@@ -155,8 +155,8 @@ class Search:
     @cached_property
     def standings(self) -> dict[int, Standing]:
         """The standing of every point measured, in ascending order of the points."""
-        seen: defaultdict[int, list[Observation]] = defaultdict(list)
-        for each in self.observations:
+        seen: defaultdict[int, list[PointOutcome]] = defaultdict(list)
+        for each in self.outcomes:
             if self.first <= each.index <= self.last:
                 seen[each.index].append(each)
         return {index: settle(seen[index]) for index in sorted(seen)}
@@ -178,9 +178,9 @@ class Search:
     def wanted(self) -> tuple[Transition, ...]:
         """The transitions to bisect, the most wanted one first."""
         asked = [each for each in self.transitions if each.becomes is self.expected[self.last]]
-        if self.target is Target.FIRST:
+        if self.target is TransitionChoice.FIRST:
             return tuple(asked[:1])
-        if self.target is Target.LAST:
+        if self.target is TransitionChoice.LAST:
             return tuple(asked[-1:])
         rest = [each for each in self.transitions if each != asked[-1]]
         return (asked[-1], *reversed(rest))

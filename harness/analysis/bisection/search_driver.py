@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from harness.analysis.bisection.criterion import Metric, Question, Ruling, pose
+from harness.analysis.bisection.criterion import Criterion, Judgement, Metric, criterion_between
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.outcomes import Observation
+from harness.analysis.bisection.outcomes import PointOutcome
 from harness.analysis.bisection.relevance import neighbours
-from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import (
     SKIP_BUDGET,
     Answer,
@@ -21,7 +21,7 @@ from harness.analysis.bisection.search import (
     Probe,
     Purpose,
     Search,
-    Target,
+    TransitionChoice,
     default_scan,
     expected_steps,
     next_probe,
@@ -41,7 +41,7 @@ class Terms:
     threshold: float | None = None
     rules: Rules = field(default_factory=Rules)
     find_fix: bool = False
-    target: Target = Target.LAST
+    target: TransitionChoice = TransitionChoice.LAST
     scan: int | None = None
     """Points to sample first; None leaves it to the length of the range."""
 
@@ -75,12 +75,12 @@ Listener = Callable[[Starting | Finished], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class SearchResult:
     """The end of a search, with all that was measured."""
 
     points: Sequence[Point]
     subject: Subject
-    question: Question
+    criterion: Criterion
     search: Search
     answer: Answer
     measurements: dict[str, list[Measurement]]
@@ -92,12 +92,12 @@ class Result:
 
 
 @dataclass(kw_only=True)
-class Hunt:
+class SearchDriver:
     """One search over one history."""
 
-    lab: Laboratory
+    tester: RevisionTester
     subject: Subject
-    setting: Setting
+    variant: Variant
     points: Sequence[Point]
     terms: Terms
     listener: Listener
@@ -110,21 +110,21 @@ class Hunt:
     def __post_init__(self) -> None:
         """Start with what is known already."""
         ids = {point.id for point in self.points}
-        recalled = self.lab.recall(self.subject, self.setting)
+        recalled = self.tester.recall(self.subject, self.variant)
         self._known = {point: found for point, found in recalled.items() if point in ids}
         self._whole: dict[str, Measurement] = {}
         self._durations: list[float] = []
         self._shared: dict[str, Measurement] = {}
         self._blocked_by_others = 0
 
-    def run(self) -> Result:
+    def run(self) -> SearchResult:
         """Search until there is an answer.
 
         Raises:
             NotReproducibleError: the two ends do not differ, or one of them cannot be tested.
             UsageError: the ends are swapped.
         """
-        question = self._question()
+        criterion = self._criterion()
         search = Search(
             last=len(self.points) - 1,
             find_fix=self.terms.find_fix,
@@ -132,17 +132,17 @@ class Hunt:
             scan=self._scan(),
             cached=self._cached(),
         )
-        search = self._recalled(search, question)
+        search = self._recalled(search, criterion)
         with ThreadPoolExecutor(1) as prefetch:
             while isinstance(step := next_probe(search), Probe):
                 self._announce(search, step)
                 prefetch.submit(self._fetch_ahead, search, step)
-                search = self._measured(search, step, question)
+                search = self._measured(search, step, criterion)
         self._refuse(step, search)
-        return Result(
+        return SearchResult(
             points=self.points,
             subject=self.subject,
-            question=question,
+            criterion=criterion,
             search=search,
             answer=step,
             measurements={**{k: [v] for k, v in self._shared.items()}, **self._known},
@@ -155,25 +155,29 @@ class Hunt:
         return default_scan(steps) if self.terms.scan is None else self.terms.scan
 
     def _cached(self) -> frozenset[int]:
-        lab, setting = self.lab, self.setting
-        return frozenset(i for i, point in enumerate(self.points) if lab.is_built(point, setting))
+        tester, variant = self.tester, self.variant
+        return frozenset(
+            i for i, point in enumerate(self.points) if tester.is_built(point, variant)
+        )
 
-    def _question(self) -> Question:
+    def _criterion(self) -> Criterion:
         """Measure both ends, the bad one first, and ask what tells them apart."""
         order = (0, -1) if self.terms.find_fix else (-1, 0)
         bad, good = (self._end(self.points[index]) for index in order)
         terms = self.terms
-        happenings = [each.happening(self.subject.watched, terms.metric) for each in (good, bad)]
-        question = pose(
-            *happenings, metric=terms.metric, rules=terms.rules, threshold=terms.threshold
+        observations = [
+            each.observation(self.subject.watched, terms.metric) for each in (good, bad)
+        ]
+        criterion = criterion_between(
+            *observations, metric=terms.metric, rules=terms.rules, threshold=terms.threshold
         )
-        if isinstance(question, str):
+        if isinstance(criterion, str):
             names = [self.points[index].name for index in reversed(order)]
             raise NotReproducibleError(
-                f"{self.subject.description}: {question}. (good: {names[0]}; bad: {names[1]})"
+                f"{self.subject.description}: {criterion}. (good: {names[0]}; bad: {names[1]})"
                 + ("" if self.subject.alone else " A single --layer runs on older revisions, too.")
             )
-        return question
+        return criterion
 
     def _end(self, point: Point) -> Measurement:
         if point.id not in self._known:
@@ -189,8 +193,8 @@ class Hunt:
             )
             started = time.monotonic()
             found = self._measure(point)
-            happening = found.happening(self.subject.watched, self.terms.metric)
-            self._tell(point, None, f"{self.terms.metric} {happening}", started)
+            observation = found.observation(self.subject.watched, self.terms.metric)
+            self._tell(point, None, f"{self.terms.metric} {observation}", started)
         return self._known[point.id][0]
 
     def _tell(self, point: Point, outcome: Outcome | None, reason: str, started: float) -> None:
@@ -199,55 +203,55 @@ class Hunt:
 
     def _measure(self, point: Point) -> Measurement:
         started = time.monotonic()
-        found = self.lab.measure(point, self.subject, self.setting)
+        found = self.tester.measure(point, self.subject, self.variant)
         self._known.setdefault(point.id, []).append(found)
         self._durations.append(time.monotonic() - started)
         return found
 
-    def _recalled(self, search: Search, question: Question) -> Search:
+    def _recalled(self, search: Search, criterion: Criterion) -> Search:
         """Add what is known; runs of the whole model only if they are of this very bisection."""
         whole = {}
         if self.subject.alone:
-            whole = self.lab.recall(self.lab.whole, self.setting, this_session=True)
+            whole = self.tester.recall(self.tester.whole, self.variant, this_session=True)
         for index, point in enumerate(self.points):
             for each in self._known.get(point.id, []):
-                search = search.record(self._observation(index, each, question))
+                search = search.record(self._point_outcome(index, each, criterion))
         for index, point in enumerate(self.points):
             for each in self._known.get(point.id, []):
-                search = self._shared_with(search, index, each, question)
+                search = self._shared_with(search, index, each, criterion)
         for index, point in enumerate(self.points):
             for each in whole.get(point.id, []):
                 if each.event is Event.MEASURED:
                     self._whole[point.id] = each
-                    search = search.record(self._observation(index, each, question))
+                    search = search.record(self._point_outcome(index, each, criterion))
         return search
 
-    def _observation(self, index: int, found: Measurement, question: Question) -> Observation:
-        ruling = self._ruling(found, question)
-        return Observation(index, ruling.outcome, ruling.near)
+    def _point_outcome(self, index: int, found: Measurement, criterion: Criterion) -> PointOutcome:
+        judgement = self._judgement(found, criterion)
+        return PointOutcome(index, judgement.outcome, judgement.near)
 
     def _shared_with(
-        self, search: Search, index: int, found: Measurement, question: Question
+        self, search: Search, index: int, found: Measurement, criterion: Criterion
     ) -> Search:
         """Record a measurement of a point for all others that give the same library.
 
         They get no more observations than the point itself has, so that neighbours that were
         measured independently do not confirm each other.
         """
-        observation = self._observation(index, found, question)
-        counts = Counter(each.index for each in search.observations)
+        point_outcome = self._point_outcome(index, found, criterion)
+        counts = Counter(each.index for each in search.outcomes)
         for other in neighbours(index, self.classes):
             if counts[other] < counts[index]:
-                search = search.record(replace(observation, index=other))
+                search = search.record(replace(point_outcome, index=other))
                 self._shared[self.points[other].id] = found
-                self._blocked_by_others += not observation.outcome.decides
+                self._blocked_by_others += not point_outcome.outcome.decides
         # One revision that cannot be tested must not use up the patience for many.
         return replace(search, skip_budget=SKIP_BUDGET + self._blocked_by_others)
 
-    def _ruling(self, found: Measurement, question: Question) -> Ruling:
-        return question.judge(found.happening(self.subject.watched, question.metric))
+    def _judgement(self, found: Measurement, criterion: Criterion) -> Judgement:
+        return criterion.judge(found.observation(self.subject.watched, criterion.metric))
 
-    def _measured(self, search: Search, step: Probe, question: Question) -> Search:
+    def _measured(self, search: Search, step: Probe, criterion: Criterion) -> Search:
         """Measure a point as the search asks for, and record it."""
         point = self.points[step.index]
         started = time.monotonic()
@@ -259,10 +263,10 @@ class Hunt:
         if step.purpose is Purpose.CONFIRM and settled and as_told:
             whole = self._whole_model(point)
         found = whole or self._measure(point)
-        ruling = self._ruling(found, question)
-        self._tell(point, ruling.outcome, ruling.reason, started)
-        search = search.record(self._observation(step.index, found, question))
-        return search if whole else self._shared_with(search, step.index, found, question)
+        judgement = self._judgement(found, criterion)
+        self._tell(point, judgement.outcome, judgement.reason, started)
+        search = search.record(self._point_outcome(step.index, found, criterion))
+        return search if whole else self._shared_with(search, step.index, found, criterion)
 
     def _whole_model(self, point: Point) -> Measurement | None:
         """Run the whole model at a side of the answer; None where it cannot be run.
@@ -272,9 +276,9 @@ class Hunt:
         """
         if not (self.subject.alone and self.confirm_whole):
             return None
-        found = self.lab.measure(point, self.lab.whole, self.setting)
-        happening = found.happening(self.subject.watched, self.terms.metric)
-        if happening.event not in (Event.MEASURED, Event.NAN):
+        found = self.tester.measure(point, self.tester.whole, self.variant)
+        observation = found.observation(self.subject.watched, self.terms.metric)
+        if observation.event not in (Event.MEASURED, Event.NAN):
             return None
         self._whole[point.id] = found
         return found
@@ -295,9 +299,9 @@ class Hunt:
     def _fetch_ahead(self, search: Search, step: Probe) -> None:
         """Obtain the sources of what may be tested after `step`, while that is being built."""
         for outcome in (Outcome.GOOD, Outcome.BAD):
-            following = next_probe(search.record(Observation(step.index, outcome)))
+            following = next_probe(search.record(PointOutcome(step.index, outcome)))
             if isinstance(following, Probe):
-                self.lab.source(self.points[following.index].revision)
+                self.tester.source(self.points[following.index].revision)
 
     def _refuse(self, answer: Answer, search: Search) -> None:
         if answer.kind in (AnswerKind.FOUND, AnswerKind.SUSPECTS):
@@ -306,7 +310,7 @@ class Hunt:
         for index in search.expected:
             point = self.points[index]
             found = self._known.get(point.id) or [self._shared[point.id]]
-            last = found[-1].happening(self.subject.watched, self.terms.metric)
+            last = found[-1].observation(self.subject.watched, self.terms.metric)
             seen.append(f"{point.name}: {self.terms.metric} {last}")
         numbers = "; ".join(seen)
         if answer.kind is AnswerKind.SWAPPED:

@@ -1,1 +1,1 @@
-"""Which layer is to blame for an error, by which mechanism, and a fix that was verified."""
+"""Which layer is at fault for an error, by which mechanism, and a fix that was verified."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.domain.findings import FILE as STORY
+from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, Verdict, read_records
 from harness.domain.spec import CellSpec
 from harness.execution.run_directory import CELLS
@@ -60,7 +60,7 @@ def chosen_cell(
 def _worst(cells: Sequence[CellSpec], results: Path) -> CellSpec | None:
     known = {cell.id: cell for cell in cells}
     for path in sorted(results.glob(f"*/{CELLS}"), reverse=True):
-        if (path.parent / STORY).exists():
+        if (path.parent / FINDING).exists():
             continue  # a diagnosis or a bisection: it looked at few cells, not for the worst
         drops = [
             record

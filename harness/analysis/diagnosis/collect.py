@@ -10,9 +10,9 @@ import numpy as np
 
 from harness.analysis.diagnosis.passes import DONE, Opened, Pass, PassDone, Work
 from harness.execution.session import (
+    ForwardPass,
     LoadError,
     NoDeviceError,
-    Request,
     RunError,
     Session,
     UnsupportedError,
@@ -51,7 +51,7 @@ def _run(session: Session, item: Pass, folder: Path) -> PassDone:
     failures: dict[str, str] = {}
     seconds = 0.0
     for blobs in _batches(item.blobs):
-        request = Request(
+        request = ForwardPass(
             feeds=feeds, blobs=blobs, keep_intermediate=item.keep, repeats=item.repeats
         )
         try:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
 from harness.analysis.diagnosis.mechanism import Explanation, explain
 from harness.analysis.diagnosis.prepare import References, matched_values
 from harness.domain.spec import InputSpec
@@ -16,9 +16,9 @@ from harness.domain.spec import InputSpec
 
 @dataclass(kw_only=True)
 class Diagnoser:
-    """Measures inputs and explains the layers that are to blame."""
+    """Measures inputs and explains the layers that are at fault."""
 
-    laboratory: Laboratory
+    measurer: Measurer
     references: References
     folder: Path
     """Scratch space: the blobs of one input at a time."""
@@ -29,8 +29,10 @@ class Diagnoser:
     explanations: dict[str, Explanation] = field(default_factory=dict)
     """By blob, from the input on which the layer's own error is largest."""
 
-    def findings(self, subject: Subject, specs: Iterable[InputSpec]) -> tuple[InputFinding, ...]:
-        """Measure a matched subject on inputs, and explain what is guilty."""
+    def findings(
+        self, subject: ConfiguredModel, specs: Iterable[InputSpec]
+    ) -> tuple[InputFinding, ...]:
+        """Measure a matched subject on inputs, and explain what is at fault."""
         output = subject.by_blob[subject.job.output].value
         values = matched_values(subject.matches, output)
         worst: dict[str, float] = {}
@@ -39,10 +41,10 @@ class Diagnoser:
             self.notify(spec.name)
             truth = self.references.truth(spec, values)
             place = self.folder / "input"
-            measured = self.laboratory.measure(subject, truth, place)
+            measured = self.measurer.measure(subject, truth, place)
             for layer in measured.finding.layers:
-                own = layer.local.scale_relative if layer.local else 0.0
-                if layer.status is Status.GUILTY and own > worst.get(layer.blob, -1.0):
+                own = layer.alone.scale_relative if layer.alone else 0.0
+                if layer.status is Status.AT_FAULT and own > worst.get(layer.blob, -1.0):
                     worst[layer.blob] = own
                     self._explain(measured, layer)
             used = [truth.exact.directory, truth.single.directory] if self.forget else []
@@ -54,7 +56,7 @@ class Diagnoser:
     def _explain(self, measured: Measured, layer: LayerFinding) -> None:
         case = measured.case(layer.blob)
         if case is not None:
-            tolerance = self.laboratory.tolerance
+            tolerance = self.measurer.tolerance
             self.explanations[layer.blob] = explain(
                 case, floors=tolerance.floors, limit=tolerance.layer
             )

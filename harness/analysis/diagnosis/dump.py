@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
 from harness.analysis.diagnosis.prepare import References, matched_values
 from harness.domain.spec import InputSpec
 from harness.model.onnx_graph import OnnxGraph
@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class DumpEntry:
     """One array of a dump."""
 
     archive: str
@@ -50,13 +50,13 @@ class Entry:
 
 
 def dump(
-    subject: Subject,
+    subject: ConfiguredModel,
     inputs: Iterable[InputSpec],
     references: References,
-    laboratory: Laboratory,
+    measurer: Measurer,
     folder: Path,
     notify: Callable[[str], None],
-) -> list[Entry]:
+) -> list[DumpEntry]:
     """Write all arrays of a matched subject.
 
     `onnx-weights.npz` and `ncnn-weights.npz` hold the weights; per input, `<input>/` has
@@ -75,7 +75,7 @@ def dump(
         onnx = _values(references.model.onnx, truth.tensors)
         entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
         with tempfile.TemporaryDirectory(prefix="dump-") as name:
-            measured = laboratory.measure(subject, truth, Path(name))
+            measured = measurer.measure(subject, truth, Path(name))
             for file, passed in (("ncnn-blobs", "chain"), ("ncnn-alone", "alone")):
                 arrays = _blobs(measured, passed)
                 entries += _archive(folder, f"{spec.name}/{file}.npz", arrays)
@@ -88,7 +88,7 @@ Item = tuple[str, str, str, Any]
 """Name, layer, ONNX value and array."""
 
 
-def _archive(folder: Path, archive: str, items: Iterator[Item]) -> list[Entry]:
+def _archive(folder: Path, archive: str, items: Iterator[Item]) -> list[DumpEntry]:
     """Write arrays into one archive as they come."""
     path = folder / archive
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def _archive(folder: Path, archive: str, items: Iterator[Item]) -> list[Entry]:
             with target.open(f"{member}.npy", "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
             entries.append(
-                Entry(
+                DumpEntry(
                     archive=archive,
                     member=member,
                     name=name,
@@ -117,7 +117,7 @@ def _plain(items: Iterable[tuple[str, Array]]) -> Iterator[Item]:
         yield name, "", "", array
 
 
-def _weights(subject: Subject) -> Iterator[Item]:
+def _weights(subject: ConfiguredModel) -> Iterator[Item]:
     for layer, tensors in subject.weights.items():
         for name, array in tensors.items():
             yield name, layer, "", array

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis.arithmetic import EXACT
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MIN_COVERED = 0.25
 """Share of the elements that a learnt table has to predict at least."""
 
 
-def fitted_rows(case: Case, function: str) -> Prediction | None:
+def fitted_rows(case: LayerRun, function: str) -> Prediction | None:
     """Return the output if each call of a function was off by some factor of its own.
 
     The output has to depend linearly on the function's results, as that of a normalisation does
@@ -59,7 +59,7 @@ def fitted_rows(case: Case, function: str) -> Prediction | None:
     return Prediction(y + (factors[owner] * flat).reshape(y.shape), note=note)
 
 
-def learnt_table(case: Case, function: str) -> Prediction | None:
+def learnt_table(case: LayerRun, function: str) -> Prediction | None:
     """Return the output if the function is a table over the digits of its argument.
 
     The deviation at each second element is predicted from its two neighbours among the others, in
@@ -105,7 +105,7 @@ class _Probe:
 
     STEP = 1e-4
 
-    def __init__(self, case: Case, function: str) -> None:
+    def __init__(self, case: LayerRun, function: str) -> None:
         self.case = case
         self.function = function
         self.calls = 0

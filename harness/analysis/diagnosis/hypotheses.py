@@ -16,7 +16,7 @@ import numpy as np
 from harness.analysis.diagnosis import narrow_formats as numbers
 from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, matmul_in_fp16
 from harness.analysis.diagnosis.estimates import fitted_rows, learnt_table
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Hypothesis, Prediction
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _APPROXIMATE: dict[str, tuple[tuple[str, Callable[[Array], Array]], ...]] = {
 }
 
 
-def about_computation(case: Case) -> Iterator[Hypothesis]:
+def about_computation(case: LayerRun) -> Iterator[Hypothesis]:
     """Yield what ncnn may have computed differently from its own definition of the layer."""
     yield from _storage(case)
     if case.has_formula:
@@ -54,7 +54,7 @@ def about_computation(case: Case) -> Iterator[Hypothesis]:
     yield from _tails(case)
 
 
-def _storage(case: Case) -> Iterator[Hypothesis]:
+def _storage(case: LayerRun) -> Iterator[Hypothesis]:
     """Weights, inputs and outputs kept in a narrow format: every combination."""
     parts = ["outputs"]
     if case.has_formula:
@@ -70,7 +70,7 @@ def _storage(case: Case) -> Iterator[Hypothesis]:
 
 
 def _stored(
-    case: Case, parts: tuple[str, ...], narrow: Callable[[Array], Array]
+    case: LayerRun, parts: tuple[str, ...], narrow: Callable[[Array], Array]
 ) -> Prediction | None:
     weights, inputs = dict(case.weights), list(case.inputs)
     if "weights" in parts:
@@ -82,7 +82,7 @@ def _stored(
     return Prediction(narrow(y) if "outputs" in parts else y)
 
 
-def _left_out(case: Case) -> Iterator[Hypothesis]:
+def _left_out(case: LayerRun) -> Iterator[Hypothesis]:
     """A bias or a fused activation that was not applied, or weights read transposed."""
     biases = [name for name in case.weights if "bias" in name or name in ("C", "beta")]
     if biases:
@@ -98,7 +98,7 @@ def _left_out(case: Case) -> Iterator[Hypothesis]:
             yield Hypothesis(f"{name} read transposed", with_weight(case, name, turned))
 
 
-def with_weight(case: Case, name: str, array: Array) -> Callable[[], Prediction | None]:
+def with_weight(case: LayerRun, name: str, array: Array) -> Callable[[], Prediction | None]:
     """Return the prediction with one tensor replaced."""
     return partial(predicted, case, weights={**case.weights, name: array})
 
@@ -111,7 +111,7 @@ def transposed(array: Array) -> Array | None:
     return np.ascontiguousarray(rows.reshape(rows.shape[::-1]).T).reshape(array.shape)
 
 
-def epsilons(case: Case) -> Iterator[Hypothesis]:
+def epsilons(case: LayerRun) -> Iterator[Hypothesis]:
     """Yield other values of a normalisation's epsilon."""
     key = EPSILON_KEYS.get(case.layer.type)
     for value in EPSILONS if key is not None else ():
@@ -119,7 +119,7 @@ def epsilons(case: Case) -> Iterator[Hypothesis]:
         yield Hypothesis(f"epsilon {value:g}", partial(predicted, case, layer=changed))
 
 
-def _functions(case: Case) -> Iterator[Hypothesis]:
+def _functions(case: LayerRun) -> Iterator[Hypothesis]:
     """Elementary functions replaced by approximations, and estimates that CPUs offer."""
     for function, choices in _APPROXIMATE.items():
         if function in case.functions:
@@ -135,7 +135,7 @@ def _functions(case: Case) -> Iterator[Hypothesis]:
             )
 
 
-def _half_sums(case: Case) -> Iterator[Hypothesis]:
+def _half_sums(case: LayerRun) -> Iterator[Hypothesis]:
     """Sums in half precision, on operands in half precision, in the orders vector code uses."""
     if "matmul" not in case.functions:
         return
@@ -151,7 +151,7 @@ def _half_sums(case: Case) -> Iterator[Hypothesis]:
 
 
 def _summed(
-    case: Case, weights: Mapping[str, Array], inputs: Sequence[Array], maths: Arithmetic
+    case: LayerRun, weights: Mapping[str, Array], inputs: Sequence[Array], maths: Arithmetic
 ) -> Prediction | None:
     depth = max((w[0].size for w in case.weights.values()), default=case.inputs[0].size)
     if case.output.size * depth > MAX_HALF_PRODUCTS:
@@ -160,7 +160,7 @@ def _summed(
     return Prediction(numbers.rounded(y, "fp16"))
 
 
-def _saturation(case: Case) -> Iterator[Hypothesis]:
+def _saturation(case: LayerRun) -> Iterator[Hypothesis]:
     finite = case.output[np.isfinite(case.output)]
     bound = float(np.abs(finite).max(initial=0))
     for limit in dict.fromkeys((numbers.FP16_MAX, bound)):
@@ -169,11 +169,11 @@ def _saturation(case: Case) -> Iterator[Hypothesis]:
             yield Hypothesis(name, partial(_clipped, case, limit), 2)
 
 
-def _clipped(case: Case, limit: float) -> Prediction:
+def _clipped(case: LayerRun, limit: float) -> Prediction:
     return Prediction(np.clip(case.exact, -limit, limit))
 
 
-def _tails(case: Case) -> Iterator[Hypothesis]:
+def _tails(case: LayerRun) -> Iterator[Hypothesis]:
     """The last elements of an axis, fewer than vector code handles at once, not computed."""
     axes = [(f"axis {axis}", axis) for axis in range(case.output.ndim)]
     for pack in PACKS:
@@ -185,14 +185,14 @@ def _tails(case: Case) -> Iterator[Hypothesis]:
                 yield Hypothesis(name, partial(_before, case, axis, done), 2)
 
 
-def _before(case: Case, axis: int, done: int) -> Prediction:
+def _before(case: LayerRun, axis: int, done: int) -> Prediction:
     tail = np.zeros(case.output.shape, bool)
     tail[(slice(None),) * axis + (slice(done, None),)] = True
     wrong = case.error(case.output[tail], case.exact[tail])
     return Prediction(case.exact, ~tail, f"error {wrong:.1e} in the tail")
 
 
-def predicted(case: Case, **changes: Any) -> Prediction | None:
+def predicted(case: LayerRun, **changes: Any) -> Prediction | None:
     """Return the formula's output with something changed, if its shape is still right."""
     y = case.predict(**changes)
     return Prediction(y) if y.shape == case.output.shape else None

@@ -13,7 +13,7 @@ from harness.domain.records import Metrics
 class Status(StrEnum):
     """What a layer has to do with an error; in the order of gravity."""
 
-    GUILTY = "guilty"
+    AT_FAULT = "at fault"
     """Its own error, on the reference's inputs, is above its limit."""
     PASSES_ON = "passes on"
     """Wrong in the chain, right alone: the error came in from upstream."""
@@ -41,16 +41,16 @@ class LayerFinding(MessageValue):
     sure: str = ""
     """How sure a match by value is."""
     status: Status
-    cumulative: Metrics | None = None
+    chain: Metrics | None = None
     """Error of the chain as it ran."""
-    local: Metrics | None = None
+    alone: Metrics | None = None
     """Error of this layer alone, on the reference's values at its inputs."""
     onnxruntime: float | None = None
     """Scale-relative error of ONNX Runtime's own chain at this value."""
     noise: float | None = None
     """Scale-relative error that honest fp32 arithmetic has here."""
     limit: float | None = None
-    """Scale-relative error above which the layer is to blame."""
+    """Scale-relative error above which the layer is at fault."""
     chain_limit: float | None = None
     """Scale-relative error above which the chain is wrong here."""
     note: str = ""
@@ -58,10 +58,10 @@ class LayerFinding(MessageValue):
     @property
     def excess(self) -> float:
         """The chain's error in units of its limit; NaN and infinities count as infinite."""
-        if self.cumulative is None or not self.chain_limit:
+        if self.chain is None or not self.chain_limit:
             return 0.0
-        broken = self.cumulative.nan or self.cumulative.inf
-        return float("inf") if broken else self.cumulative.scale_relative / self.chain_limit
+        broken = self.chain.nan or self.chain.inf
+        return float("inf") if broken else self.chain.scale_relative / self.chain_limit
 
 
 class InputFinding(MessageValue):
@@ -77,9 +77,9 @@ class InputFinding(MessageValue):
     layers: tuple[LayerFinding, ...] = ()
 
     @property
-    def guilty(self) -> frozenset[str]:
-        """Blobs of the layers that are to blame."""
-        return frozenset(item.blob for item in self.layers if item.status is Status.GUILTY)
+    def at_fault(self) -> frozenset[str]:
+        """Blobs of the layers that are at fault."""
+        return frozenset(item.blob for item in self.layers if item.status is Status.AT_FAULT)
 
     @property
     def excesses(self) -> tuple[float, ...]:
@@ -110,10 +110,10 @@ class LayerSummary(MessageValue):
     """The gravest over all inputs."""
     worst_input: str
     """The input with the largest error of the layer alone, or of the chain."""
-    cumulative_worst: float | None
-    cumulative_median: float | None
-    local_worst: float | None
-    local_median: float | None
+    chain_worst: float | None
+    chain_median: float | None
+    alone_worst: float | None
+    alone_median: float | None
     onnxruntime: float | None
     noise: float | None
     limit: float | None
@@ -129,14 +129,14 @@ class Score(MessageValue):
     output_scale_relative: float
     worst_layer: float
     """Largest scale-relative error of a layer alone."""
-    guilty: tuple[str, ...]
-    """Layers that are to blame, as `type name`."""
+    at_fault: tuple[str, ...]
+    """Layers that are at fault, as `type name`."""
     latency_ms: float | None
     excess: float
     """Largest error of the chain or the output in units of its limit: up to 1 all is well."""
 
 
-class Fix(MessageValue):
+class TriedFix(MessageValue):
     """One change that was applied and measured, or the reason why it was not."""
 
     kind: str
@@ -148,7 +148,7 @@ class Fix(MessageValue):
     before: Score | None = None
     after: Score | None = None
     by_type: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
-    """Largest errors before and after, alone and in the chain, by type of the guilty layers."""
+    """Largest errors before and after, alone and in the chain, by type of the layers at fault."""
     param: str = ""
     """The `.param` file that was written."""
     diff: str = ""
@@ -156,13 +156,13 @@ class Fix(MessageValue):
 
     @property
     def outcome(self) -> str:
-        """`cured`, `helped`, `did not help`, or `not tried`."""
+        """`fixed`, `helped`, `did not help`, or `not tried`."""
         if self.before is None or self.after is None:
             return "not tried"
         if self.after.excess <= 1:
-            return "cured"
+            return "fixed"
         better = self.after.output_max_abs < self.before.output_max_abs / 2
-        fewer = set(self.after.guilty) < set(self.before.guilty)
+        fewer = set(self.after.at_fault) < set(self.before.at_fault)
         return "helped" if better or fewer else "did not help"
 
 
@@ -175,18 +175,18 @@ class Diagnosis(MessageValue):
     options: dict[str, bool | int]
     inputs: tuple[InputFinding, ...]
     layers: tuple[LayerSummary, ...]
-    fixes: tuple[Fix, ...] = ()
+    fixes: tuple[TriedFix, ...] = ()
 
     @property
     def has_findings(self) -> bool:
-        """Whether a layer is to blame, or an input could not be measured."""
-        return bool(self.guilty or any(item.failure for item in self.inputs))
+        """Whether a layer is at fault, or an input could not be measured."""
+        return bool(self.at_fault or any(item.failure for item in self.inputs))
 
     @property
-    def guilty(self) -> tuple[LayerSummary, ...]:
-        """The layers to blame, the worst first."""
-        found = [layer for layer in self.layers if layer.status is Status.GUILTY]
-        return tuple(sorted(found, key=lambda layer: -(layer.local_worst or 0.0)))
+    def at_fault(self) -> tuple[LayerSummary, ...]:
+        """The layers at fault, the worst first."""
+        found = [layer for layer in self.layers if layer.status is Status.AT_FAULT]
+        return tuple(sorted(found, key=lambda layer: -(layer.alone_worst or 0.0)))
 
 
 def summarised(
@@ -204,8 +204,8 @@ def _summary(
     items: list[tuple[str, LayerFinding]], explanations: dict[str, Explanation]
 ) -> LayerSummary:
     first = items[0][1]
-    cumulative = [f.cumulative.scale_relative for _, f in items if f.cumulative]
-    local = [f.local.scale_relative for _, f in items if f.local]
+    chain = [f.chain.scale_relative for _, f in items if f.chain]
+    alone = [f.alone.scale_relative for _, f in items if f.alone]
     worst, finding = max(items, key=lambda item: _own_or_chain(item[1]))
     status = min((f.status for _, f in items), key=GRAVITY.__getitem__)
     return LayerSummary(
@@ -218,10 +218,10 @@ def _summary(
         sure=first.sure,
         status=status,
         worst_input=worst,
-        cumulative_worst=max(cumulative, default=None),
-        cumulative_median=median(cumulative) if cumulative else None,
-        local_worst=max(local, default=None),
-        local_median=median(local) if local else None,
+        chain_worst=max(chain, default=None),
+        chain_median=median(chain) if chain else None,
+        alone_worst=max(alone, default=None),
+        alone_median=median(alone) if alone else None,
         onnxruntime=max((f.onnxruntime for _, f in items if f.onnxruntime), default=None),
         noise=max((f.noise for _, f in items if f.noise), default=None),
         limit=finding.limit,
@@ -231,5 +231,5 @@ def _summary(
 
 
 def _own_or_chain(finding: LayerFinding) -> float:
-    error = finding.local or finding.cumulative
+    error = finding.alone or finding.chain
     return error.scale_relative if error else -1.0

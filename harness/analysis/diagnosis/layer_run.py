@@ -25,7 +25,7 @@ ULP = 2.0**-23
 
 
 @dataclass(frozen=True)
-class Case:
+class LayerRun:
     """A layer, what it was fed, what it gave, and what the reference has there."""
 
     layer: Layer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.analysis.diagnosis.hypotheses import about_computation
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.model_files import about_file
 from harness.analysis.diagnosis.prediction import Hypothesis
 from harness.domain.base import MessageValue
@@ -26,7 +26,7 @@ TIE = 1.25
 """Explanations whose residuals differ by less are equally good: the simpler one is named."""
 
 
-class Trial(MessageValue):
+class HypothesisTrial(MessageValue):
     """One hypothesis and how much of the error it leaves."""
 
     hypothesis: str
@@ -53,7 +53,7 @@ class Explanation(MessageValue):
     """What honest fp32 arithmetic costs here."""
     at_noise_floor: bool
     note: str = ""
-    tried: tuple[Trial, ...] = ()
+    tried: tuple[HypothesisTrial, ...] = ()
     """All hypotheses, the best first."""
 
     @property
@@ -77,7 +77,7 @@ class Explanation(MessageValue):
         return f"{self.mechanism}: error {self.error:.1e} → {self.residual:.1e}{reached}{note}"
 
 
-def explain(case: Case, *, floors: float, limit: float) -> Explanation:
+def explain(case: LayerRun, *, floors: float, limit: float) -> Explanation:
     """Find the mechanism of a layer's error.
 
     First it is decided whose error it is: if ncnn's own definition of the layer, with the weights
@@ -98,7 +98,7 @@ def explain(case: Case, *, floors: float, limit: float) -> Explanation:
 
 
 def _judge(
-    case: Case, start: Array, target: Array, hypotheses: Iterable[Hypothesis], floors: float
+    case: LayerRun, start: Array, target: Array, hypotheses: Iterable[Hypothesis], floors: float
 ) -> Explanation:
     """Test all hypotheses and take the simplest that is proved."""
     error = case.error(start, target)
@@ -139,16 +139,16 @@ def _judge(
     )
 
 
-def _test(case: Case, hypothesis: Hypothesis, target: Array) -> Trial:
+def _test(case: LayerRun, hypothesis: Hypothesis, target: Array) -> HypothesisTrial:
     try:
         prediction = hypothesis.predict()
     except (KeyError, ValueError, IndexError):
         # The formula does not take the layer so changed.
         prediction = None
     if prediction is None:
-        return Trial(hypothesis=hypothesis.name, residual=None, covered=0)
+        return HypothesisTrial(hypothesis=hypothesis.name, residual=None, covered=0)
     where = prediction.where if prediction.where is not None else np.ones(target.shape, bool)
-    return Trial(
+    return HypothesisTrial(
         hypothesis=hypothesis.name,
         residual=case.error(prediction.output[where], target[where]),
         covered=int(where.sum()),
@@ -156,5 +156,5 @@ def _test(case: Case, hypothesis: Hypothesis, target: Array) -> Trial:
     )
 
 
-def _order(trial: Trial) -> float:
+def _order(trial: HypothesisTrial) -> float:
     return INF if trial.residual is None else trial.residual

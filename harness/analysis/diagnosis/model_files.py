@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.analysis.diagnosis import narrow_formats as numbers
 from harness.analysis.diagnosis.hypotheses import epsilons, predicted, transposed, with_weight
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Hypothesis
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BIAS_KEYS = {"InnerProduct": 1, "Convolution": 5, "ConvolutionDepthWise": 5}
 
 
-def about_file(case: Case) -> Iterator[Hypothesis]:
+def about_file(case: LayerRun) -> Iterator[Hypothesis]:
     """Yield changes of the files that may make the layer what the ONNX graph has there."""
     yield from _tensors(case)
     yield from _biases(case)
@@ -30,7 +30,7 @@ def about_file(case: Case) -> Iterator[Hypothesis]:
         yield from _activations(case)
 
 
-def _tensors(case: Case) -> Iterator[Hypothesis]:
+def _tensors(case: LayerRun) -> Iterator[Hypothesis]:
     for name, array in case.weights.items():
         turned = transposed(array)
         if turned is not None:
@@ -63,7 +63,7 @@ def _relation(array: Array, candidate: Array) -> str:
     return "not"
 
 
-def _biases(case: Case) -> Iterator[Hypothesis]:
+def _biases(case: LayerRun) -> Iterator[Hypothesis]:
     key = BIAS_KEYS.get(case.layer.type)
     if key is None or "bias" in case.weights:
         return
@@ -77,7 +77,7 @@ def _biases(case: Case) -> Iterator[Hypothesis]:
             )
 
 
-def _activations(case: Case) -> Iterator[Hypothesis]:
+def _activations(case: LayerRun) -> Iterator[Hypothesis]:
     present = case.layer.integer(9, 0)
     name = "an activation too much (9=)" if present else "a ReLU is missing (9=1)"
     changed = case.layer.with_param(9, 0 if present else 1)

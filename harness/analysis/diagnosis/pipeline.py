@@ -9,17 +9,17 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.analysis.diagnosis.diagnoser import Diagnoser
-from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.masks import mask_fixes
 from harness.analysis.diagnosis.fixes.other_builds import build_fixes
 from harness.analysis.diagnosis.fixes.param_files import ORIGINAL
 from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
-from harness.analysis.diagnosis.laboratory import Laboratory, Subject
-from harness.analysis.diagnosis.layer_findings import Diagnosis, Fix, summarised
+from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summarised
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
 from harness.analysis.diagnosis.passes import Collector
 from harness.analysis.diagnosis.prepare import References, aligned, matched_values, subject_of
-from harness.build.binding import build_front
+from harness.build.binding import build_binding
 from harness.build.builder import Build, Builder
 from harness.build.plan import BuildPlan, plan_build
 from harness.build.toolchain import find_compiler, layer_arch
@@ -39,7 +39,7 @@ BENCH_INPUTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bureau:
+class DiagnosisPipeline:
     """Everything that a diagnosis needs."""
 
     config: Config
@@ -53,10 +53,10 @@ class Bureau:
     """Where reference values go that are not kept, since there may be very many inputs."""
 
     @cached_property
-    def laboratory(self) -> Laboratory:
+    def measurer(self) -> Measurer:
         """Where subjects are measured."""
         limits = self.config.limits
-        return Laboratory(
+        return Measurer(
             collector=Collector(seconds=limits.run_seconds), tolerance=self.config.tolerance
         )
 
@@ -66,7 +66,7 @@ class Bureau:
         store = Store(root=self.passing) if self.passing else self.store
         return References(model=self.model, store=store)
 
-    def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> Subject:
+    def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> ConfiguredModel:
         """Return the subject of a cell, built and with its blobs matched.
 
         Raises:
@@ -75,17 +75,17 @@ class Bureau:
         """
         self.say(f"building {cell.build.id}")
         build = self._builder.build(self._plan(cell.build))
-        front = build_front(self.store, find_compiler(""))
+        binding = build_binding(self.store, find_compiler(""))
         self.say("matching blobs with ONNX values")
-        subject = subject_of(build, cell.run, self.model, front, self.config.limits)
-        return aligned(subject, specs, self.references, self.laboratory)
+        subject = subject_of(build, cell.run, self.model, binding, self.config.limits)
+        return aligned(subject, specs, self.references, self.measurer)
 
     def diagnose(
-        self, cell: CellSpec, subject: Subject, specs: Sequence[InputSpec], scratch: Path
+        self, cell: CellSpec, subject: ConfiguredModel, specs: Sequence[InputSpec], scratch: Path
     ) -> Diagnosis:
-        """Measure all inputs and explain what is guilty."""
+        """Measure all inputs and explain what is at fault."""
         diagnoser = Diagnoser(
-            laboratory=self.laboratory,
+            measurer=self.measurer,
             references=self.references,
             folder=scratch,
             notify=lambda name: self.say(f"measuring {name}"),
@@ -107,7 +107,7 @@ class Bureau:
         Raises:
             BuildError: it does not compile.
         """
-        launcher = Launcher.of(self.config, lambda: build_front(self.store, find_compiler("")))
+        launcher = Launcher.of(self.config, lambda: build_binding(self.store, find_compiler("")))
         build = self._builder.build(self._plan(cell.build))
         inputs = [prepare_input(spec, self.model, self.store) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
@@ -117,54 +117,54 @@ class Bureau:
         self,
         kinds: Sequence[str],
         cell: CellSpec,
-        subject: Subject,
+        subject: ConfiguredModel,
         diagnosis: Diagnosis,
         specs: Sequence[InputSpec],
         builds: Sequence[BuildSpec],
         folder: Path,
         scratch: Path,
-    ) -> Iterator[Fix]:
+    ) -> Iterator[TriedFix]:
         """Try fixes of some kinds on the worst inputs; changed `.param` files go to `folder`."""
-        bench = self._bench(subject, diagnosis, specs, folder, scratch)
-        if bench is None:
+        evaluator = self._evaluator(subject, diagnosis, specs, folder, scratch)
+        if evaluator is None:
             return
         explanations = {x.blob: x.explanation for x in diagnosis.layers if x.explanation}
         flags = [b for b in builds if b.revision == cell.build.revision and b != cell.build]
         versions = [b for b in builds if b.flags == cell.build.flags and b != cell.build]
-        cure: dict[str, bool] = {}
-        makers: dict[str, Callable[[], Iterator[Fix]]] = {
-            "options": lambda: option_fixes(bench, subject.in_force),
-            "masks": lambda: mask_fixes(bench, explanations),
+        fixing: dict[str, bool] = {}
+        makers: dict[str, Callable[[], Iterator[TriedFix]]] = {
+            "options": lambda: option_fixes(evaluator, subject.in_force),
+            "masks": lambda: mask_fixes(evaluator, explanations),
             "rewrite": lambda: rewrite_fixes(
-                bench, lambda types: self._with_types(cell, types), cure
+                evaluator, lambda types: self._with_types(cell, types), fixing
             ),
-            "flags": lambda: build_fixes(bench, "flags", flags, self._find),
-            "version": lambda: build_fixes(bench, "version", versions, self._find),
+            "flags": lambda: build_fixes(evaluator, "flags", flags, self._find),
+            "version": lambda: build_fixes(evaluator, "version", versions, self._find),
         }
         for kind in FIXES:
             for fix in makers[kind]() if kind in kinds else ():
-                if fix.outcome == "cured" and not cure:
-                    cure |= fix.options
+                if fix.outcome == "fixed" and not fixing:
+                    fixing |= fix.options
                 yield fix
 
-    def _bench(
+    def _evaluator(
         self,
-        subject: Subject,
+        subject: ConfiguredModel,
         diagnosis: Diagnosis,
         specs: Sequence[InputSpec],
         folder: Path,
         scratch: Path,
-    ) -> Bench | None:
+    ) -> FixEvaluator | None:
         errors = {i.name: i.output.scale_relative for i in diagnosis.inputs if i.output}
         usable = sorted((s for s in specs if s.name in errors), key=lambda s: -errors[s.name])
         if not usable:
             return None
         shutil.copyfile(subject.job.param, folder / ORIGINAL)
         values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
-        return Bench(
+        return FixEvaluator(
             subject=subject,
             truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],
-            laboratory=self.laboratory,
+            measurer=self.measurer,
             folder=folder,
             scratch=scratch,
             notify=lambda words: self.say(f"trying {words}"),

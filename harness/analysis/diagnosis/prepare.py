@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from harness.analysis.diagnosis.laboratory import Laboratory, Subject, Truth
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
 from harness.analysis.diagnosis.passes import Collected
-from harness.compare.matching import Graph, Match, Sample, match
+from harness.compare.matching import Ancestry, Match, Sample, match
 from harness.domain.spec import InputSpec, RunSpec
 from harness.execution.job import Job
 from harness.model.onnx_graph import OnnxGraph
@@ -37,11 +37,11 @@ INEXACT = ("fp16", "bf16", "int8", "packing")
 
 
 def subject_of(
-    build: Build, run: RunSpec, model: PreparedModel, front: Path, limits: Limits
-) -> Subject:
+    build: Build, run: RunSpec, model: PreparedModel, binding: Path, limits: Limits
+) -> ConfiguredModel:
     """Return what is to be measured; its blobs are not matched yet."""
     job = Job(
-        front=str(front),
+        binding=str(binding),
         runner=build.runner,
         core=str(build.core),
         param=str(model.param),
@@ -53,7 +53,7 @@ def subject_of(
         output=model.output,
         memory_bytes=int(limits.memory_gib * 2**30),
     )
-    return Subject(
+    return ConfiguredModel(
         job=job,
         graph=model.graph,
         inputs={blob: model.value_of(blob) for blob in model.inputs},
@@ -81,10 +81,10 @@ class References:
     store: Store
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> Ancestry:
         """What follows from what in the ONNX graph."""
         nodes = OnnxGraph.load(self.model.onnx).proto.graph.node
-        return Graph.of((list(node.input), list(node.output)) for node in nodes)
+        return Ancestry.of((list(node.input), list(node.output)) for node in nodes)
 
     def truth(self, spec: InputSpec, values: frozenset[str] | None) -> Truth:
         """Return an input with its values; None for all of them."""
@@ -105,11 +105,11 @@ class References:
 
 
 def aligned(
-    subject: Subject,
+    subject: ConfiguredModel,
     inputs: Sequence[InputSpec],
     references: References,
-    laboratory: Laboratory,
-) -> Subject:
+    measurer: Measurer,
+) -> ConfiguredModel:
     """Match the blobs of a subject with values: by name, and else by number on two inputs.
 
     Raises:
@@ -128,8 +128,8 @@ def aligned(
         for number, spec in enumerate(specs):
             truth = references.truth(spec, values)
             folder = Path(name) / str(number)
-            first = laboratory.chain(subject, truth, folder / "as-asked")
-            samples.append(_sample(subject, truth, laboratory, first, folder))
+            first = measurer.chain(subject, truth, folder / "as-asked")
+            samples.append(_sample(subject, truth, measurer, first, folder))
         matches = match(subject.graph, model.names, samples, references.graph)
     return replace(subject, matches=matches, in_force=first.opened.options)
 
@@ -145,7 +145,7 @@ def _other(spec: InputSpec) -> InputSpec:
 
 
 def _sample(
-    subject: Subject, truth: Truth, laboratory: Laboratory, first: Collected, folder: Path
+    subject: ConfiguredModel, truth: Truth, measurer: Measurer, first: Collected, folder: Path
 ) -> Sample:
     """Run the most exact way this build has, so that blobs are recognised by their numbers."""
     if first.opened.failure:
@@ -158,7 +158,7 @@ def _sample(
         for name, value in first.opened.options.items()
         if value is True and any(word in name for word in INEXACT)
     }
-    run = laboratory.chain(subject.with_options(exact), truth, folder / "exact")
+    run = measurer.chain(subject.with_options(exact), truth, folder / "exact")
     return Sample(blobs=_Blobs(run if not run.opened.failure else first), values=truth.single)
 
 

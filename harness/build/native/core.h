@@ -1,7 +1,7 @@
 /* The ncnn-facing core: one C interface over any ncnn since 2020.
  *
- * Each build of ncnn gets its own shared library with these functions. The pybind11 front
- * (front.cpp) and the executable front (runner.cpp) know this header and nothing of ncnn.
+ * Each build of ncnn gets its own shared library with these functions. The pybind11 binding
+ * (binding.cpp) and the runner (runner.cpp) know this header and nothing of ncnn.
  *
  * Shapes are given outermost axis first, as NumPy does: (w), (h, w), (c, h, w), (c, d, h, w).
  * Functions that can fail return 0 on success and a HX_ code otherwise.

@@ -1,4 +1,4 @@
-// The executable front, for targets that Python does not run on: opens the core of one build and
+// The runner, for targets that Python does not run on: opens the core of one build and
 // follows a script. Tensors are .npy files (float32, C order). Knows nothing of ncnn.
 //
 //   runner CORE SCRIPT

@@ -10,7 +10,7 @@ from typing import cast
 
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.revision_tester import Laboratory, Setting
+from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
@@ -53,8 +53,8 @@ def subject(*, alone: bool) -> Subject:
     return Subject(model=model, input=item, watched=("fc",) if alone else (), alone=alone)
 
 
-def setting(name: str = "f", **options: str) -> Setting:
-    return Setting(
+def variant(name: str = "f", **options: str) -> Variant:
+    return Variant(
         flags=FlagSet(name=name, options=tuple(sorted(options.items()))), run=RunSpec(name="r")
     )
 
@@ -70,20 +70,20 @@ def measured(name: str, value: float, *, alone: bool) -> Measurement:
         type="InnerProduct",
         blob="y",
         aligned="name",
-        cumulative=error(value),
-        local=error(value),
+        chain=error(value),
+        alone=error(value),
     )
     return Measurement(
         point=name, event=Event.MEASURED, alone=alone, layers=(layer,), output=error(value)
     )
 
 
-Value = Callable[[Point, Setting, bool], float | Event]
+Value = Callable[[Point, Variant, bool], float | Event]
 """What a revision gives: its error, or what happens instead; the flag says whether alone."""
 
 
 @dataclass
-class FakeLaboratory:
+class FakeTester:
     """Measures by asking a function; the memory is a list that outlives it."""
 
     value: Value
@@ -98,12 +98,12 @@ class FakeLaboratory:
     whole: Subject = field(default_factory=lambda: subject(alone=False))
 
     def recall(
-        self, what: Subject, how: Setting, *, this_session: bool = False
+        self, what: Subject, how: Variant, *, this_session: bool = False
     ) -> dict[str, list[Measurement]]:
         del how, this_session
         return {} if self.by_setting else {k: list(v) for k, v in self.memory[what.alone].items()}
 
-    def measure(self, where: Point, what: Subject, how: Setting) -> Measurement:
+    def measure(self, where: Point, what: Subject, how: Variant) -> Measurement:
         if self.measurements == self.patience:
             raise KeyboardInterrupt
         self.measurements += 1
@@ -115,7 +115,7 @@ class FakeLaboratory:
         self.memory[what.alone][where.id].append(found)
         return found
 
-    def is_built(self, where: Point, how: Setting) -> bool:
+    def is_built(self, where: Point, how: Variant) -> bool:
         del how
         return where.title.endswith("7")
 
@@ -123,6 +123,6 @@ class FakeLaboratory:
         del revision
 
     @property
-    def real(self) -> Laboratory:
+    def real(self) -> RevisionTester:
         """Itself, for whoever wants the type."""
-        return cast("Laboratory", self)
+        return cast("RevisionTester", self)

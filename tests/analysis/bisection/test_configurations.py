@@ -2,26 +2,26 @@ import pytest
 
 from harness.analysis.bisection.configurations import (
     Comparison,
-    Explanation,
+    ComparisonResult,
     differences,
     evidence,
     mixed,
 )
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.revision_tester import Setting
+from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search_driver import Terms
 from harness.domain.spec import FlagSet, RunSpec
 from harness.util.errors import NotReproducibleError, UsageError
-from tests.analysis.bisection.fake import FakeLaboratory, point, subject
+from tests.analysis.bisection.fake import FakeTester, point, subject
 
 KNOWN = frozenset({"NCNN_SSE2", "NCNN_AVX", "NCNN_AVX2", "NCNN_F16C"})
 DEFAULTS = {"use_fp16_storage": True, "use_packing_layout": True, "num_threads": 1}
 
 
-def a_setting(flags: str, run: dict[str, bool], *, threads: int = 1) -> Setting:
+def a_setting(flags: str, run: dict[str, bool], *, threads: int = 1) -> Variant:
     options = {name: "ON" if name[5:] in flags.split() else "OFF" for name in KNOWN}
     options["NCNN_UNHEARD_OF"] = flags
-    return Setting(
+    return Variant(
         flags=FlagSet(name=flags or "none", options=tuple(sorted(options.items()))),
         run=RunSpec(name="r", options=tuple(sorted(run.items())), threads=threads),
     )
@@ -31,10 +31,10 @@ GOOD = a_setting("SSE2", {"use_fp16_storage": False, "use_packing_layout": False
 BAD = a_setting("SSE2 AVX AVX2 F16C", {}, threads=2)
 
 
-def compare(*names: str, good: Setting = GOOD, bad: Setting = BAD) -> Explanation:
+def compare(*names: str, good: Variant = GOOD, bad: Variant = BAD) -> ComparisonResult:
     """Search where only these settings together, as the bad side has them, make an error."""
 
-    def value(_: Point, how: Setting, __: bool) -> float:
+    def value(_: Point, how: Variant, __: bool) -> float:
         run = {**DEFAULTS, **dict(how.run.options), "num_threads": how.run.threads}
         options = dict(how.flags.options)
         active = {name for name in names if options.get(name) == "ON"}
@@ -42,7 +42,7 @@ def compare(*names: str, good: Setting = GOOD, bad: Setting = BAD) -> Explanatio
         return 1e-2 if active == set(names) else 1e-6
 
     return Comparison(
-        lab=FakeLaboratory(value, by_setting=True).real,
+        tester=FakeTester(value, by_setting=True).real,
         subject=subject(alone=True),
         point=point(0),
         good=good,
@@ -54,7 +54,7 @@ def compare(*names: str, good: Setting = GOOD, bad: Setting = BAD) -> Explanatio
 
 def test_differences_are_those_that_the_version_knows() -> None:
     found = differences(GOOD, BAD, known=KNOWN, defaults=DEFAULTS)
-    assert [(each.kind, str(each), each.cure) for each in found] == [
+    assert [(each.kind, str(each), each.fix) for each in found] == [
         ("run", "use_fp16_storage=true", "use_fp16_storage=false"),
         ("run", "use_packing_layout=true", "use_packing_layout=false"),
         ("run", "num_threads=2", "num_threads=1"),
@@ -69,11 +69,11 @@ def test_differences_are_those_that_the_version_knows() -> None:
     [("NCNN_F16C", "use_fp16_storage"), ("num_threads",), ("NCNN_AVX", "NCNN_AVX2", "NCNN_F16C")],
 )
 def test_what_is_needed_is_found_together(needed: tuple[str, ...]) -> None:
-    explanation = compare(*needed)
-    assert len(explanation.sets) == 1
-    assert {item.name for item in explanation.sets[0].items} == set(needed)
-    assert {each.items[0].name for each in explanation.reverts} == set(needed)
-    lines = evidence(explanation)
+    compared = compare(*needed)
+    assert len(compared.sets) == 1
+    assert {item.name for item in compared.sets[0].items} == set(needed)
+    assert {each.items[0].name for each in compared.reverts} == set(needed)
+    lines = evidence(compared)
     assert lines[0].endswith("applied: 0.01")
     assert all(line.endswith("1e-06, good") for line in lines[1:])
     assert len(lines) == 1 + len(needed)

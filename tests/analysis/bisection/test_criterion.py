@@ -3,19 +3,19 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from harness.analysis.bisection.criterion import Happening, Metric, Question, pose
+from harness.analysis.bisection.criterion import Criterion, Metric, Observation, criterion_between
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import UsageError
 
 
-def measured(value: float) -> Happening:
-    return Happening(Event.MEASURED, value)
+def measured(value: float) -> Observation:
+    return Observation(Event.MEASURED, value)
 
 
-CRASH = Happening(Event.RUN_FAILED, detail="SIGSEGV")
-NAN = Happening(Event.NAN)
-NO_BUILD = Happening(Event.BUILD_FAILED)
+CRASH = Observation(Event.RUN_FAILED, detail="SIGSEGV")
+NAN = Observation(Event.NAN)
+NO_BUILD = Observation(Event.BUILD_FAILED)
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ NO_BUILD = Happening(Event.BUILD_FAILED)
     ],
 )
 def test_default_threshold(metric: Metric, good: float, bad: float, threshold: float) -> None:
-    question = pose(measured(good), measured(bad), metric=metric)
-    assert isinstance(question, Question)
-    assert question.threshold == pytest.approx(threshold, rel=1e-6)
-    rulings = [question.judge(measured(value)) for value in (good, bad)]
+    criterion = criterion_between(measured(good), measured(bad), metric=metric)
+    assert isinstance(criterion, Criterion)
+    assert criterion.threshold == pytest.approx(threshold, rel=1e-6)
+    rulings = [criterion.judge(measured(value)) for value in (good, bad)]
     assert {each.outcome for each in rulings} == {Outcome.GOOD, Outcome.BAD}
     assert not any(each.near for each in rulings)
 
@@ -47,8 +47,8 @@ def test_default_threshold(metric: Metric, good: float, bad: float, threshold: f
         (CRASH, NAN, ["run-failed (SIGSEGV)", "nan"]),
     ],
 )
-def test_no_question(good: Happening, bad: Happening, words: list[str]) -> None:
-    refusal = pose(good, bad, metric=Metric.MAX_ABS)
+def test_no_question(good: Observation, bad: Observation, words: list[str]) -> None:
+    refusal = criterion_between(good, bad, metric=Metric.MAX_ABS)
     assert isinstance(refusal, str)
     assert all(word in refusal for word in words)
 
@@ -65,41 +65,41 @@ def test_no_question(good: Happening, bad: Happening, words: list[str]) -> None:
 )
 def test_explicit_threshold(value: float, outcome: Outcome, near: bool) -> None:
     ends = measured(1.0e-3), measured(1.1e-3)
-    question = pose(*ends, metric=Metric.MAX_ABS, threshold=1e-3)
-    assert isinstance(question, Question)
-    ruling = question.judge(measured(value))
-    assert (ruling.outcome, ruling.near) == (outcome, near)
+    criterion = criterion_between(*ends, metric=Metric.MAX_ABS, threshold=1e-3)
+    assert isinstance(criterion, Criterion)
+    judgement = criterion.judge(measured(value))
+    assert (judgement.outcome, judgement.near) == (outcome, near)
 
 
 def test_snr_is_better_when_larger() -> None:
-    question = Question(metric=Metric.SNR_DB, threshold=60, rules=Rules())
-    assert question.judge(measured(90)).outcome is Outcome.GOOD
-    assert question.judge(measured(30)).outcome is Outcome.BAD
-    assert question.judge(measured(59)).near
+    criterion = Criterion(metric=Metric.SNR_DB, threshold=60, rules=Rules())
+    assert criterion.judge(measured(90)).outcome is Outcome.GOOD
+    assert criterion.judge(measured(30)).outcome is Outcome.BAD
+    assert criterion.judge(measured(59)).near
 
 
 @pytest.mark.parametrize("event", [e for e in Event if e is not Event.MEASURED])
 def test_nothing_but_numbers_decides_by_default(event: Event) -> None:
     rules = Rules()
-    question = Question(metric=Metric.MAX_ABS, threshold=1.0, rules=rules)
-    assert question.judge(Happening(event)).outcome is Outcome.SKIP
+    criterion = Criterion(metric=Metric.MAX_ABS, threshold=1.0, rules=rules)
+    assert criterion.judge(Observation(event)).outcome is Outcome.SKIP
     strict = Rules.model_validate({event.replace("-", "_"): "bad"})
-    question = Question(metric=Metric.MAX_ABS, threshold=1.0, rules=strict)
-    assert question.judge(Happening(event)).outcome is Outcome.BAD
+    criterion = Criterion(metric=Metric.MAX_ABS, threshold=1.0, rules=strict)
+    assert criterion.judge(Observation(event)).outcome is Outcome.BAD
 
 
 def test_what_the_bad_end_shows_is_what_is_looked_for() -> None:
-    question = pose(measured(0.5), CRASH, metric=Metric.MAX_ABS)
-    assert isinstance(question, Question)
-    seen = [question.judge(each).outcome for each in (CRASH, measured(9.0), NAN, NO_BUILD)]
+    criterion = criterion_between(measured(0.5), CRASH, metric=Metric.MAX_ABS)
+    assert isinstance(criterion, Criterion)
+    seen = [criterion.judge(each).outcome for each in (CRASH, measured(9.0), NAN, NO_BUILD)]
     assert seen == [Outcome.BAD, Outcome.GOOD, Outcome.SKIP, Outcome.SKIP]
 
 
 def test_a_failed_build_is_looked_for_only_on_request() -> None:
     rules = Rules(build_failed=Outcome.BAD)
-    question = pose(measured(0.5), NO_BUILD, metric=Metric.MAX_ABS, rules=rules)
-    assert isinstance(question, Question)
-    assert question.judge(NO_BUILD).outcome is Outcome.BAD
+    criterion = criterion_between(measured(0.5), NO_BUILD, metric=Metric.MAX_ABS, rules=rules)
+    assert isinstance(criterion, Criterion)
+    assert criterion.judge(NO_BUILD).outcome is Outcome.BAD
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_wrong_rules(wrong: dict[str, object]) -> None:
 
 def test_threshold_that_means_nothing() -> None:
     with pytest.raises(UsageError, match="no error at all"):
-        pose(measured(1.0), measured(0.5), metric=Metric.COSINE, threshold=1.0)
+        criterion_between(measured(1.0), measured(0.5), metric=Metric.COSINE, threshold=1.0)
 
 
 def test_number_goes_with_measurement() -> None:
     with pytest.raises(ValueError, match="does not go with"):
-        Happening(Event.NAN, 1.0)
+        Observation(Event.NAN, 1.0)

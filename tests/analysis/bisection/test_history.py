@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.bisection.history import Clone, between, index_point, index_releases
-from harness.analysis.bisection.result import finding
-from harness.analysis.bisection.search_driver import Hunt, Terms
+from harness.analysis.bisection.result import bisection_result
+from harness.analysis.bisection.search_driver import SearchDriver, Terms
 from harness.report.bisection import headline, markdown
 from harness.util.errors import SourceError, UsageError
-from tests.analysis.bisection.fake import FakeLaboratory, setting, subject
+from tests.analysis.bisection.fake import FakeTester, subject, variant
 from tests.local_index import NCNN, make_sdist, use_find_links
 from tests.sources.conftest import Repo, empty_repository
 
@@ -52,26 +52,26 @@ def test_first_parents_with_both_ends(clone: Clone) -> None:
 
 def test_answer_inside_a_merge(clone: Clone) -> None:
     points = clone.opened(clone.commits("20200101", "20200105")[2].id)
-    guilty = points[-1].id
-    lab = FakeLaboratory(lambda point, *_: 1e-2 if point.id == guilty else 1e-6)
-    how = setting(NCNN_AVX2="ON")
-    result = Hunt(
-        lab=lab.real,
+    at_fault = points[-1].id
+    tester = FakeTester(lambda point, *_: 1e-2 if point.id == at_fault else 1e-6)
+    how = variant(NCNN_AVX2="ON")
+    result = SearchDriver(
+        tester=tester.real,
         subject=subject(alone=True),
-        setting=how,
+        variant=how,
         points=points,
         terms=Terms(),
         listener=lambda _: None,
     ).run()
-    found = finding(result, setting=how, clone=clone, merge="f" * 40, seconds=61.0)
+    found = bisection_result(result, variant=how, clone=clone, merge="f" * 40, seconds=61.0)
     assert found.commit is not None
     assert found.commit.files == ("README.cpp", "src/layer/innerproduct.cpp")
     assert "+int two;" in found.commit.hunk
     assert "README" not in found.commit.hunk
-    assert headline(found) == f'{guilty[:9]} (2020-01-03, "side | two") made it bad.'
+    assert headline(found) == f'{at_fault[:9]} (2020-01-03, "side | two") made it bad.'
     text = markdown(found)
     for words in (
-        guilty,
+        at_fault,
         "-DNCNN_AVX2=ON",
         "1.0e-02",
         "1.0e-06",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.bisection.criterion import Happening, Metric
+from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
 from harness.analysis.bisection.measurement import Measurement, Memory
@@ -24,7 +24,7 @@ def layers(**errors: float | Metrics) -> Measurement:
             type=name.rstrip("0123456789"),
             blob=name,
             aligned="name",
-            local=value if isinstance(value, Metrics) else error(value),
+            alone=value if isinstance(value, Metrics) else error(value),
         )
         for number, (name, value) in enumerate(errors.items())
     ]
@@ -43,25 +43,25 @@ NAN = error(0.0).model_copy(update={"nan": 3})
             layers(a=1e-3, b=2e-3),
             ("a", "b"),
             Metric.SCALE_RELATIVE,
-            Happening(Event.MEASURED, 2e-3),
+            Observation(Event.MEASURED, 2e-3),
         ),
-        (layers(a=1e-3, b=2e-3), ("a",), Metric.MAX_ABS, Happening(Event.MEASURED, 1e-3)),
-        (layers(a=1e-3), (), Metric.SCALE_RELATIVE, Happening(Event.MEASURED, 0.5)),
-        (layers(a=1e-3), (), Metric.LATENCY, Happening(Event.MEASURED, 7.0)),
-        (layers(a=NAN), ("a",), Metric.MAX_ABS, Happening(Event.NAN, detail="3 NaN, 0 infinite")),
-        (layers(a=1.0), ("z",), Metric.MAX_ABS, Happening(Event.RUN_FAILED, detail="no number")),
+        (layers(a=1e-3, b=2e-3), ("a",), Metric.MAX_ABS, Observation(Event.MEASURED, 1e-3)),
+        (layers(a=1e-3), (), Metric.SCALE_RELATIVE, Observation(Event.MEASURED, 0.5)),
+        (layers(a=1e-3), (), Metric.LATENCY, Observation(Event.MEASURED, 7.0)),
+        (layers(a=NAN), ("a",), Metric.MAX_ABS, Observation(Event.NAN, detail="3 NaN, 0 infinite")),
+        (layers(a=1.0), ("z",), Metric.MAX_ABS, Observation(Event.RUN_FAILED, detail="no number")),
         (
             Measurement(point="p", event=Event.TIMEOUT, detail="60 s"),
             ("a",),
             Metric.MAX_ABS,
-            Happening(Event.TIMEOUT, detail="60 s"),
+            Observation(Event.TIMEOUT, detail="60 s"),
         ),
     ],
 )
 def test_what_a_measurement_says(
-    found: Measurement, watched: tuple[str, ...], metric: Metric, expected: Happening
+    found: Measurement, watched: tuple[str, ...], metric: Metric, expected: Observation
 ) -> None:
-    assert found.happening(watched, metric) == expected
+    assert found.observation(watched, metric) == expected
 
 
 def test_memory_survives_a_torn_line(tmp_path: Path) -> None:
@@ -97,12 +97,12 @@ def test_guilty_layer() -> None:
 )
 def test_ends_among_releases(errors: str, ends: tuple[int, int] | None) -> None:
     kinds = {
-        "g": Happening(Event.MEASURED, 1e-6),
-        "b": Happening(Event.MEASURED, 1e-2),
-        "s": Happening(Event.BUILD_FAILED),
+        "g": Observation(Event.MEASURED, 1e-6),
+        "b": Observation(Event.MEASURED, 1e-2),
+        "s": Observation(Event.BUILD_FAILED),
     }
 
-    def measure(point: Point) -> Happening:
+    def measure(point: Point) -> Observation:
         return kinds[errors[int(point.id)]]
 
     def found() -> tuple[int, int]:

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.bisection.outcomes import Observation, Standing, settle
+from harness.analysis.bisection.outcomes import PointOutcome, Standing, settle
 from harness.domain.outcomes import Outcome
 
 KINDS = dict(zip("gbsu", Outcome, strict=True))
@@ -27,6 +27,6 @@ KINDS = dict(zip("gbsu", Outcome, strict=True))
 )
 def test_settle(seen: str, outcome: Outcome | None, confirmed: bool, doubtful: bool) -> None:
     """Capital letters are near the threshold."""
-    made = [Observation(0, KINDS[each.lower()], near=each.isupper()) for each in seen]
+    made = [PointOutcome(0, KINDS[each.lower()], near=each.isupper()) for each in seen]
     assert settle(made) == Standing(outcome, confirmed, doubtful)
     assert settle(reversed(made)) == settle(made)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.bisection.preparation import setting_of
+from harness.analysis.bisection.preparation import variant_of
 from harness.config.loading import load_config
 from harness.config.tables import Config
 from harness.util.errors import UsageError
@@ -16,9 +16,9 @@ def config(tmp_path: Path) -> Config:
 
 
 def test_sets_by_name_and_by_pairs(config: Config) -> None:
-    plain = setting_of(config, "avx2", "bf16")
+    plain = variant_of(config, "avx2", "bf16")
     assert (plain.flags.name, plain.run.name) == ("avx2", "bf16")
-    edited = setting_of(config, "avx2, NCNN_F16C=OFF", "use_bf16_storage=on,num=3")
+    edited = variant_of(config, "avx2, NCNN_F16C=OFF", "use_bf16_storage=on,num=3")
     assert dict(edited.flags.options) == dict(plain.flags.options) | {"NCNN_F16C": "OFF"}
     assert edited.flags.name.startswith("avx2-")
     assert dict(edited.run.options) == {"use_bf16_storage": True, "num": 3}
@@ -36,4 +36,4 @@ def test_sets_by_name_and_by_pairs(config: Config) -> None:
 )
 def test_sets_that_are_none(config: Config, flags: str, run: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        setting_of(config, flags, run)
+        variant_of(config, flags, run)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.bisection.outcomes import Observation
+from harness.analysis.bisection.outcomes import PointOutcome
 from harness.analysis.bisection.search import (
     Answer,
     AnswerKind,
     Probe,
     Purpose,
     Search,
-    Target,
+    TransitionChoice,
     default_scan,
     expected_steps,
     next_probe,
@@ -34,7 +34,7 @@ def play(search: Search, truth: Truth) -> tuple[Answer, list[Probe], Search]:
     while isinstance(step := next_probe(search), Probe):
         probes.append(step)
         assert len(probes) <= 3 * (search.last - search.first + 1)
-        search = search.record(Observation(step.index, truth(step.index)))
+        search = search.record(PointOutcome(step.index, truth(step.index)))
     return step, probes, search
 
 
@@ -90,8 +90,10 @@ def test_without_skips_finds_the_first_bad_in_a_minimum_of_steps(
 
 @UNHURRIED
 @given(monotonic())
-def test_skips_leave_the_minimal_set_of_suspects(case: tuple[int, int, frozenset[int]]) -> None:
-    last, first_bad, skips = case
+def test_skips_leave_the_minimal_set_of_suspects(
+    bisection: tuple[int, int, frozenset[int]],
+) -> None:
+    last, first_bad, skips = bisection
     truth = history(first_bad, skips)
     answer, probes, _ = play(Search(last=last, skip_budget=UNLIMITED), truth)
     (expected,) = honest([truth(i) for i in range(last + 1)])
@@ -125,8 +127,10 @@ def test_block_is_not_walked() -> None:
 
 @UNHURRIED
 @given(monotonic(), st.integers(1, 5))
-def test_skip_budget_is_kept_and_told(case: tuple[int, int, frozenset[int]], budget: int) -> None:
-    last, first_bad, skips = case
+def test_skip_budget_is_kept_and_told(
+    bisection: tuple[int, int, frozenset[int]], budget: int
+) -> None:
+    last, first_bad, skips = bisection
     answer, _, search = play(Search(last=last, skip_budget=budget), history(first_bad, skips))
     assert first_bad in answer.suspects
     assert answer.transition
@@ -136,9 +140,9 @@ def test_skip_budget_is_kept_and_told(case: tuple[int, int, frozenset[int]], bud
 
 
 @UNHURRIED
-@given(wild(), st.sampled_from(Target), st.integers(0, 8), st.booleans())
+@given(wild(), st.sampled_from(TransitionChoice), st.integers(0, 8), st.booleans())
 def test_answer_is_always_a_true_transition(
-    outcomes: list[Outcome], target: Target, scan: int, find_fix: bool
+    outcomes: list[Outcome], target: TransitionChoice, scan: int, find_fix: bool
 ) -> None:
     if find_fix:
         flip = {GOOD: BAD, BAD: GOOD, SKIP: SKIP}
@@ -156,7 +160,7 @@ def test_answer_is_always_a_true_transition(
     assert main
     assert (main.before, main.after, main.becomes) in true
     assert main.becomes is (GOOD if find_fix else BAD)
-    if target is Target.ALL:
+    if target is TransitionChoice.ALL:
         assert found(answer) <= true
 
 
@@ -164,7 +168,9 @@ def test_answer_is_always_a_true_transition(
 @given(wild())
 def test_full_scan_finds_all_transitions(outcomes: list[Outcome]) -> None:
     last = len(outcomes) - 1
-    answer, _, _ = play(Search(last=last, scan=last, target=Target.ALL), lambda i: outcomes[i])
+    answer, _, _ = play(
+        Search(last=last, scan=last, target=TransitionChoice.ALL), lambda i: outcomes[i]
+    )
     assert found(answer) == honest(outcomes)
 
 
@@ -176,7 +182,7 @@ def test_scan_finds_runs_longer_than_its_spacing(lengths: list[int], tail: int) 
     last = len(outcomes) if outcomes[-1] is GOOD else len(outcomes) - 1
     outcomes.append(BAD)
     scan = math.ceil(last / 4) - 1
-    search = Search(last=last, scan=scan, target=Target.ALL)
+    search = Search(last=last, scan=scan, target=TransitionChoice.ALL)
     answer, _, _ = play(search, lambda i: outcomes[i])
     assert found(answer) == honest(outcomes[: last + 1])
 
@@ -194,8 +200,8 @@ def test_targets() -> None:
     truth = letters("ggggbbbbggggggbbbbbggggbbbb")
     search = Search(last=26, scan=8)
     assert play(search, truth)[0].suspects == (23,)
-    assert play(replace(search, target=Target.FIRST), truth)[0].suspects == (4,)
-    answer = play(replace(search, target=Target.ALL), truth)[0]
+    assert play(replace(search, target=TransitionChoice.FIRST), truth)[0].suspects == (4,)
+    answer = play(replace(search, target=TransitionChoice.ALL), truth)[0]
     assert [each.suspects for each in answer.transitions] == [(4,), (8,), (14,), (19,), (23,)]
 
 
@@ -206,11 +212,11 @@ def test_resuming_at_any_step_gives_the_same_answer(
 ) -> None:
     search = Search(last=len(outcomes) - 1, scan=scan)
     answer, _, done = play(search, lambda i: outcomes[i])
-    kept = data.draw(st.integers(0, len(done.observations)))
-    resumed, probes, _ = play(search.record(*done.observations[:kept]), lambda i: outcomes[i])
+    kept = data.draw(st.integers(0, len(done.outcomes)))
+    resumed, probes, _ = play(search.record(*done.outcomes[:kept]), lambda i: outcomes[i])
     assert resumed == answer
-    assert len(probes) == len(done.observations) - kept
-    shuffled = data.draw(st.permutations(done.observations))
+    assert len(probes) == len(done.outcomes) - kept
+    shuffled = data.draw(st.permutations(done.outcomes))
     assert next_probe(search.record(*shuffled)) == answer
 
 
@@ -229,18 +235,18 @@ def test_cached_points_cost_no_builds(last: int, data: st.DataObject) -> None:
 
 
 def test_cached_point_near_the_middle_is_taken() -> None:
-    ends = (Observation(0, GOOD), Observation(100, BAD))
+    ends = (PointOutcome(0, GOOD), PointOutcome(100, BAD))
     for cached, expected in (({40}, 40), ({10}, 50), ({34}, 50), ({45, 52}, 52)):
-        search = Search(last=100, cached=frozenset(cached), observations=ends)
+        search = Search(last=100, cached=frozenset(cached), outcomes=ends)
         assert next_probe(search) == Probe(expected, Purpose.SEARCH)
 
 
 @UNHURRIED
 @given(monotonic(), st.integers(0, 10), st.integers(0, 2**32), st.sampled_from([0, 3]))
 def test_noise_never_makes_a_confident_wrong_answer(
-    case: tuple[int, int, frozenset[int]], reach: int, seed: int, scan: int
+    bisection: tuple[int, int, frozenset[int]], reach: int, seed: int, scan: int
 ) -> None:
-    last, first_bad, skips = case
+    last, first_bad, skips = bisection
     truth = history(first_bad, skips)
     search = Search(last=last, scan=scan)
     draws = seed
@@ -249,8 +255,8 @@ def test_noise_never_makes_a_confident_wrong_answer(
         if near and outcome.decides and 0 < step.index < last:
             draws = (draws * 1103515245 + 12345) % 2**31
             outcome = (GOOD, BAD, UNSTABLE)[draws // 65536 % 3]
-        search = search.record(Observation(step.index, outcome, near=near))
-        assert len(search.observations) <= 3 * (last + 1)
+        search = search.record(PointOutcome(step.index, outcome, near=near))
+        assert len(search.outcomes) <= 3 * (last + 1)
     if step.is_confident:
         assert first_bad in step.suspects
         if step.kind is AnswerKind.FOUND:
@@ -266,7 +272,7 @@ def test_progress_is_an_upper_bound_that_ends_at_zero(
     _, probes, done = play(Search(last=last, scan=scan), truth)
     before = last + 1
     for made in range(len(probes) + 1):
-        search = replace(done, observations=done.observations[:made])
+        search = replace(done, outcomes=done.outcomes[:made])
         left = len(probes) - made
         assert left <= expected_steps(search) <= left + 2
         assert 1 <= remaining(search) <= before
@@ -295,26 +301,26 @@ def test_ends_that_are_not_as_stated(
 
 
 def test_unexpected_end_is_measured_again_before_it_is_believed() -> None:
-    search = Search(last=9).record(Observation(0, BAD), Observation(9, BAD))
+    search = Search(last=9).record(PointOutcome(0, BAD), PointOutcome(9, BAD))
     assert next_probe(search) == Probe(0, Purpose.CONFIRM)
-    answer = next_probe(search.record(Observation(0, GOOD)))
+    answer = next_probe(search.record(PointOutcome(0, GOOD)))
     assert isinstance(answer, Answer)
     assert (answer.kind, answer.unstable) == (AnswerKind.UNTESTABLE, (0,))
 
 
 def test_contradiction_at_a_side_widens_the_answer() -> None:
-    search = Search(last=3).record(*(Observation(i, letters("ggbb")(i)) for i in range(4)))
+    search = Search(last=3).record(*(PointOutcome(i, letters("ggbb")(i)) for i in range(4)))
     assert next_probe(search) == Probe(1, Purpose.CONFIRM)
-    answer, _, _ = play(search.record(Observation(1, BAD)), letters("ggbb"))
+    answer, _, _ = play(search.record(PointOutcome(1, BAD)), letters("ggbb"))
     assert (answer.suspects, answer.unstable) == ((1, 2), (1,))
     assert answer.is_confident
 
 
 def test_repeatable_verdict_near_the_threshold_is_used_and_told() -> None:
-    search = Search(last=2).record(Observation(0, GOOD), Observation(2, BAD))
-    search = search.record(Observation(1, BAD, near=True))
+    search = Search(last=2).record(PointOutcome(0, GOOD), PointOutcome(2, BAD))
+    search = search.record(PointOutcome(1, BAD, near=True))
     assert next_probe(search) == Probe(1, Purpose.CONFIRM)
-    answer, _, _ = play(search.record(Observation(1, BAD, near=True)), letters("gbb"))
+    answer, _, _ = play(search.record(PointOutcome(1, BAD, near=True)), letters("gbb"))
     assert (answer.suspects, answer.doubtful) == ((1,), (1,))
     assert not answer.is_confident
 

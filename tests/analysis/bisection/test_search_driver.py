@@ -5,35 +5,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.revision_tester import Setting
+from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search import AnswerKind
-from harness.analysis.bisection.search_driver import Finished, Hunt, Result, Starting, Terms
+from harness.analysis.bisection.search_driver import (
+    Finished,
+    SearchDriver,
+    SearchResult,
+    Starting,
+    Terms,
+)
 from harness.domain.outcomes import Event
 from harness.util.errors import NotReproducibleError, UsageError
-from tests.analysis.bisection.fake import FakeLaboratory, Value, points, setting, subject
+from tests.analysis.bisection.fake import FakeTester, Value, points, subject, variant
 
 COUNT = 60
 
 
 def jump(at: int, *, skips: frozenset[int] = frozenset()) -> Value:
-    def value(point: Point, _: Setting, __: bool) -> float | Event:
+    def value(point: Point, _: Variant, __: bool) -> float | Event:
         number = int(point.id)
         return Event.BUILD_FAILED if number in skips else 1e-2 if number >= at else 1e-6
 
     return value
 
 
-def hunt(
-    lab: FakeLaboratory,
+def driver(
+    tester: FakeTester,
     *,
     terms: Terms | None = None,
     seen: list[Finished | Starting] | None = None,
     classes: Sequence[int] = (),
-) -> Result:
-    return Hunt(
-        lab=lab.real,
+) -> SearchResult:
+    return SearchDriver(
+        tester=tester.real,
         subject=subject(alone=True),
-        setting=setting(),
+        variant=variant(),
         points=points(COUNT),
         terms=terms or Terms(),
         listener=(seen if seen is not None else []).append,
@@ -43,7 +49,7 @@ def hunt(
 
 def test_answer_is_confirmed_on_the_whole_model() -> None:
     seen: list[Finished | Starting] = []
-    result = hunt(FakeLaboratory(jump(23)), seen=seen)
+    result = driver(FakeTester(jump(23)), seen=seen)
     assert result.answer.kind is AnswerKind.FOUND
     assert result.answer.suspects == (23,)
     assert {int(point) for point in result.whole} == {22, 23}
@@ -57,12 +63,12 @@ def test_answer_is_confirmed_on_the_whole_model() -> None:
 def test_interrupted_anywhere_it_ends_at_the_same_answer(
     at: int, skips: frozenset[int], data: st.DataObject
 ) -> None:
-    undisturbed = hunt(FakeLaboratory(jump(at, skips=skips)))
-    lab = FakeLaboratory(jump(at, skips=skips))
+    undisturbed = driver(FakeTester(jump(at, skips=skips)))
+    tester = FakeTester(jump(at, skips=skips))
     while True:
-        lab.patience = lab.measurements + data.draw(st.integers(1, 6))
+        tester.patience = tester.measurements + data.draw(st.integers(1, 6))
         try:
-            result = hunt(lab)
+            result = driver(tester)
         except KeyboardInterrupt:
             continue
         break
@@ -71,21 +77,21 @@ def test_interrupted_anywhere_it_ends_at_the_same_answer(
 
 
 def test_the_whole_model_has_the_last_word() -> None:
-    def value(point: Point, _: Setting, alone: bool) -> float:
+    def value(point: Point, _: Variant, alone: bool) -> float:
         number = int(point.id)
         return 1e-2 if number >= (30 if alone else 31) else 1e-6
 
-    result = hunt(FakeLaboratory(value))
+    result = driver(FakeTester(value))
     assert result.answer.kind is AnswerKind.SUSPECTS
     assert result.answer.suspects == (30, 31)
     assert result.answer.unstable == (30,)
 
 
 def test_layer_is_measured_again_where_the_whole_model_does_not_run() -> None:
-    def value(point: Point, how: Setting, alone: bool) -> float | Event:
+    def value(point: Point, how: Variant, alone: bool) -> float | Event:
         return jump(9)(point, how, alone) if alone else Event.LACKS_LAYER
 
-    result = hunt(FakeLaboratory(value))
+    result = driver(FakeTester(value))
     assert result.answer.suspects == (9,)
     assert not result.whole
     assert all(len(result.measurements[f"{n:040}"]) == 2 for n in (8, 9))
@@ -105,15 +111,15 @@ def test_layer_is_measured_again_where_the_whole_model_does_not_run() -> None:
 )
 def test_ends_that_answer_nothing(value: Value, error: type[Exception], words: list[str]) -> None:
     with pytest.raises(error) as caught:
-        hunt(FakeLaboratory(value))
+        driver(FakeTester(value))
     assert all(word in str(caught.value) for word in words)
 
 
 def test_find_fix() -> None:
-    def value(point: Point, _: Setting, __: bool) -> float:
+    def value(point: Point, _: Variant, __: bool) -> float:
         return 1e-6 if int(point.id) >= 41 else 1e-2
 
-    result = hunt(FakeLaboratory(value), terms=Terms(find_fix=True))
+    result = driver(FakeTester(value), terms=Terms(find_fix=True))
     assert result.answer.suspects == (41,)
 
 
@@ -124,25 +130,25 @@ def classes_of_ten() -> list[int]:
 
 @pytest.mark.parametrize("at", [10, 20, 30, 40, 50])
 def test_one_measurement_stands_for_all_that_give_the_same(at: int) -> None:
-    lab = FakeLaboratory(jump(at))
-    result = hunt(lab, classes=classes_of_ten())
+    tester = FakeTester(jump(at))
+    result = driver(tester, classes=classes_of_ten())
     assert result.answer.suspects == (at,)
     assert {int(point) for point in result.whole} == {at - 1, at}
-    assert lab.measurements <= 2 + 3 + 2
+    assert tester.measurements <= 2 + 3 + 2
     assert {int(point) for point in result.measurements} >= {at - 1, at}
 
 
 def test_untestable_class_does_not_use_up_the_patience() -> None:
     classes = [0, *([1] * 50), *range(2, COUNT - 49)]
-    lab = FakeLaboratory(jump(56, skips=frozenset(range(1, 51))))
-    result = hunt(lab, classes=classes)
+    tester = FakeTester(jump(56, skips=frozenset(range(1, 51))))
+    result = driver(tester, classes=classes)
     assert result.answer.suspects == (56,)
 
 
 def test_neighbours_that_were_measured_both_do_not_confirm_each_other() -> None:
-    lab = FakeLaboratory(jump(30))
+    tester = FakeTester(jump(30))
     for number in range(20, 40):
-        lab.measure(points(COUNT)[number], subject(alone=True), setting())
-    result = hunt(lab, classes=classes_of_ten())
+        tester.measure(points(COUNT)[number], subject(alone=True), variant())
+    result = driver(tester, classes=classes_of_ten())
     assert result.answer.suspects == (30,)
     assert {int(point) for point in result.whole} == {29, 30}

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.masks import ANY, BF16, FP16, mask_fixes, mask_for, masked
 from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes, rewritten
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
-from harness.analysis.diagnosis.laboratory import Laboratory, Measured, Subject, Truth
-from harness.analysis.diagnosis.layer_findings import Fix, InputFinding, LayerFinding, Status
+from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status, TriedFix
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer, Truth
 from harness.analysis.diagnosis.mechanism import Explanation
 from harness.execution.job import Job
 from harness.model.param import Param, parse
@@ -43,7 +43,7 @@ SE_BLOCK = parse(
 )
 
 
-Errors = Callable[[Subject], dict[str, float]]
+Errors = Callable[[ConfiguredModel], dict[str, float]]
 
 
 @dataclass
@@ -51,10 +51,14 @@ class Simulation:
     """A laboratory without builds: `errors` gives each layer's own error."""
 
     errors: Errors
-    runs: list[Subject] = field(default_factory=list)
+    runs: list[ConfiguredModel] = field(default_factory=list)
 
     def measure(
-        self, subject: Subject, truth: Truth, folder: Path, only: frozenset[str] | None = None
+        self,
+        subject: ConfiguredModel,
+        truth: Truth,
+        folder: Path,
+        only: frozenset[str] | None = None,
     ) -> Measured:
         self.runs.append(subject)
         own = self.errors(subject)
@@ -62,12 +66,12 @@ class Simulation:
         for index, layer in enumerate(subject.graph.layers):
             alone = own.get(layer.name, 1e-7)
             carried = max(carried, alone)
-            status = Status.GUILTY if alone > LIMIT and only is None else Status.CLEAN
+            status = Status.AT_FAULT if alone > LIMIT and only is None else Status.CLEAN
             layers.append(
                 LayerFinding(
                     index=index, name=layer.name, type=layer.type, blob=layer.outputs[0],
-                    aligned="name", status=status, cumulative=metrics(carried),
-                    local=metrics(alone) if only is None else None, chain_limit=LIMIT,
+                    aligned="name", status=status, chain=metrics(carried),
+                    alone=metrics(alone) if only is None else None, chain_limit=LIMIT,
                 )
             )  # fmt: skip
         finding = InputFinding(
@@ -82,29 +86,29 @@ class Simulation:
         )
 
 
-def bench(errors: Errors, folder: Path, graph: Param = CHAIN) -> Bench:
-    job = Job(front="", core="core", param="", bin="", inputs=(), output="y")
-    return Bench(
-        subject=Subject(job=job, graph=graph, inputs={}, initialisers={}),
+def evaluator(errors: Errors, folder: Path, graph: Param = CHAIN) -> FixEvaluator:
+    job = Job(binding="", core="core", param="", bin="", inputs=(), output="y")
+    return FixEvaluator(
+        subject=ConfiguredModel(job=job, graph=graph, inputs={}, initialisers={}),
         truths=[Truth(name="x", tensors={}, exact=cast(Any, None), single=cast(Any, None))],
-        laboratory=cast(Laboratory, Simulation(errors)),
+        measurer=cast(Measurer, Simulation(errors)),
         folder=folder,
         scratch=folder / "scratch",
         notify=lambda _: None,
     )
 
 
-def is_masked(subject: Subject, name: str, bits: int) -> bool:
+def is_masked(subject: ConfiguredModel, name: str, bits: int) -> bool:
     return subject.graph.layer(name).integer(31, 0) & bits == bits
 
 
-def only(fixes: Sequence[Fix]) -> Fix:
+def only(fixes: Sequence[TriedFix]) -> TriedFix:
     (fix,) = fixes
     return fix
 
 
 def test_smallest_set_of_options_is_found_and_proved(tmp_path: Path) -> None:
-    def errors(subject: Subject) -> dict[str, float]:
+    def errors(subject: ConfiguredModel) -> dict[str, float]:
         options = subject.job.options
         return {
             "a": 1e-3 if options.get("use_fp16_storage", True) else 1e-7,
@@ -120,17 +124,17 @@ def test_smallest_set_of_options_is_found_and_proved(tmp_path: Path) -> None:
         "lightmode": True,
         "num_threads": 1,
     }
-    fix = only(list(option_fixes(bench(errors, tmp_path), in_force)))
+    fix = only(list(option_fixes(evaluator(errors, tmp_path), in_force)))
     assert fix.change == "use_fp16_storage = false, use_packing_layout = false"
-    assert fix.outcome == "cured"
+    assert fix.outcome == "fixed"
     assert fix.before is not None
-    assert fix.before.guilty == ("InnerProduct a", "LayerNorm n")
+    assert fix.before.at_fault == ("InnerProduct a", "LayerNorm n")
     assert fix.by_type["LayerNorm"] == ((2e-4, 1e-7), (1e-3, 1e-7))
     assert "2 of 2 proved" in fix.note
 
 
 def test_options_that_change_nothing_are_reported_as_such(tmp_path: Path) -> None:
-    fix = only(list(option_fixes(bench(lambda _: {"a": 1e-3}, tmp_path), {"use_fp16_x": True})))
+    fix = only(list(option_fixes(evaluator(lambda _: {"a": 1e-3}, tmp_path), {"use_fp16_x": True})))
     assert fix.outcome == "did not help"
     assert "change nothing" in fix.note
 
@@ -160,9 +164,9 @@ def test_masks_keep_bits_that_are_there() -> None:
 
 
 def test_smallest_set_of_masked_layers(tmp_path: Path) -> None:
-    """`b` is to blame by itself, but behind `a` and `n` its error does not show."""
+    """`b` is at fault by itself, but behind `a` and `n` its error does not show."""
 
-    def errors(subject: Subject) -> dict[str, float]:
+    def errors(subject: ConfiguredModel) -> dict[str, float]:
         return {
             "a": 1e-7 if is_masked(subject, "a", FP16) else 1e-3,
             "n": 5e-4,
@@ -170,7 +174,7 @@ def test_smallest_set_of_masked_layers(tmp_path: Path) -> None:
         }
 
     explanations = {"1": explained("weights rounded to fp16")}
-    fix = only(list(mask_fixes(bench(errors, tmp_path), explanations)))
+    fix = only(list(mask_fixes(evaluator(errors, tmp_path), explanations)))
     assert fix.change == "1 layers: a 31=3"
     assert fix.outcome == "helped"
     assert "LayerNorm n" in fix.note
@@ -180,7 +184,7 @@ def test_smallest_set_of_masked_layers(tmp_path: Path) -> None:
 
 
 def test_masks_that_change_nothing_are_reported_as_such(tmp_path: Path) -> None:
-    fix = only(list(mask_fixes(bench(lambda _: {"n": 1e-3}, tmp_path), {})))
+    fix = only(list(mask_fixes(evaluator(lambda _: {"n": 1e-3}, tmp_path), {})))
     assert fix.outcome == "did not help"
     assert fix.diff == ""
 
@@ -221,27 +225,27 @@ def test_needless_rewrite_is_reported_as_such(tmp_path: Path) -> None:
         asked.append(types)
         return type("Build", (), {"core": Path("other")})()
 
-    fix = only(list(rewrite_fixes(bench(lambda _: {"s": 1e-3}, tmp_path, SE_BLOCK), build_for)))
+    fix = only(list(rewrite_fixes(evaluator(lambda _: {"s": 1e-3}, tmp_path, SE_BLOCK), build_for)))
     assert fix.outcome == "did not help"
     assert {"Convolution", "InnerProduct", "ReLU"} <= asked[0]
     assert "+Convolution" in fix.diff
 
 
 def test_rewrite_beside_options_that_cure_is_needless(tmp_path: Path) -> None:
-    def errors(subject: Subject) -> dict[str, float]:
+    def errors(subject: ConfiguredModel) -> dict[str, float]:
         narrow = subject.job.options.get("use_fp16_storage", True)
         return {
             layer.name: 1e-3 if narrow and layer.type == "InnerProduct" else 1e-7
             for layer in subject.graph.layers
         }
 
-    found = bench(errors, tmp_path, SE_BLOCK)
+    found = evaluator(errors, tmp_path, SE_BLOCK)
     build = type("Build", (), {"core": Path("other")})()
     fix = only(list(rewrite_fixes(found, lambda _: build, {"use_fp16_storage": False})))
-    assert fix.outcome == "cured"
+    assert fix.outcome == "fixed"
     assert "with use_fp16_storage = false it is needless: output max abs 1.0e-07" in fix.note
 
 
 def test_rewrite_of_a_model_without_such_a_chain(tmp_path: Path) -> None:
-    fix = only(list(rewrite_fixes(bench(lambda _: {}, tmp_path), lambda _: cast(Any, None))))
+    fix = only(list(rewrite_fixes(evaluator(lambda _: {}, tmp_path), lambda _: cast(Any, None))))
     assert fix.outcome == "not tried"

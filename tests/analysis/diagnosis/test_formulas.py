@@ -51,7 +51,7 @@ def onnx_result(
     return np.array(result[0])
 
 
-Case = Callable[[], tuple[Array, Array]]
+LayerRun = Callable[[], tuple[Array, Array]]
 
 
 def convolution(
@@ -149,7 +149,7 @@ def gemm(transposed: int) -> tuple[Array, Array]:
     return compute(made, w, [a]), np.asarray(expected)
 
 
-def unary(kind: str, operator: str, params: Mapping[int, Plain], **attributes: Any) -> Case:
+def unary(kind: str, operator: str, params: Mapping[int, Plain], **attributes: Any) -> LayerRun:
     def case() -> tuple[Array, Array]:
         x = random(3, 4, 5) * 4
         return compute(layer(kind, params), {}, [x]), onnx_result(operator, [x], **attributes)
@@ -157,7 +157,7 @@ def unary(kind: str, operator: str, params: Mapping[int, Plain], **attributes: A
     return case
 
 
-def binary(kind: int, operator: str, a: tuple[int, ...], b: tuple[int, ...]) -> Case:
+def binary(kind: int, operator: str, a: tuple[int, ...], b: tuple[int, ...]) -> LayerRun:
     def case() -> tuple[Array, Array]:
         left, right = np.abs(random(*a)) + 0.5, np.abs(random(*b)) + 0.5
         shape = (-1, *(1,) * (len(a) - 1)) if len(b) == 1 else b
@@ -167,7 +167,7 @@ def binary(kind: int, operator: str, a: tuple[int, ...], b: tuple[int, ...]) -> 
     return case
 
 
-CASES: dict[str, Case] = {
+CASES: dict[str, LayerRun] = {
     "InnerProduct on rows": lambda: inner_product(0, (3, 12)),
     "InnerProduct on a vector": lambda: inner_product(1, (12,)),
     "InnerProduct flattens": lambda: inner_product(1, (3, 2, 2)),

@@ -10,7 +10,7 @@ import pytest
 from harness.analysis.diagnosis import narrow_formats as numbers
 from harness.analysis.diagnosis.arithmetic import EXACT, matmul_in_fp16
 from harness.analysis.diagnosis.formulas import compute
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.mechanism import Explanation, explain
 from harness.model.layouts import layout
 from harness.model.param import Layer
@@ -37,15 +37,15 @@ LAYERS = {
 }
 
 
-def case(kind: str) -> Case:
+def case(kind: str) -> LayerRun:
     """A layer that ncnn computed honestly, in single precision."""
     made, shape = LAYERS[kind]
     rng = np.random.default_rng(1)
     weights = {s.name: rng.normal(size=s.shape).astype(np.float32) for s in layout(made)}
     x = rng.normal(size=shape).astype(np.float32)
     if kind == "Permute":
-        return Case(made, {}, [x], x.T.copy(), x.T.astype(float))
-    return Case(
+        return LayerRun(made, {}, [x], x.T.copy(), x.T.astype(float))
+    return LayerRun(
         made,
         weights,
         [x],
@@ -54,11 +54,11 @@ def case(kind: str) -> Case:
     )
 
 
-def found(wrong: Case) -> Explanation:
+def found(wrong: LayerRun) -> Explanation:
     return explain(wrong, floors=4, limit=4e-5)
 
 
-def computed(right: Case, output: Array) -> Case:
+def computed(right: LayerRun, output: Array) -> LayerRun:
     return replace(right, output=output.astype(np.float32))
 
 
@@ -230,7 +230,7 @@ def test_wrong_files(words: str) -> None:
     if "activation" in words:
         expected = compute(made.with_param(9, 0), weights, right.inputs)
     y = compute(made, weights, right.inputs, dtype=np.float32)
-    wrong = Case(made, weights, right.inputs, y, expected, initialisers=constants)
+    wrong = LayerRun(made, weights, right.inputs, y, expected, initialisers=constants)
     explanation = found(wrong)
     assert (explanation.mechanism, explanation.side) == (words, "model")
     assert "ncnn is within" in explanation.note

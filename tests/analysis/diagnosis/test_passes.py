@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.diagnosis.passes import Collected, Collector, Pass
-from harness.build.binding import build_front
+from harness.build.binding import build_binding
 from harness.build.plan import NATIVE
 from harness.build.toolchain import find_compiler
 from harness.execution.job import Job
@@ -25,7 +25,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     flags = ["-shared", "-fPIC", f"-I{NATIVE}"]
     subprocess.run([compiler.path, *flags, source, "-o", core], check=True)
     return Job(
-        front=str(build_front(Store(root=folder / "builds"), compiler)),
+        binding=str(build_binding(Store(root=folder / "builds"), compiler)),
         core=str(core),
         param=str(folder / "m.param"),
         bin=str(folder / "m.bin"),

@@ -1,1 +1,1 @@
-"""Changes that may cure an error: each is applied, run again and measured before it is proposed."""
+"""Changes that may fix an error: each is applied, run again and measured before it is proposed."""

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.analysis.diagnosis.laboratory import Laboratory, Subject, Truth
-from harness.analysis.diagnosis.layer_findings import Fix, InputFinding, LayerFinding, Score, Status
+from harness.analysis.diagnosis.layer_findings import (
+    InputFinding,
+    LayerFinding,
+    Score,
+    Status,
+    TriedFix,
+)
+from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
 
 INF = float("inf")
 ALIKE = 1.25
@@ -17,7 +23,7 @@ ALIKE = 1.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class FixTrial:
     """A subject that was measured on all inputs of the bench."""
 
     findings: tuple[InputFinding, ...]
@@ -28,16 +34,16 @@ class Trial:
         return next((f.failure for f in self.findings if f.failure), "")
 
     @property
-    def guilty(self) -> frozenset[str]:
-        """Blobs of the layers that are to blame on any input."""
-        return frozenset[str]().union(*(f.guilty for f in self.findings))
+    def at_fault(self) -> frozenset[str]:
+        """Blobs of the layers that are at fault on any input."""
+        return frozenset[str]().union(*(f.at_fault for f in self.findings))
 
     @property
     def excess(self) -> float:
         """The largest error in units of its limit, of the chain or the output of any input."""
         return INF if self.failure else max(finding.excess for finding in self.findings)
 
-    def is_as_good_as(self, best: Trial) -> bool:
+    def is_as_good_as(self, best: FixTrial) -> bool:
         """Whether the output and each blob of the chain are within limits, or near the best's."""
         if self.failure or best.failure:
             return False
@@ -53,13 +59,13 @@ class Trial:
         outputs = [f.output for f in self.findings if f.output]
         latencies = [f.latency_ms for f in self.findings if f.latency_ms is not None]
         names = dict.fromkeys(
-            f"{x.type} {x.name}" for x in self._layers if x.status is Status.GUILTY
+            f"{x.type} {x.name}" for x in self._layers if x.status is Status.AT_FAULT
         )
         return Score(
             output_max_abs=max((o.max_abs for o in outputs), default=INF),
             output_scale_relative=max((o.scale_relative for o in outputs), default=INF),
             worst_layer=max((_own(x) for x in self._layers), default=0.0),
-            guilty=tuple(names),
+            at_fault=tuple(names),
             latency_ms=min(latencies, default=None),
             excess=self.excess,
         )
@@ -75,20 +81,20 @@ class Trial:
 
 
 def _own(layer: LayerFinding) -> float:
-    return layer.local.scale_relative if layer.local else 0.0
+    return layer.alone.scale_relative if layer.alone else 0.0
 
 
 def _chain(layer: LayerFinding) -> float:
-    return layer.cumulative.scale_relative if layer.cumulative else 0.0
+    return layer.chain.scale_relative if layer.chain else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class FixEvaluator:
     """One subject, some inputs (the worst first), and what the subject gives on them unchanged."""
 
-    subject: Subject
+    subject: ConfiguredModel
     truths: Sequence[Truth]
-    laboratory: Laboratory
+    measurer: Measurer
     folder: Path
     """Where fixed `.param` files go."""
     scratch: Path
@@ -97,52 +103,54 @@ class Bench:
     """Told what is tried next."""
 
     @cached_property
-    def before(self) -> Trial:
+    def before(self) -> FixTrial:
         """The subject as it is."""
         return self.run(self.subject, "as it is")
 
     @cached_property
-    def guilty_types(self) -> tuple[str, ...]:
-        """Types of the layers that are to blame, in the order of the file."""
+    def types_at_fault(self) -> tuple[str, ...]:
+        """Types of the layers that are at fault, in the order of the file."""
         graph = self.subject.graph
-        guilty = self.before.guilty
+        at_fault = self.before.at_fault
         return tuple(
-            dict.fromkeys(x.type for x in graph.layers if not guilty.isdisjoint(x.outputs))
+            dict.fromkeys(x.type for x in graph.layers if not at_fault.isdisjoint(x.outputs))
         )
 
-    def run(self, subject: Subject, words: str) -> Trial:
+    def run(self, subject: ConfiguredModel, words: str) -> FixTrial:
         """Measure a subject on all inputs, in the chain and layer by layer."""
         self.notify(words)
-        return Trial(findings=tuple(self._measured(subject, self.truths, None)))
+        return FixTrial(findings=tuple(self._measured(subject, self.truths, None)))
 
-    def chain(self, subject: Subject, words: str) -> Trial:
+    def chain(self, subject: ConfiguredModel, words: str) -> FixTrial:
         """Measure only the chain, on the worst input only: quick enough for a search."""
         self.notify(words)
-        return Trial(findings=tuple(self._measured(subject, self.truths[:1], frozenset())))
+        return FixTrial(findings=tuple(self._measured(subject, self.truths[:1], frozenset())))
 
     def _measured(
-        self, subject: Subject, truths: Sequence[Truth], only: frozenset[str] | None
+        self, subject: ConfiguredModel, truths: Sequence[Truth], only: frozenset[str] | None
     ) -> Iterator[InputFinding]:
         for truth in truths:
             place = self.scratch / "trial"
             try:
-                yield self.laboratory.measure(subject, truth, place, only).finding
+                yield self.measurer.measure(subject, truth, place, only).finding
             finally:
                 shutil.rmtree(place, ignore_errors=True)
 
-    def fix(self, kind: str, change: str, after: Trial, note: str = "") -> Fix:
+    def fix(self, kind: str, change: str, after: FixTrial, note: str = "") -> TriedFix:
         """Return the comparison of a trial with the subject as it is."""
         if after.failure:
-            return Fix(kind=kind, change=change, note=f"it does not run: {after.failure}")
-        return Fix(
+            return TriedFix(kind=kind, change=change, note=f"it does not run: {after.failure}")
+        return TriedFix(
             kind=kind,
             change=change,
             before=self.before.score(),
             after=after.score(),
-            by_type={name: self._compared(after, name) for name in self.guilty_types},
+            by_type={name: self._compared(after, name) for name in self.types_at_fault},
             note=note,
         )
 
-    def _compared(self, after: Trial, name: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _compared(
+        self, after: FixTrial, name: str
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
         own, chain = zip(self.before.worst_of(name), after.worst_of(name), strict=True)
         return own, chain

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.analysis.delta_debugging import Result
-from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.minimal_set import USELESS, described, search
 from harness.analysis.diagnosis.fixes.param_files import difference, with_file
-from harness.analysis.diagnosis.laboratory import Subject
-from harness.analysis.diagnosis.layer_findings import Fix
+from harness.analysis.diagnosis.layer_findings import TriedFix
+from harness.analysis.diagnosis.measurer import ConfiguredModel
 from harness.analysis.diagnosis.mechanism import Explanation
 from harness.model.param import Param
 
@@ -42,52 +42,58 @@ def masked(graph: Param, masks: Mapping[str, int]) -> Param:
     return graph
 
 
-def mask_fixes(bench: Bench, explanations: Mapping[str, Explanation]) -> Iterator[Fix]:
-    """Yield the smallest set of masked layers that does as much as masking all guilty layers."""
-    guilty = bench.before.guilty
+def mask_fixes(
+    evaluator: FixEvaluator, explanations: Mapping[str, Explanation]
+) -> Iterator[TriedFix]:
+    """Yield the smallest set of masked layers that does as much as masking all layers at fault."""
+    at_fault = evaluator.before.at_fault
     bits = {
         layer.name: mask_for(explanations.get(blob))
-        for layer in bench.subject.graph.layers
+        for layer in evaluator.subject.graph.layers
         for blob in layer.outputs
-        if blob in guilty
+        if blob in at_fault
     }
     if not bits:
-        yield Fix(kind="masks", change="none", note="no layer is to blame")
+        yield TriedFix(kind="masks", change="none", note="no layer is at fault")
         return
-    everything = bench.run(_masked_subject(bench, bits), f"masks in {len(bits)} layers")
-    # What is still to blame under its mask does not need one.
+    everything = evaluator.run(_masked_subject(evaluator, bits), f"masks in {len(bits)} layers")
+    # What is still at fault under its mask does not need one.
     freed = {
         layer.name: bits[layer.name]
-        for layer in bench.subject.graph.layers
-        if layer.name in bits and everything.guilty.isdisjoint(layer.outputs)
+        for layer in evaluator.subject.graph.layers
+        if layer.name in bits and everything.at_fault.isdisjoint(layer.outputs)
     }
     if everything.failure or not freed:
-        yield bench.fix("masks", _words(bits), everything, USELESS)
+        yield evaluator.fix("masks", _words(bits), everything, USELESS)
         return
-    best = bench.chain(_masked_subject(bench, freed), f"masks in {len(freed)} layers")
+    best = evaluator.chain(_masked_subject(evaluator, freed), f"masks in {len(freed)} layers")
 
-    def cures(names: frozenset[str]) -> Result:
+    def fixes(names: frozenset[str]) -> Result:
         chosen = {name: mask for name, mask in freed.items() if name in names}
-        after = bench.chain(_masked_subject(bench, chosen), f"masks in {len(chosen)} layers")
+        after = evaluator.chain(
+            _masked_subject(evaluator, chosen), f"masks in {len(chosen)} layers"
+        )
         return Result.FAIL if after.is_as_good_as(best) else Result.PASS
 
-    found = search(list(freed), cures)
+    found = search(list(freed), fixes)
     if found is None:
-        yield bench.fix("masks", _words(freed), everything, USELESS)
+        yield evaluator.fix("masks", _words(freed), everything, USELESS)
         return
     chosen = {name: bits[name] for name in found.items}
-    subject = _masked_subject(bench, chosen, "masks")
-    after = bench.run(subject, "the smallest set of masks")
-    note = f"{described(found)}, of {len(bits)} guilty layers"
-    if after.guilty:
-        note += f"; still to blame: {', '.join(after.score().guilty)}"
-    fix = bench.fix("masks", _words(chosen), after, note)
-    diff = difference(bench.subject.graph, subject.graph, "masks")
+    subject = _masked_subject(evaluator, chosen, "masks")
+    after = evaluator.run(subject, "the smallest set of masks")
+    note = f"{described(found)}, of {len(bits)} layers at fault"
+    if after.at_fault:
+        note += f"; still at fault: {', '.join(after.score().at_fault)}"
+    fix = evaluator.fix("masks", _words(chosen), after, note)
+    diff = difference(evaluator.subject.graph, subject.graph, "masks")
     yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
 
 
-def _masked_subject(bench: Bench, masks: Mapping[str, int], name: str = "") -> Subject:
-    return with_file(bench, masked(bench.subject.graph, masks), name)
+def _masked_subject(
+    evaluator: FixEvaluator, masks: Mapping[str, int], name: str = ""
+) -> ConfiguredModel:
+    return with_file(evaluator, masked(evaluator.subject.graph, masks), name)
 
 
 def _words(masks: Mapping[str, int]) -> str:

@@ -12,12 +12,12 @@ USELESS = "all of these together change nothing"
 def search(
     items: Sequence[str], test: Callable[[frozenset[str]], Result]
 ) -> MinimalSet[str] | None:
-    """Return a minimal set of items that cures, or None if all of them are no better than none.
+    """Return a minimal set of items that fixes, or None if all of them are no better than none.
 
     Args:
         items: the changes.
-        test: gives `Result.FAIL` for a set of changes that cures: the search is for what turns
-            the result, and here that is the cure.
+        test: gives `Result.FAIL` for a set of changes that fixes: the search is for what turns
+            the result, and here that is the fix.
     """
     if test(frozenset()) is Result.FAIL:
         return None

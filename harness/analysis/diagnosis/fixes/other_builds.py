@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from harness.analysis.diagnosis.fixes.evaluator import Bench
-from harness.analysis.diagnosis.layer_findings import Fix
+from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
+from harness.analysis.diagnosis.layer_findings import TriedFix
 from harness.build.builder import Build
 from harness.build.toolchain import missing_features
 from harness.domain.spec import BuildSpec
@@ -16,8 +16,8 @@ Finder = Callable[[BuildSpec], Build | None]
 
 
 def build_fixes(
-    bench: Bench, kind: str, builds: Iterable[BuildSpec], find: Finder
-) -> Iterator[Fix]:
+    evaluator: FixEvaluator, kind: str, builds: Iterable[BuildSpec], find: Finder
+) -> Iterator[TriedFix]:
     """Yield the result of running the same model and options on each of other builds."""
     for spec in builds:
         missing = missing_features(spec.flags.needs)
@@ -25,8 +25,8 @@ def build_fixes(
         if build is None:
             reason = f"this CPU lacks {', '.join(missing)}" if missing else "it is not built"
             note = reason if missing else f"{reason}: nox -s matrix -- --only '{spec.id}'"
-            yield Fix(kind=kind, change=spec.id, note=note)
+            yield TriedFix(kind=kind, change=spec.id, note=note)
             continue
         changes = {"core": str(build.core), "runner": build.runner}
-        subject = replace(bench.subject, job=bench.subject.job.model_copy(update=changes))
-        yield bench.fix(kind, spec.id, bench.run(subject, spec.id))
+        subject = replace(evaluator.subject, job=evaluator.subject.job.model_copy(update=changes))
+        yield evaluator.fix(kind, spec.id, evaluator.run(subject, spec.id))

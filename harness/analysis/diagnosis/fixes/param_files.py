@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from harness.model.param import Param, write, write_param
 
 if TYPE_CHECKING:
-    from harness.analysis.diagnosis.fixes.evaluator import Bench
-    from harness.analysis.diagnosis.laboratory import Subject
+    from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
+    from harness.analysis.diagnosis.measurer import ConfiguredModel
 
 ORIGINAL = "model.param"
 
 
-def with_file(bench: Bench, graph: Param, name: str = "") -> Subject:
+def with_file(evaluator: FixEvaluator, graph: Param, name: str = "") -> ConfiguredModel:
     """Write a changed graph and return the subject that uses it.
 
     Args:
@@ -22,9 +22,9 @@ def with_file(bench: Bench, graph: Param, name: str = "") -> Subject:
         graph: the changed graph.
         name: it becomes `model.<name>.param` beside the original; without one it is not kept.
     """
-    path = bench.folder / f"model.{name}.param" if name else bench.scratch / "changed.param"
+    path = evaluator.folder / f"model.{name}.param" if name else evaluator.scratch / "changed.param"
     write_param(graph, path)
-    return bench.subject.with_graph(graph, path)
+    return evaluator.subject.with_graph(graph, path)
 
 
 def difference(before: Param, after: Param, name: str) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from harness.analysis.diagnosis.fixes.evaluator import Bench
+from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.param_files import difference, with_file
-from harness.analysis.diagnosis.laboratory import Subject
-from harness.analysis.diagnosis.layer_findings import Fix
+from harness.analysis.diagnosis.layer_findings import TriedFix
+from harness.analysis.diagnosis.measurer import ConfiguredModel
 from harness.build.builder import Build
 from harness.model.param import Layer, Param
 from harness.model.value import Value
@@ -81,39 +81,39 @@ def _convolution(layer: Layer) -> Layer:
 
 
 def rewrite_fixes(
-    bench: Bench,
+    evaluator: FixEvaluator,
     build_for: Callable[[frozenset[str]], Build],
-    cure: Mapping[str, bool] = NO_OPTIONS,
-) -> Iterator[Fix]:
+    fixing: Mapping[str, bool] = NO_OPTIONS,
+) -> Iterator[TriedFix]:
     """Yield the result of rewriting all such chains.
 
     Args:
         bench: the subject.
         build_for: returns a build like the subject's that has these layer types as well.
-        cure: run options that cure without it, if that is known: is the rewrite needless then?
+        fixing: run options that fix without it, if that is known: is the rewrite needless then?
     """
-    graph, changed = rewritten(bench.subject.graph)
+    graph, changed = rewritten(evaluator.subject.graph)
     change = "global Pooling + InnerProduct → adaptive Pooling + 1x1 Convolution"
     if not changed:
         note = "the model has no InnerProduct behind a global Pooling"
-        yield Fix(kind="rewrite", change=change, note=note)
+        yield TriedFix(kind="rewrite", change=change, note=note)
         return
-    subject = with_file(bench, graph, "rewrite")
+    subject = with_file(evaluator, graph, "rewrite")
     # A trimmed build may lack what the new layers need.
-    build = build_for(graph.layer_types() | bench.subject.graph.layer_types())
+    build = build_for(graph.layer_types() | evaluator.subject.graph.layer_types())
     subject = replace(subject, job=subject.job.model_copy(update={"core": str(build.core)}))
-    after = bench.run(subject, "rewritten graph")
-    note = _beside(bench, subject, cure) if cure and not after.failure else ""
-    fix = bench.fix("rewrite", f"{change} in {', '.join(changed)}", after, note)
-    diff = difference(bench.subject.graph, graph, "rewrite")
+    after = evaluator.run(subject, "rewritten graph")
+    note = _beside(evaluator, subject, fixing) if fixing and not after.failure else ""
+    fix = evaluator.fix("rewrite", f"{change} in {', '.join(changed)}", after, note)
+    diff = difference(evaluator.subject.graph, graph, "rewrite")
     yield fix.model_copy(update={"param": subject.job.param, "diff": diff})
 
 
-def _beside(bench: Bench, rewritten: Subject, cure: Mapping[str, bool]) -> str:
-    """Say what the rewrite adds to run options that cure by themselves."""
-    plain = bench.run(bench.subject.with_options(cure), "the options that cure").score()
-    both = bench.run(rewritten.with_options(cure), "these options and the rewrite").score()
-    words = ", ".join(f"{name} = {str(value).lower()}" for name, value in cure.items())
+def _beside(evaluator: FixEvaluator, rewritten: ConfiguredModel, fixing: Mapping[str, bool]) -> str:
+    """Say what the rewrite adds to run options that fix by themselves."""
+    plain = evaluator.run(evaluator.subject.with_options(fixing), "the options that fix").score()
+    both = evaluator.run(rewritten.with_options(fixing), "these options and the rewrite").score()
+    words = ", ".join(f"{name} = {str(value).lower()}" for name, value in fixing.items())
     needed = (
         "it still helps" if both.output_max_abs < plain.output_max_abs / 2 else "it is needless"
     )

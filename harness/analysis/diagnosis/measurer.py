@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
-from harness.analysis.diagnosis.layer_run import Case
+from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.passes import Collected, Collector, Pass
 from harness.compare.arrangement import Arrangement, Shape, arrangements
 from harness.compare.matching import Match
@@ -49,7 +49,7 @@ class Truth:
     known: dict[str, float] = field(default_factory=dict, compare=False)
     """Errors of ONNX Runtime by value and noise floors by layer, as far as they were needed."""
 
-    def noise_of(self, case: Case) -> float:
+    def noise_of(self, case: LayerRun) -> float:
         """Return a layer's noise floor, which depends on its inputs and not on the build."""
         key = f"{case.layer.type} {' '.join(case.layer.outputs)}"
         if key not in self.known:
@@ -65,7 +65,7 @@ class Truth:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ConfiguredModel:
     """A build, run options and a model: what is measured."""
 
     job: Job
@@ -89,12 +89,12 @@ class Subject:
         """The match of each blob."""
         return {match.blob: match for match in self.matches if match.value}
 
-    def with_options(self, options: Mapping[str, bool | int]) -> Subject:
+    def with_options(self, options: Mapping[str, bool | int]) -> ConfiguredModel:
         """Return the same with some options changed."""
         job = self.job.model_copy(update={"options": {**self.job.options, **options}})
         return replace(self, job=job)
 
-    def with_graph(self, graph: Param, param: Path) -> Subject:
+    def with_graph(self, graph: Param, param: Path) -> ConfiguredModel:
         """Return the same with another `.param` file over the same weights."""
         return replace(self, graph=graph, job=self.job.model_copy(update={"param": str(param)}))
 
@@ -103,13 +103,13 @@ class Subject:
 class Measured:
     """One input that was run: the findings, and the blobs on disk for a closer look."""
 
-    subject: Subject
+    subject: ConfiguredModel
     truth: Truth
     finding: InputFinding
     chain: Collected
     alone: Collected
 
-    def case(self, blob: str) -> Case | None:
+    def case(self, blob: str) -> LayerRun | None:
         """Return the layer that makes a blob, run alone, or None if it was not."""
         layer = next(item for item in self.subject.graph.layers if blob in item.outputs)
         output = self.alone.blob(layer.name, blob)
@@ -118,7 +118,7 @@ class Measured:
         if output is None or arrangement is None or any(feed is None for feed in feeds):
             return None
         value = self.subject.by_blob[blob].value
-        return Case(
+        return LayerRun(
             layer=layer,
             weights=self.subject.weights.get(layer.name, {}),
             inputs=[feed for feed in feeds if feed is not None],
@@ -146,13 +146,13 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laboratory:
+class Measurer:
     """Measures subjects."""
 
     collector: Collector
     tolerance: Tolerance
 
-    def chain(self, subject: Subject, truth: Truth, folder: Path) -> Collected:
+    def chain(self, subject: ConfiguredModel, truth: Truth, folder: Path) -> Collected:
         """Run the model as its options say, once for the output and once keeping all blobs."""
         folder.mkdir(parents=True, exist_ok=True)
         feeds = {}
@@ -171,7 +171,7 @@ class Laboratory:
 
     def measure(
         self,
-        subject: Subject,
+        subject: ConfiguredModel,
         truth: Truth,
         folder: Path,
         only: frozenset[str] | None = None,
@@ -235,24 +235,24 @@ class Laboratory:
         truth = measured.truth
         expected = arrangement.to_blob(truth.exact[match.value])
         runtime = truth.runtime_error(match.value)
-        cumulative, why = _error(measured.chain, "chain", match.blob, expected)
-        local, alone_why = None, ""
+        chain, why = _error(measured.chain, "chain", match.blob, expected)
+        alone, alone_why = None, ""
         if layer.inputs:
-            local, alone_why = _error(measured.alone, layer.name, match.blob, expected)
+            alone, alone_why = _error(measured.alone, layer.name, match.blob, expected)
         # Up to an absolute error of so much, small values are never wrong.
         scale = float(np.abs(expected).max(initial=0)) or 1.0
         least = max(self.tolerance.layer, self.tolerance.absolute / scale)
         inherited = max(least, self.tolerance.floors * (runtime or 0.0))
         noise, limit = runtime, least
-        if local and local.scale_relative > limit and (case := measured.case(match.blob)):
+        if alone and alone.scale_relative > limit and (case := measured.case(match.blob)):
             # Only now it matters what the layer by itself costs in single precision.
             noise = truth.noise_of(case)
             limit = max(limit, self.tolerance.floors * noise)
         return base.model_copy(
             update={
-                "status": _status(layer, cumulative, inherited, local, limit),
-                "cumulative": cumulative,
-                "local": local,
+                "status": _status(layer, chain, inherited, alone, limit),
+                "chain": chain,
+                "alone": alone,
                 "onnxruntime": runtime,
                 "noise": noise,
                 "limit": limit,
@@ -264,15 +264,15 @@ class Laboratory:
 
 def _status(
     layer: Layer,
-    cumulative: Metrics | None,
+    chain: Metrics | None,
     inherited: float,
-    local: Metrics | None,
+    alone: Metrics | None,
     limit: float,
 ) -> Status:
-    if local and _is_wrong(local, limit):
-        return Status.GUILTY
-    wrong = cumulative is not None and _is_wrong(cumulative, inherited)
-    if cumulative is None or (local is None and layer.inputs and wrong):
+    if alone and _is_wrong(alone, limit):
+        return Status.AT_FAULT
+    wrong = chain is not None and _is_wrong(chain, inherited)
+    if chain is None or (alone is None and layer.inputs and wrong):
         return Status.NOT_MEASURED
     return Status.PASSES_ON if wrong else Status.CLEAN
 
@@ -306,7 +306,7 @@ def _alone(measured: Measured, folder: Path) -> Iterator[Pass]:
             yield Pass(name=layer.name, feeds=feeds, blobs=layer.outputs)
 
 
-def _output_failure(subject: Subject, chain: Collected) -> str:
+def _output_failure(subject: ConfiguredModel, chain: Collected) -> str:
     """Return why the model's output cannot be measured, or nothing."""
     blob = subject.job.output
     if chain.blob("output", blob) is None:

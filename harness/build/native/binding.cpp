@@ -1,4 +1,4 @@
-// The pybind11 front: opens the core of one build and speaks NumPy. Knows nothing of ncnn.
+// The pybind11 binding: opens the core of one build and speaks NumPy. Knows nothing of ncnn.
 #include <dlfcn.h>
 #include <stdlib.h>
 
@@ -207,7 +207,7 @@ private:
 
 } // namespace
 
-PYBIND11_MODULE(ncnn_front, m)
+PYBIND11_MODULE(ncnn_binding, m)
 {
     m.doc() = "Runs models with one build of ncnn.";
     py::class_<Core, CorePtr>(m, "Core", "One build of ncnn, opened from its shared library.")
