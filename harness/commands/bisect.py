@@ -28,10 +28,10 @@ from harness.domain.findings import Finding
 from harness.domain.records import CellRecord
 from harness.domain.spec import content_key
 from harness.execution.run_directory import RunDirectory, open_run
-from harness.report.bisection import at_fault, markdown
 from harness.report.bisection_finding import as_finding, comparison_as_finding
 from harness.report.bisection_progress import BisectionProgress
-from harness.report.comparison import comparison_markdown
+from harness.report.bisection_text import at_fault, markdown
+from harness.report.comparison_text import comparison_markdown
 from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError

@@ -25,8 +25,8 @@ from harness.domain.spec import CellSpec, InputSpec
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import wide_console
-from harness.report.diagnosis import show, write
 from harness.report.diagnosis_finding import finding
+from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK
 

@@ -29,9 +29,9 @@ from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
 from harness.report.console import MatrixProgress, show, wide_console
+from harness.report.csv_tables import write_tables
 from harness.report.dataset import cmake_arguments
 from harness.report.summary import markdown, summarise
-from harness.report.tables import write_tables
 from harness.report.write import write_report
 from harness.sources import obtain_all
 from harness.sources.checkout import is_url

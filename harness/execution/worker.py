@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.compare.alignment import align
-from harness.compare.layers import layer_records
+from harness.compare.layer_errors import layer_records
 from harness.domain.metrics import measure
 from harness.execution.job import InputResult, Job, JobInput
 from harness.execution.remote_session import RemoteSession

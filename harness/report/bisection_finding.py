@@ -8,8 +8,8 @@ from harness.analysis.bisection.configurations import ComparisonResult, evidence
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.result import BisectionResult, Side
 from harness.domain.findings import Finding, Section
-from harness.report.bisection import headline, number, shortened
-from harness.report.comparison import comparison_headline
+from harness.report.bisection_text import headline, number, shortened
+from harness.report.comparison_text import comparison_headline
 
 
 def as_finding(result: BisectionResult, command: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.diagnosis.layer_findings import Diagnosis, Score, TriedFix
 from harness.domain.findings import Finding, Section
-from harness.report.diagnosis import headline, mechanism_lines, output_lines
+from harness.report.diagnosis_text import headline, mechanism_lines, output_lines
 
 SHOWN = 12
 """layers at fault in the table; diagnosis.md has them all."""

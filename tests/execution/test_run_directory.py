@@ -2,7 +2,7 @@ from pathlib import Path
 
 from harness.domain.records import Verdict
 from harness.execution.run_directory import open_run
-from harness.report.tables import layer_table, matrix_table, write_tables
+from harness.report.csv_tables import layer_table, matrix_table, write_tables
 from tests.records import cell
 
 

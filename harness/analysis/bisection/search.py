@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from harness.analysis.bisection.outcomes import PointOutcome, Standing, settle
 from harness.analysis.bisection.point_choice import choose
+from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
 from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
 

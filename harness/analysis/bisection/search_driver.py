@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from harness.analysis.bisection.criterion import Criterion, Judgement, Metric, criterion_between
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.outcomes import PointOutcome
+from harness.analysis.bisection.point_outcomes import PointOutcome
 from harness.analysis.bisection.relevance import neighbours
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import (

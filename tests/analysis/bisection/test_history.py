@@ -5,7 +5,7 @@ import pytest
 from harness.analysis.bisection.history import Clone, between, index_point, index_releases
 from harness.analysis.bisection.result import bisection_result
 from harness.analysis.bisection.search_driver import SearchDriver, Terms
-from harness.report.bisection import headline, markdown
+from harness.report.bisection_text import headline, markdown
 from harness.util.errors import SourceError, UsageError
 from tests.analysis.bisection.fake import FakeTester, subject, variant
 from tests.local_index import NCNN, make_sdist, use_find_links

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.bisection.outcomes import PointOutcome
+from harness.analysis.bisection.point_outcomes import PointOutcome
 from harness.analysis.bisection.search import (
     Answer,
     AnswerKind,

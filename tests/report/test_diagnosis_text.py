@@ -28,8 +28,15 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.report.diagnosis import fix_lines, headline, markdown, mechanism_lines, show, write
 from harness.report.diagnosis_finding import finding
+from harness.report.diagnosis_text import (
+    fix_lines,
+    headline,
+    markdown,
+    mechanism_lines,
+    show,
+    write,
+)
 from harness.util.errors import SelectorError, UsageError
 from tests.records import cell as record
 from tests.records import metrics

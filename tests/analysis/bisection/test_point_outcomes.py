@@ -1,6 +1,6 @@
 import pytest
 
-from harness.analysis.bisection.outcomes import PointOutcome, Standing, settle
+from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
 from harness.domain.outcomes import Outcome
 
 KINDS = dict(zip("gbsu", Outcome, strict=True))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from harness.compare.alignment import align
-from harness.compare.layers import layer_records
+from harness.compare.layer_errors import layer_records
 from harness.model.param import Layer, Param
 
 PARAM = Param(
