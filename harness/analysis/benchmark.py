@@ -15,13 +15,12 @@ from pathlib import Path
 
 from harness.build import cmake
 from harness.build.builder import Builder
-from harness.build.plan import BuildPlan, configure_command, plan_build
-from harness.build.toolchain import find_compiler, layer_arch
+from harness.build.plan import BuildPlan, configure_command
+from harness.build.resolver import BuildResolver
 from harness.domain.spec import BuildSpec, CellSpec, FlagSet, Revision
 from harness.execution.launcher import Launcher
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput
-from harness.sources import obtain
 from harness.sources.git import git
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
@@ -49,8 +48,8 @@ class Timing:
 class Benchmark:
     """What is measured: one revision and flag set, and what it is compared with."""
 
-    store: Store
-    """Where sources are taken from."""
+    resolver: BuildResolver
+    """Plans builds; sources come from its store."""
     scratch: Path
     """An empty directory; every cold build has a store of its own in it."""
     revision: Revision
@@ -135,7 +134,8 @@ class Benchmark:
     ) -> Timing:
         """Time one cell, all its measurements included, after `builds`."""
         plan = self._plan(self.revision, self.flags, self.model.graph.layer_types())
-        build = self._builder("trimmed").build(plan)
+        resolver = replace(self.resolver, builder=self._builder("trimmed"))
+        build = resolver.make(plan)
         own = [replace(cell, build=plan.spec) for cell in cells]
         timing = _timed("run", lambda: launcher.run(own, build, self.model, inputs))
         note = f"per cell, of {len(own)} that share a process"
@@ -164,10 +164,7 @@ class Benchmark:
         return Builder(store=Store(root=self.scratch / name), jobs=self.jobs, timeout=SECONDS)
 
     def _plan(self, revision: Revision, flags: FlagSet, layers: frozenset[str] | None) -> BuildPlan:
-        log = self.store.logs / f"source-{revision.label}.log"
-        tree = obtain(revision, store=self.store.sources, log=log)
-        spec = BuildSpec(revision=revision, flags=flags, layers=layers)
-        return plan_build(spec, tree, find_compiler(flags.compiler), arch=layer_arch())
+        return self.resolver.plan(BuildSpec(revision=revision, flags=flags, layers=layers))
 
 
 def _build(what: str, plan: BuildPlan, builder: Builder, *, note: str = "") -> Timing:

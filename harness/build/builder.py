@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.build import cmake
@@ -29,7 +29,7 @@ from harness.domain.spec import content_key
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
 from harness.util.files import directory_atomically, stamp, write_atomically
-from harness.util.process import end_strays, run
+from harness.util.process import Processes, end_strays
 
 SLOT = "HARNESS_SLOT"
 """Environment variable that marks what works in a build directory."""
@@ -79,18 +79,29 @@ class Builder:
     timeout: float
     """Seconds that one configure or compile step may take."""
     retry_failed: bool = False
+    processes: Processes = field(default_factory=Processes)
 
     def find(self, plan: BuildPlan) -> Build | None:
-        """Return a finished build, or None.
+        """Return a finished build, or None; another revision's will do if it is the same library.
+
+        Many commits change nothing that is compiled: tests, documentation, CI.
 
         Raises:
             BuildError: it was tried before and failed, and nothing has changed since.
         """
-        folder = self.store.modules / plan.folder
-        if (folder / RECORD).exists():
-            stamp(folder)
-            text = (folder / RECORD).read_text(encoding="utf-8")
-            return Build(core=folder / CORE, record=BuildRecord.model_validate_json(text))
+        twins = self.store.modules.glob(f"*-{plan.spec.flags.name}-{plan.key}")
+        for folder in (self.store.modules / plan.folder, *sorted(twins)):
+            if (folder / RECORD).exists():
+                stamp(folder)
+                text = (folder / RECORD).read_text(encoding="utf-8")
+                record = BuildRecord.model_validate_json(text).model_copy(
+                    update={
+                        "id": plan.spec.id,
+                        "version": plan.spec.revision.label,
+                        "source": plan.tree.description,
+                    }
+                )
+                return Build(core=folder / CORE, record=record)
         failure = self.store.failures / plan.folder
         if (failure / RECORD).exists() and not self.retry_failed:
             remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
@@ -149,7 +160,9 @@ class Builder:
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
         )
         for step, command in steps:
-            done = run(command, log=work / LOG, timeout=self.timeout, env=environment)
+            done = self.processes.run(
+                command, log=work / LOG, timeout=self.timeout, env=environment
+            )
             if not done.ok:
                 error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
                 return _Failure(error=error, output=done.output)

@@ -16,7 +16,6 @@ from harness.domain.spec import content_key
 from harness.sources import SourceTree
 from harness.util.errors import MachineError
 from harness.util.files import directory_atomically
-from harness.util.process import run
 
 CONFIG = Path("lib", "cmake", "glslang")
 """Where an installed glslang describes itself to CMake."""
@@ -94,7 +93,7 @@ def _compile(
         [cmake.CMAKE, "--install", work, "--prefix", prefix],
     )
     for command in steps:
-        done = run(command, log=log, timeout=builder.timeout)
+        done = builder.processes.run(command, log=log, timeout=builder.timeout)
         if not done.ok:
             raise MachineError(
                 f"glslang does not compile: {cmake.first_error(done.output)}. Vulkan builds need "

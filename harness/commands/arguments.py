@@ -6,6 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
+from harness.config.loading import load_config
+from harness.config.tables import Config, with_repository
+from harness.sources.checkout import is_url
+
 Arguments = argparse._ActionsContainer
 """A parser or a group of its arguments: the class that argparse has for both."""
 
@@ -13,6 +17,30 @@ Arguments = argparse._ActionsContainer
 def add_config(to: Arguments, what: str = "configuration file") -> None:
     """Add `--config`."""
     _add_path(to, "config", "configs/default.toml", "FILE", what)
+
+
+def add_repo(to: Arguments) -> None:
+    """Add `--repo`, see `configured`."""
+    to.add_argument(
+        "--repo",
+        default="",
+        metavar="PATH",
+        help="clone or URL to use in place of the git repositories in the configuration, or to "
+        "take the versions from if it has none",
+    )
+
+
+def configured(options: argparse.Namespace) -> Config:
+    """Return the configuration of `--config`, with the repository of `--repo`.
+
+    Raises:
+        ConfigError: the file is not valid.
+    """
+    config = load_config(options.config)
+    if not options.repo:
+        return config
+    local = Path(options.repo).expanduser().resolve()
+    return with_repository(config, options.repo if is_url(options.repo) else str(local))
 
 
 def add_jobs(to: Arguments, what: str = "compilers to run at the same time") -> None:

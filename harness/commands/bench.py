@@ -14,7 +14,6 @@ from rich.table import Table
 
 import harness
 from harness.analysis.benchmark import Benchmark, Timing, ratios, table
-from harness.build.binding import binding_in_background
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
 from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
@@ -22,7 +21,8 @@ from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.config.tables import Config
-from harness.execution.launcher import Launcher, machine
+from harness.execution.launcher import machine
+from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
 from harness.report.console import wide_console
@@ -108,21 +108,21 @@ def _measure(
     options: argparse.Namespace, config: Config, store: Store, scratch: Path
 ) -> Iterator[Timing]:
     base = options.config.resolve().parent
+    machine = LocalMachine.prepared(config, store, jobs=options.jobs)
     model = prepare_model(model_of(config, base), store)
     specs = inputs_of(config, base)
     benchmark = Benchmark(
-        store=store,
+        resolver=machine.resolver,
         scratch=scratch,
         revision=revision_of(options.version, config, base),
         other=revision_of(options.other_version, config, base),
-        flags=resolve_flag_set(options.flags, config.flags),
-        other_flags=resolve_flag_set(options.other_flags, config.flags),
+        flags=resolve_flag_set(options.flags, config.flags, config.targets),
+        other_flags=resolve_flag_set(options.other_flags, config.flags, config.targets),
         model=model,
         jobs=options.jobs,
     )
-    yield benchmark.naive(resolve_flag_set(options.flags, config.flags))
+    yield benchmark.naive(resolve_flag_set(options.flags, config.flags, config.targets))
     yield from benchmark.builds()
-    launcher = Launcher.of(config, binding_in_background(store, find_compiler("")).result)
     first = expand(config, base=base).cells[0]
     own = [
         cell
@@ -130,13 +130,13 @@ def _measure(
         if cell.build == first.build and cell.run == first.run
     ]
     prepared = {spec.name: prepare_input(spec, model, store) for spec in specs}
-    yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], launcher)
+    yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], machine.launcher)
     if options.repo:
         yield benchmark.commits(options.repo, options.commit)
     if not options.no_matrix:
         yield from benchmark.matrix(options.config)
     # The longest one comes last: whoever interrupts it loses little.
-    yield benchmark.naive(resolve_flag_set(DEFAULT_FLAGS, config.flags))
+    yield benchmark.naive(resolve_flag_set(DEFAULT_FLAGS, config.flags, config.targets))
 
 
 def _machine(store: Store) -> dict[str, object]:

@@ -16,19 +16,28 @@ from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.layer_findings import Diagnosis
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
-from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import (
+    add_builds,
+    add_config,
+    add_jobs,
+    add_repo,
+    add_results,
+    configured,
+)
 from harness.commands.conclusion import cell_command, conclude, config_words
-from harness.config.cells import expand, inputs_of, model_of, with_layers
-from harness.config.loading import load_config
+from harness.config.axes import with_axes
+from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
+from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.domain.spec import CellSpec, InputSpec
+from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import wide_console
 from harness.report.diagnosis_finding import finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
-from harness.util.errors import EXIT_FINDINGS, EXIT_OK
+from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 NAME = "diagnose"
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
@@ -53,8 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser)
     parser.add_argument("--cell", default="", metavar="ID", help="the cell as build/run")
-    for name in ("version", "flags", "run"):
-        parser.add_argument(f"--{name}", default="", metavar="NAME", help=f"the cell's {name}")
+    add_repo(parser)
+    parser.add_argument("--version", default="", metavar="V", help="the cell's version of ncnn")
+    parser.add_argument(
+        "--flags",
+        default="",
+        metavar="SET",
+        help="its flag set, such as arm64 or avx2,NCNN_INT8=OFF",
+    )
+    parser.add_argument(
+        "--run", default="", metavar="SET", help="its run options, such as bf16 or lightmode=false"
+    )
     parser.add_argument(
         "--fix",
         type=_kinds,
@@ -78,35 +96,28 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
-    config = load_config(options.config)
+    config = configured(options)
     base = options.config.resolve().parent
-    matrix = expand(config, base=base)
-    cell = chosen_cell(
-        matrix.cells,
-        cell=options.cell,
-        version=options.version,
-        flags=options.flags,
-        run=options.run,
-        results=options.results,
-    )
+    others = expand(config, base=base)
+    cell = _chosen(options, config, others)
     specs = inputs_of(config, base)
     if options.inputs:
         specs = inputs_in(options.inputs, specs)
     store = Store(root=options.builds.resolve())
-    store.prepare()
+    machine = LocalMachine.prepared(config, store, jobs=options.jobs)
     console = wide_console()
     with (
         console.status("fetching the model") as status,
         tempfile.TemporaryDirectory(prefix="diagnose-") as scratch,
     ):
         model = prepare_model(model_of(config, base), store)
-        matrix = with_layers(matrix, model.graph.layer_types())
-        cell = next(item for item in matrix.cells if item.id == cell.id)
+        layers = model.graph.layer_types()
+        others = with_layers(others, layers)
+        cell = replace(cell, build=replace(cell.build, layers=layers))
         pipeline = DiagnosisPipeline(
             config=config,
-            store=store,
+            machine=machine,
             model=model,
-            jobs=options.jobs,
             say=lambda words: status.update(Text(words)),
             passing=Path(scratch) / "references" if options.inputs else None,
         )
@@ -121,7 +132,7 @@ def execute(options: argparse.Namespace) -> int:
         )
         folder = run.path
         fixes = pipeline.fixes(
-            options.fix, cell, subject, diagnosis, specs, matrix.builds, folder, Path(scratch)
+            options.fix, cell, subject, diagnosis, specs, others.builds, folder, Path(scratch)
         )
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
@@ -137,6 +148,23 @@ def execute(options: argparse.Namespace) -> int:
     console.print(f"results: {folder}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _chosen(options: argparse.Namespace, config: Config, matrix: Matrix) -> CellSpec:
+    """Return the cell that was asked for, which the configuration need not have.
+
+    Raises:
+        UsageError: both a cell and parts of it were given, or a part is unknown.
+        SelectorError: the configuration has no such cell.
+    """
+    parts = [options.version, options.flags, options.run]
+    if not any(parts):
+        return chosen_cell(matrix.cells, cell=options.cell, results=options.results)
+    if options.cell:
+        raise UsageError("--cell names everything: leave out --version, --flags and --run.")
+    versions, flags, runs = ([text] if text else [] for text in parts)
+    config = with_axes(config, versions=versions, flags=flags, runs=runs)
+    return expand(config, base=options.config.resolve().parent).cells[0]
 
 
 def _records(
@@ -168,7 +196,7 @@ def _records(
 
 def _command(options: argparse.Namespace) -> str:
     words = config_words(options)
-    for name in ("cell", "version", "flags", "run", "inputs"):
+    for name in ("repo", "cell", "version", "flags", "run", "inputs"):
         value = getattr(options, name)
         words += [f"--{name}", str(value)] if value else []
     words += ["--fix", ",".join(options.fix)] if options.fix else []

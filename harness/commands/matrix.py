@@ -9,22 +9,24 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import harness
-from harness.build.binding import binding_in_background
-from harness.build.builder import Builder
-from harness.build.toolchain import find_compiler
-from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import (
+    add_builds,
+    add_config,
+    add_jobs,
+    add_repo,
+    add_results,
+    configured,
+)
 from harness.commands.conclusion import config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
-from harness.config.loading import load_config
-from harness.config.tables import Config, with_repository
+from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.domain.spec import Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine
-from harness.execution.launcher import Launcher
+from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
@@ -34,7 +36,6 @@ from harness.report.dataset import cmake_arguments
 from harness.report.summary import markdown, summarise
 from harness.report.write import write_report
 from harness.sources import obtain_all
-from harness.sources.checkout import is_url
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -64,13 +65,7 @@ an id is build/run/input; a GLOB may match all of it, build/run, or the build al
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser)
-    parser.add_argument(
-        "--repo",
-        default="",
-        metavar="PATH",
-        help="clone or URL to use in place of the git repositories in the configuration, or to "
-        "take the versions from if it has none",
-    )
+    add_repo(parser)
     parser.add_argument(
         "--version",
         action="append",
@@ -120,14 +115,11 @@ def execute(options: argparse.Namespace) -> int:
     if options.json and not options.list:
         raise UsageError("--json goes with --list. Results are in results/*/cells.jsonl.")
     config = with_axes(
-        load_config(options.config),
+        configured(options),
         versions=options.version,
         flags=options.flags,
         runs=options.run,
     )
-    if options.repo:
-        local = Path(options.repo).expanduser().resolve()
-        config = with_repository(config, options.repo if is_url(options.repo) else str(local))
     base = options.config.resolve().parent
     store = Store(root=options.builds.resolve())
     expanded = expand(config, base=base, generate=partial(_generated, store))
@@ -135,20 +127,21 @@ def execute(options: argparse.Namespace) -> int:
     if options.list:
         return _list(matrix, as_json=options.json)
     console = wide_console()
-    store.prepare()
+    machine = LocalMachine.prepared(
+        config, store, jobs=options.jobs, retry_failed=options.retry_failed
+    )
     with (
         console.status("fetching model, inputs and sources"),
         # These take as long as evaluating the model, and need nothing of it.
         ThreadPoolExecutor(1) as pool,
     ):
-        binding = binding_in_background(store, find_compiler(""))
         revisions = [build.revision for build in matrix.builds]
-        trees = pool.submit(obtain_all, revisions, store=store.sources, logs=store.logs)
+        fetched = pool.submit(machine.resolver.fetch, revisions)
         inputs = inputs_of(config, base)
         model = prepare_model(model_of(config, base), store)
         prepared = {item.name: prepare_input(item, model, store) for item in inputs}
-    if binding.done():
-        binding.result()  # what cannot be compiled at all is told now
+        fetched.result()
+    machine.check()
     matrix = with_layers(matrix, model.graph.layer_types())
     run = open_run(
         options.results,
@@ -161,15 +154,8 @@ def execute(options: argparse.Namespace) -> int:
     run.leave_out(left_out)
     with MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
         engine = LocalEngine(
-            store=store,
-            builder=Builder(
-                store=store,
-                jobs=options.jobs,
-                timeout=config.limits.build_seconds,
-                retry_failed=options.retry_failed,
-            ),
-            launcher=Launcher.of(config, binding.result),
-            trees=trees.result(),
+            resolver=machine.resolver,
+            launcher=machine.launcher,
             model=model,
             inputs=prepared,
             notify=reporter,

@@ -10,25 +10,19 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from harness.build.builder import Build, Builder
-from harness.build.glslang import shared_glslang
-from harness.build.plan import BuildPlan, plan_build
-from harness.build.runner import compiler_of, runner_command
-from harness.build.toolchain import find_compiler, layer_arch, missing_features
-from harness.build.vulkan import check_sdk
+from harness.build.builder import Build
+from harness.build.plan import BuildPlan
+from harness.build.resolver import BuildResolver
 from harness.domain.records import BuildRecord, CellRecord, Verdict
-from harness.domain.spec import BuildSpec, CellSpec, Revision
+from harness.domain.spec import BuildSpec, CellSpec
 from harness.execution.launcher import Launcher
 from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, Event
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput
-from harness.sources import SourceTree, obtain
-from harness.util.build_store import Store
 from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError
-from harness.util.process import stop_everything
 
 
 class Engine(Protocol):
@@ -43,10 +37,8 @@ class Engine(Protocol):
 class LocalEngine:
     """Builds and runs on this machine."""
 
-    store: Store
-    builder: Builder
+    resolver: BuildResolver
     launcher: Launcher
-    trees: dict[Revision, SourceTree]
     model: PreparedModel
     inputs: dict[str, PreparedInput]
     notify: Callable[[Event], None]
@@ -71,7 +63,7 @@ class LocalEngine:
                     self.notify(CellFinished(record=record))
                     yield record
         except BaseException:
-            stop_everything()
+            self.launcher.processes.stop()
             raise
 
     def _produce(
@@ -113,13 +105,11 @@ class LocalEngine:
     def _build(self, spec: BuildSpec) -> Build | tuple[Verdict, str, BuildRecord]:
         """Return a finished build, or the verdict that stands in for it."""
         blank = BuildRecord(id=spec.id, key="", version=spec.revision.label, flags=spec.flags.name)
-        missing = missing_features(spec.flags.needs)
-        unsupported = f"this CPU lacks {', '.join(missing)}" if missing else ""
+        unsupported = self.resolver.lacking(spec.flags)
         if unsupported and not self.build_unsupported:
             return Verdict.UNSUPPORTED, unsupported, blank
         try:
-            plan = self._plan(spec)
-            runner = runner_command(target, self.store) if (target := spec.flags.target) else ()
+            plan = self.resolver.plan(spec)
         except LacksLayerError as error:
             return Verdict.UNSUPPORTED, str(error), blank
         except (MachineError, SourceError) as error:
@@ -131,36 +121,15 @@ class LocalEngine:
             return Verdict.BUILD_FAILED, f"{error.first_error} (log: {error.log})", blank
         if unsupported:
             return Verdict.UNSUPPORTED, f"{unsupported}; compiled only", build.record
-        return replace(build, runner=runner)
-
-    def _plan(self, spec: BuildSpec) -> BuildPlan:
-        """Find out what a build needs.
-
-        Raises:
-            MachineError: no compiler, no emulator, no headers of Vulkan.
-            SourceError: no glslang for a Vulkan build.
-            LacksLayerError: this version lacks a layer that the model needs.
-        """
-        target = spec.flags.target
-        compiler = compiler_of(target) if target else find_compiler(spec.flags.compiler)
-        arch = target.arch if target else layer_arch()
-        tree = self.trees[spec.revision]
-        if spec.flags.wants_vulkan:
-            check_sdk(tree.path, compiler)
-        if not spec.flags.wants_vulkan or spec.flags.names_glslang:
-            return plan_build(spec, tree, compiler, arch=arch)
-        log = self.store.logs / f"source-{spec.revision.label}.log"
-        tree = obtain(spec.revision, store=self.store.sources, log=log, with_glslang=True)
-        glslang = shared_glslang(tree, compiler, self.builder)
-        return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
+        return build
 
     def _make(self, plan: BuildPlan) -> Build:
-        found = self.builder.find(plan)
+        found = self.resolver.find(plan)
         if found:
             self.notify(BuildFinished(build=plan.spec.id, cached=True))
             return found
         self.notify(BuildStarted(build=plan.spec.id))
-        build = self.builder.build(plan)
+        build = self.resolver.make(plan)
         self.notify(BuildFinished(build=plan.spec.id, seconds=build.record.seconds))
         return build
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from harness.execution import worker
 from harness.execution.job import InputResult, Job, JobInput
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, decode
-from harness.util.process import Completed, call
+from harness.util.process import Completed, Processes
 
 TAIL_LINES = 8
 REPEATS = 3
@@ -48,6 +48,7 @@ class Launcher:
     memory_bytes: int
     """Address space that a cell's process may use; 0 for no limit."""
     alone: bool = True
+    processes: Processes = field(default_factory=lambda: Processes(preload=worker))
 
     @classmethod
     def of(cls, config: Config, binding: Callable[[], Path]) -> Launcher:
@@ -128,7 +129,7 @@ class Launcher:
                 memory_bytes=self.memory_bytes,
             )
             (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-            done = call(
+            done = self.processes.call(
                 worker.main,
                 [folder / "job.json"],
                 log=folder / "log",

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -20,15 +20,14 @@ LIMIT_GIB = 20.0
 SESSIONS = "sessions"
 SESSION = "user-"
 
-_sessions: dict[Path, FileLock] = {}
-"""Held until this process ends."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
     """The directories below `builds/`, each with one purpose."""
 
     root: Path
+    _session: list[FileLock] = field(default_factory=list, repr=False, compare=False)
+    """Held while this object lives: what announces it as a user."""
 
     @property
     def sources(self) -> Path:
@@ -134,18 +133,19 @@ class Store:
         """Create the root, mark it as a cache, and announce this process as a user.
 
         Backups and searches may leave a cache out. What this process finds or makes in the store
-        is not pruned while the process is alive.
+        is not pruned while this object lives.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         tag = self.root / "CACHEDIR.TAG"
         if not tag.exists():
             write_atomically(tag, "Signature: 8a477f597d28d172789f06886806bc55\n")
-        if self.root not in _sessions:
+        if not self._session:
             with self.lock(SESSIONS):
                 # In the name, since opening a lock file may count as writing to it.
                 name = f"{SESSION}{time.time()}-{uuid4().hex[:12]}.lock"
-                _sessions[self.root] = FileLock(self.root / "locks" / name)
-                _sessions[self.root].acquire()
+                session = FileLock(self.root / "locks" / name)
+                session.acquire()
+                self._session.append(session)
 
     @contextmanager
     def sessions(self) -> Iterator[float]:

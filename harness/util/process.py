@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 from harness.util.errors import MachineError
@@ -22,11 +23,6 @@ from harness.util.forking import ForkServer, Function
 
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
-
-_running: set[int] = set()
-"""Process groups, which are known by their first process."""
-_stopping = threading.Event()
-_forks = ForkServer("harness.execution.worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +82,141 @@ class Captured:
         return self.stdout.decode(errors="replace")
 
 
+class Processes:
+    """Programs and functions in processes of their own, which can all be ended at once."""
+
+    def __init__(self, preload: ModuleType | None = None) -> None:
+        """Start with nothing running.
+
+        Args:
+            preload: module that processes of `call` have imported already, its own imports
+                included; that of the function to be called.
+        """
+        self._running: set[int] = set()
+        self._stopping = threading.Event()
+        self._forks = ForkServer(preload.__name__ if preload else __name__)
+
+    def stop(self) -> None:
+        """End all that other threads run here; their calls raise `KeyboardInterrupt`."""
+        self._stopping.set()
+        for group in tuple(self._running):
+            _kill(group)
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        timeout: float,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        tail_bytes: int = TAIL_BYTES,
+    ) -> Completed:
+        """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
+
+        Args:
+            command: program and arguments; no shell is involved.
+            log: file that receives the command line and everything that the program prints.
+            timeout: seconds after which the whole process group is killed.
+            cwd: working directory.
+            env: variables set on top of the current environment; None removes one.
+            tail_bytes: how much of the output to return at most.
+
+        Raises:
+            MachineError: the program does not exist.
+        """
+        words = tuple(str(word) for word in command)
+        started = time.monotonic()
+        with _logged(log, " ".join(words)) as (stream, start):
+            process = _start(words, cwd, env, subprocess.DEVNULL, stream, subprocess.STDOUT)
+            timed_out = False
+            with self._known(process.pid):
+                try:
+                    process.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    timed_out = True
+                finally:
+                    kill_group(process)
+        return self._completed(
+            words,
+            returncode=process.returncode,
+            started=started,
+            output=_tail(log, start, tail_bytes),
+            timed_out=timed_out,
+        )
+
+    def call(
+        self,
+        function: Function,
+        arguments: Sequence[str | Path],
+        *,
+        log: Path,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a function in a process of its own, as `run` runs a program.
+
+        Args:
+            function: takes the arguments and returns the exit code; known by its module and name.
+            arguments: what it gets.
+            log: as for `run`.
+            timeout: seconds after which its whole process group is killed.
+            env: variables set on top of the current environment.
+        """
+        words = tuple(str(word) for word in arguments)
+        name = f"{function.__module__}.{function.__name__}"
+        started = time.monotonic()
+        with _logged(log, f"{name} {' '.join(words)}") as (_, start):
+            fork = self._forks.fork(
+                function, list(words), output=log, env={**os.environ, **(env or {})}
+            )
+            code = None
+            with self._known(fork.pid):
+                try:
+                    code = fork.wait(timeout)
+                finally:
+                    _kill(fork.pid)
+            timed_out = code is None
+            if code is None:
+                code = fork.wait()
+        return self._completed(
+            (name, *words),
+            returncode=-signal.SIGKILL if code is None else code,
+            started=started,
+            output=_tail(log, start),
+            timed_out=timed_out,
+        )
+
+    @contextlib.contextmanager
+    def _known(self, group: int) -> Iterator[None]:
+        """Let `stop` know of a process group while it runs."""
+        self._running.add(group)
+        try:
+            yield
+        finally:
+            self._running.discard(group)
+
+    def _completed(
+        self,
+        command: tuple[str, ...],
+        *,
+        returncode: int,
+        started: float,
+        output: str,
+        timed_out: bool,
+    ) -> Completed:
+        if self._stopping.is_set():
+            # How it ended says nothing about it: nobody may take that for a result.
+            raise KeyboardInterrupt
+        return Completed(
+            command=command,
+            returncode=returncode,
+            seconds=time.monotonic() - started,
+            output=output,
+            timed_out=timed_out,
+        )
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -95,77 +226,9 @@ def run(
     env: Mapping[str, str | None] | None = None,
     tail_bytes: int = TAIL_BYTES,
 ) -> Completed:
-    """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
-
-    Args:
-        command: program and arguments; no shell is involved.
-        log: file that receives the command line and everything that the program prints.
-        timeout: seconds after which the whole process group is killed.
-        cwd: working directory.
-        env: variables set on top of the current environment; None removes one.
-        tail_bytes: how much of the output to return at most.
-
-    Raises:
-        MachineError: the program does not exist.
-    """
-    words = tuple(str(word) for word in command)
-    started = time.monotonic()
-    with _logged(log, " ".join(words)) as (stream, start):
-        process = _start(words, cwd, env, subprocess.DEVNULL, stream, subprocess.STDOUT)
-        timed_out = False
-        with _known(process.pid):
-            try:
-                process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                timed_out = True
-            finally:
-                kill_group(process)
-    return _completed(
-        words,
-        returncode=process.returncode,
-        started=started,
-        output=_tail(log, start, tail_bytes),
-        timed_out=timed_out,
-    )
-
-
-def call(
-    function: Function,
-    arguments: Sequence[str | Path],
-    *,
-    log: Path,
-    timeout: float,
-    env: Mapping[str, str] | None = None,
-) -> Completed:
-    """Run a function in a process of its own, as `run` runs a program.
-
-    Args:
-        function: takes the arguments and returns the exit code; known by its module and name.
-        arguments: what it gets.
-        log: as for `run`.
-        timeout: seconds after which its whole process group is killed.
-        env: variables set on top of the current environment.
-    """
-    words = tuple(str(word) for word in arguments)
-    name = f"{function.__module__}.{function.__name__}"
-    started = time.monotonic()
-    with _logged(log, f"{name} {' '.join(words)}") as (_, start):
-        fork = _forks.fork(function, list(words), output=log, env={**os.environ, **(env or {})})
-        code = None
-        with _known(fork.pid):
-            try:
-                code = fork.wait(timeout)
-            finally:
-                _kill(fork.pid)
-        timed_out = code is None
-        if code is None:
-            code = fork.wait()
-    return _completed(
-        (name, *words),
-        returncode=-signal.SIGKILL if code is None else code,
-        started=started,
-        output=_tail(log, start),
-        timed_out=timed_out,
+    """Run one program by itself, see `Processes.run`."""
+    return Processes().run(
+        command, log=log, timeout=timeout, cwd=cwd, env=env, tail_bytes=tail_bytes
     )
 
 
@@ -184,31 +247,6 @@ def _tail(log: Path, start: int, tail_bytes: int = TAIL_BYTES) -> str:
         size = reader.seek(0, os.SEEK_END)
         reader.seek(max(start, size - tail_bytes))
         return reader.read().decode(errors="replace")
-
-
-@contextlib.contextmanager
-def _known(group: int) -> Iterator[None]:
-    """Let `stop_everything` know of a process group while it runs."""
-    _running.add(group)
-    try:
-        yield
-    finally:
-        _running.discard(group)
-
-
-def _completed(
-    command: tuple[str, ...], *, returncode: int, started: float, output: str, timed_out: bool
-) -> Completed:
-    if _stopping.is_set():
-        # How it ended says nothing about it: nobody may take that for a result.
-        raise KeyboardInterrupt
-    return Completed(
-        command=command,
-        returncode=returncode,
-        seconds=time.monotonic() - started,
-        output=output,
-        timed_out=timed_out,
-    )
 
 
 def capture(
@@ -281,13 +319,6 @@ def _start(
         raise MachineError(
             f"{words[0]}: not allowed to run it. Make it executable (chmod +x)."
         ) from error
-
-
-def stop_everything() -> None:
-    """End all that `run` and `call` started in other threads; those raise `KeyboardInterrupt`."""
-    _stopping.set()
-    for group in tuple(_running):
-        _kill(group)
 
 
 def end_strays(variable: str, value: str) -> None:

@@ -15,7 +15,7 @@ from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
-from harness.util.process import Completed
+from harness.util.process import Completed, Processes
 
 FILES = {
     "CMakeLists.txt": 'option(NCNN_AVX2 "" ON)\noption(NCNN_VULKAN "" OFF)\n',
@@ -92,7 +92,7 @@ def builder(tmp_path: Path) -> Builder:
 
 def run_with(monkeypatch: pytest.MonkeyPatch, *ends: str) -> FakeTools:
     tools = FakeTools(list(ends))
-    monkeypatch.setattr(building, "run", tools)
+    monkeypatch.setattr(Processes, "run", staticmethod(tools))
     monkeypatch.setattr(building, "find_compiler_cache", lambda *_, **__: None)
     return tools
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.build.builder import Build
 from harness.build.plan import BuildPlan
+from harness.build.resolver import BuildResolver
 from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.domain.spec import (
     BuildSpec,
@@ -18,11 +19,10 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.execution import engine as module
 from harness.execution.engine import LocalEngine
 from harness.execution.progress import BuildFinished, Event
-from harness.util.build_store import Store
 from harness.util.errors import BuildError, LacksLayerError, MachineError
+from harness.util.process import Processes
 
 
 class FakeBuilder:
@@ -45,6 +45,9 @@ class FakeBuilder:
 
 class FakeLauncher:
     """Says `ok` to everything."""
+
+    def __init__(self) -> None:
+        self.processes = Processes()
 
     def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
         return CellRecord(
@@ -89,7 +92,7 @@ def built(name: str) -> Build:
 
 @pytest.fixture
 def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[dict[str, CellRecord], list[Event], FakeBuilder]]:
     def start(
         result: Callable[[str], Build | Exception], *flags: FlagSet
@@ -98,21 +101,19 @@ def run(
             def __init__(self, spec: BuildSpec) -> None:
                 self.spec = spec
 
-        def plan(self: LocalEngine, spec: BuildSpec) -> BuildPlan | Plan:
+        def plan(_: BuildResolver, spec: BuildSpec) -> BuildPlan | Plan:
             if spec.flags.name == "old":
                 raise LacksLayerError("this version of ncnn has no layer MatMul")
             if spec.flags.name == "clang":
                 raise MachineError("clang++: not found. apt-get install clang")
             return Plan(spec)
 
-        monkeypatch.setattr(module.LocalEngine, "_plan", plan)
+        monkeypatch.setattr(BuildResolver, "plan", plan)
         events: list[Event] = []
         builder = FakeBuilder(result)
         engine = LocalEngine(
-            store=Store(root=tmp_path),
-            builder=builder,  # type: ignore[arg-type]
+            resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]
             launcher=FakeLauncher(),  # type: ignore[arg-type]
-            trees={},
             model=None,  # type: ignore[arg-type]
             inputs={"i": None},  # type: ignore[dict-item]
             notify=events.append,
@@ -154,7 +155,6 @@ def test_what_cannot_be_built_says_why(run: Any) -> None:
     assert len(left_out) == 3
 
 
-def test_trouble_of_the_machine_stops_the_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "stop_everything", lambda: None)
+def test_trouble_of_the_machine_stops_the_run(run: Any) -> None:
     with pytest.raises(MachineError, match="disk is full"):
         run(lambda _: MachineError("disk is full"), FlagSet(name="x"))

@@ -3,11 +3,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 from rich.console import Console
 
-from harness.analysis.diagnosis.cell_choice import chosen_cell
-from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.layer_findings import (
     Diagnosis,
     InputFinding,
@@ -18,16 +15,6 @@ from harness.analysis.diagnosis.layer_findings import (
     summarised,
 )
 from harness.analysis.diagnosis.mechanism import Explanation, HypothesisTrial
-from harness.domain.records import CellRecord, append_record
-from harness.domain.spec import (
-    BuildSpec,
-    CellSpec,
-    FlagSet,
-    InputSpec,
-    ModelSpec,
-    Revision,
-    RunSpec,
-)
 from harness.report.diagnosis_finding import finding
 from harness.report.diagnosis_text import (
     fix_lines,
@@ -37,8 +24,6 @@ from harness.report.diagnosis_text import (
     show,
     write,
 )
-from harness.util.errors import SelectorError, UsageError
-from tests.records import cell as record
 from tests.records import metrics
 
 
@@ -153,66 +138,3 @@ def test_console_hides_clean_layers_unless_asked(capsys: pytest.CaptureFixture[s
     for everything in (False, True):
         show(Console(width=150), diagnosis(), everything=everything)
     assert capsys.readouterr().out.count("InnerProduct a ") == 2
-
-
-def cell(version: str, flags: str, run: str, text: str = "short") -> CellSpec:
-    revision = Revision(label=version, kind="index", name=version)
-    build = BuildSpec(revision=revision, flags=FlagSet(name=flags), layers=None)
-    return CellSpec(
-        build=build, run=RunSpec(name=run), model=ModelSpec(name="m"), input=InputSpec(name=text)
-    )
-
-
-CELLS = [cell(v, f, r) for v in ("1", "2") for f in ("sse2", "avx2") for r in ("default", "off")]
-NOTHING = {"cell": "", "version": "", "flags": "", "run": ""}
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ({}, "1-sse2/default/short"),
-        ({"cell": "2-avx2/off"}, "2-avx2/off/short"),
-        ({"cell": "2-avx2/off/short"}, "2-avx2/off/short"),
-        ({"version": "2", "run": "off"}, "2-sse2/off/short"),
-        ({"flags": "avx2"}, "1-avx2/default/short"),
-    ],
-)
-def test_cell_is_chosen(asked: dict[str, str], expected: str, tmp_path: Path) -> None:
-    assert chosen_cell(CELLS, **{**NOTHING, **asked}, results=tmp_path).id == expected
-
-
-def wrong(version: str, flags: str, error: float) -> CellRecord:
-    made = record({"Softmax": error}, version=version, flags=flags, run="off")
-    return made.model_copy(update={"output": metrics(error)})
-
-
-def test_worst_drop_of_the_newest_run_comes_first(tmp_path: Path) -> None:
-    old, new = tmp_path / "1-old" / "cells.jsonl", tmp_path / "2-new" / "cells.jsonl"
-    append_record(old, wrong("1", "avx2", 9.0))
-    for version, flags, error in (("2", "sse2", 1e-3), ("2", "avx2", 5e-3), ("3", "avx2", 1.0)):
-        append_record(new, wrong(version, flags, error))
-    assert chosen_cell(CELLS, **NOTHING, results=tmp_path).id == "2-avx2/off/short"
-
-
-def test_unknown_cell_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(SelectorError, match="Did you mean 2-avx2/off"):
-        chosen_cell(CELLS, **{**NOTHING, "cell": "2-avx2/of"}, results=tmp_path)
-    with pytest.raises(UsageError, match="leave out"):
-        chosen_cell(CELLS, **{**NOTHING, "cell": "2-avx2/off", "run": "off"}, results=tmp_path)
-
-
-def test_directory_of_inputs(tmp_path: Path) -> None:
-    Image.new("L", (8, 4)).save(tmp_path / "b.png")
-    (tmp_path / "a.npy").write_bytes(b"")
-    (tmp_path / "notes.txt").write_text("")
-    shape = (1, 3, 48, 320)
-    found = inputs_in(tmp_path, [InputSpec(name="text", text="x", shape=shape)])
-    assert [item.name for item in found] == ["a.npy", "b.png"]
-    assert (found[1].shape, found[1].mean) == (shape, (127.5,))
-
-
-def test_directory_without_inputs(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no image"):
-        inputs_in(tmp_path, [])
-    with pytest.raises(UsageError, match="no such directory"):
-        inputs_in(tmp_path / "missing", [])

@@ -3,12 +3,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from harness.util.errors import MachineError
-from harness.util.process import call, capture, end_strays, run, signal_name
+from harness.util.process import Processes, capture, end_strays, run, signal_name
 
 PYTHON = sys.executable
 
@@ -31,6 +32,21 @@ def is_gone(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_stop_ends_what_other_threads_run_and_makes_no_result_of_it(tmp_path: Path) -> None:
+    processes = Processes()
+    sleeping = tmp_path / "sleeping"
+    code = f"import pathlib, time; pathlib.Path({str(sleeping)!r}).touch(); time.sleep(600)"
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(processes.run, [PYTHON, "-c", code], log=tmp_path / "log", timeout=60)
+        while not sleeping.exists():
+            time.sleep(0.01)
+        processes.stop()
+        with pytest.raises(KeyboardInterrupt):
+            done.result()
+    # Others are not concerned.
+    assert run([PYTHON, "-c", "pass"], log=tmp_path / "log", timeout=60).ok
 
 
 def test_run_keeps_log_and_returns_output(tmp_path: Path) -> None:
@@ -147,7 +163,7 @@ def test_call_is_a_process_of_its_own(
     tmp_path: Path, seconds: str, timeout: float, fate: str
 ) -> None:
     pid = tmp_path / "pid"
-    done = call(
+    done = Processes().call(
         prints_and_sleeps,
         [pid, seconds],
         log=tmp_path / "log",
@@ -161,12 +177,13 @@ def test_call_is_a_process_of_its_own(
 
 def test_call_survives_the_death_of_what_it_calls(tmp_path: Path) -> None:
     fates = [
-        call(dies, [number], log=tmp_path / "log", timeout=60).fate for number in ("4", "11", "9")
+        Processes().call(dies, [number], log=tmp_path / "log", timeout=60).fate
+        for number in ("4", "11", "9")
     ]
     assert fates == ["SIGILL", "SIGSEGV", "SIGKILL"]
 
 
 def test_call_shows_what_went_wrong(tmp_path: Path) -> None:
-    done = call(dies, ["nonsense"], log=tmp_path / "log", timeout=60)
+    done = Processes().call(dies, ["nonsense"], log=tmp_path / "log", timeout=60)
     assert done.fate == "exit code 1"
     assert "invalid literal for int()" in done.output

@@ -27,7 +27,6 @@ from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import AnswerKind
 from harness.analysis.bisection.search_driver import Listener, SearchDriver, SearchResult, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
-from harness.build.toolchain import layer_arch
 from harness.domain.limits import Tolerance
 from harness.domain.outcomes import Event
 from harness.domain.spec import OptionValue
@@ -41,6 +40,8 @@ SWITCHES = "use_"
 """Run options of ncnn that switch a way of computing begin with this."""
 _NOT_SWITCHES = frozenset({"use_vulkan_compute"})
 """Needs another build: not an option that can simply be left out."""
+NEEDED_TO_RUN = "NCNN_VULKAN"
+"""Likewise of the build options: without it there is no device to run on."""
 
 
 @dataclass(kw_only=True)
@@ -172,9 +173,11 @@ class Bisection:
         if self.clone is None or not all(point.title for point in points):
             return ()
         relevance = Relevance(
-            trees=tuple(self.tester.source(points[index].revision).path for index in (0, -1)),
+            trees=tuple(
+                self.tester.resolver.source(points[index].revision).path for index in (0, -1)
+            ),
             wanted=subject.model.graph.layer_types(),
-            arch=layer_arch(),
+            arch=self.tester.resolver.arch(self.variant.flags),
         )
         with contextlib.suppress(LacksLayerError):
             return classes_of(points, relevance, self.clone)
@@ -188,7 +191,7 @@ class Bisection:
             return part_of(
                 self.tester.whole,
                 layers_called(self.tester.whole.model.graph, self.layer),
-                self.tester.store,
+                self.tester.resolver.store,
             )
         self.say(f"running the whole model on {bad.name} to find the layer at fault")
         found = self._measured(bad, self.tester.whole)
@@ -203,7 +206,7 @@ class Bisection:
 
     def _part(self, layers: Sequence[str], run: Measurement) -> Subject:
         shapes: Shapes = {layer.blob: layer.shape for layer in run.layers if layer.shape}
-        return part_of(self.tester.whole, layers, self.tester.store, shapes)
+        return part_of(self.tester.whole, layers, self.tester.resolver.store, shapes)
 
     def _measured(self, point: Point, subject: Subject) -> Measurement:
         """Return what is known of a revision, measured now if nothing is."""
@@ -281,11 +284,14 @@ class Bisection:
         run = {**dict(self.variant.run.options), **dict.fromkeys(switches, False)}
         flags = self.variant.flags
         if self.explain:
-            off = tuple((name, "OFF" if value == "ON" else value) for name, value in flags.options)
+            off = tuple(
+                (name, "OFF" if value == "ON" and name != NEEDED_TO_RUN else value)
+                for name, value in flags.options
+            )
             flags = replace(flags, name=f"{flags.name}-off", options=off)
         return Variant(
             flags=flags, run=replace(self.variant.run, options=tuple(sorted(run.items())))
         )
 
     def _known_options(self, point: Point) -> frozenset[str]:
-        return known_options(self.tester.source(point.revision).path)
+        return known_options(self.tester.resolver.source(point.revision).path)

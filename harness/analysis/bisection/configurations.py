@@ -106,6 +106,7 @@ def mixed(good: Variant, bad: Variant, applied: Iterable[Difference]) -> Variant
         needs=good.flags.needs | bad.flags.needs,
         compiler=compiler,
         cxx_flags=cxx_flags,
+        target=good.flags.target,
     )
     return Variant(
         # The builds of the two configurations themselves may be there already.
@@ -154,8 +155,13 @@ class Comparison:
 
         Raises:
             NotReproducibleError: the configurations do not differ in their result.
-            UsageError: they differ in no setting.
+            UsageError: they differ in no setting, or are for different machines.
         """
+        if self.good.flags.target != self.bad.flags.target:
+            raise UsageError(
+                "the two configurations are for different machines, so that they cannot be mixed. "
+                "Name flag sets of one target with --good-flags and --bad-flags."
+            )
         if not items:
             raise UsageError(
                 "the two configurations have the same settings in this version. Name others with "

@@ -8,14 +8,11 @@ from pathlib import Path
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
-from harness.build.binding import binding_in_background
-from harness.build.builder import Builder
-from harness.build.toolchain import find_compiler
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
 from harness.config.tables import Config
-from harness.execution.launcher import Launcher
+from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
@@ -48,20 +45,15 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     name = request.input or next(iter(specs))
     if name not in specs:
         raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
-    binding = binding_in_background(store, find_compiler(""))
+    machine = LocalMachine.prepared(
+        config, store, jobs=request.jobs, retry_failed=request.retry_failed
+    )
     model = prepare_model(model_of(config, request.base), store)
     whole = Subject(model=model, input=prepare_input(specs[name], model, store))
-    if binding.done():
-        binding.result()  # what cannot be compiled at all is told now
+    machine.check()
     return RevisionTester(
-        store=store,
-        builder=Builder(
-            store=store,
-            jobs=request.jobs,
-            timeout=config.limits.build_seconds,
-            retry_failed=request.retry_failed,
-        ),
-        launcher=Launcher.of(config, binding.result),
+        resolver=machine.resolver,
+        launcher=machine.launcher,
         whole=whole,
         session=session,
         remember=request.remember,
@@ -76,4 +68,7 @@ def variant_of(config: Config, flags: str, run: str) -> Variant:
     """
     config, flag_set = with_flags(config, flags)
     config, options = with_run(config, run)
-    return Variant(flags=resolve_flag_set(flag_set, config.flags), run=run_of(options, config))
+    return Variant(
+        flags=resolve_flag_set(flag_set, config.flags, config.targets),
+        run=run_of(options, config),
+    )

@@ -10,9 +10,9 @@ import harness
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.analysis.bisection.submodel import Subject
-from harness.build.builder import Build, Builder
-from harness.build.plan import BuildPlan, core_digest, plan_build
-from harness.build.toolchain import find_compiler, layer_arch, missing_features
+from harness.build.builder import Build
+from harness.build.plan import core_digest
+from harness.build.resolver import BuildResolver
 from harness.domain.outcomes import Event
 from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import (
@@ -25,9 +25,7 @@ from harness.domain.spec import (
     content_key,
 )
 from harness.execution.launcher import Launcher, machine
-from harness.sources import SourceTree, obtain
-from harness.util.build_store import Store
-from harness.util.errors import BuildError, LacksLayerError, MachineError
+from harness.util.errors import BuildError, LacksLayerError
 
 _EVENTS = {
     Failure.TIMEOUT: Event.TIMEOUT,
@@ -49,8 +47,7 @@ class Variant:
 class RevisionTester:
     """What measuring takes."""
 
-    store: Store
-    builder: Builder
+    resolver: BuildResolver
     launcher: Launcher
     whole: Subject
     """The whole model: a build that has all its layers serves for each of them too."""
@@ -61,7 +58,7 @@ class RevisionTester:
 
     def memory(self, subject: Subject, variant: Variant) -> Memory:
         """Return the memory of everything that was measured under the same conditions."""
-        compiler = find_compiler(variant.flags.compiler)
+        compiler = self.resolver.compiler(variant.flags)
         flags = {k: v for k, v in asdict(variant.flags).items() if k != "name"}
         run = {k: v for k, v in asdict(variant.run).items() if k != "name"}
         key = content_key(
@@ -75,7 +72,7 @@ class RevisionTester:
                 "cpu": machine()["cpu"],
             }
         )
-        return Memory(path=self.store.root / "bisect" / f"{key}.jsonl")
+        return Memory(path=self.resolver.store.root / "bisect" / f"{key}.jsonl")
 
     def recall(
         self, subject: Subject, variant: Variant, *, this_session: bool = False
@@ -128,7 +125,7 @@ class RevisionTester:
         Raises:
             SourceError: the revision's source cannot be had.
         """
-        build = self._find_whole(point.revision, self.source(point.revision), variant)
+        build = self._find_whole(point.revision, variant)
         return self._launched(point.revision, build, self.whole, variant) if build else None
 
     def build(self, revision: Revision, subject: Subject, variant: Variant) -> Build:
@@ -136,25 +133,13 @@ class RevisionTester:
 
         Raises:
             BuildError: it does not configure or compile, or lacks a layer.
+            MachineError: something is missing here, such as a feature of the CPU.
         """
-        lacking = missing_features(variant.flags.needs)
-        if lacking:
-            raise MachineError(
-                f"flag set {variant.flags.name} needs {', '.join(lacking)}, which this CPU has "
-                "not. Choose another with --flags."
-            )
-        tree = self.source(revision)
         if subject.alone:
-            whole = self._find_whole(revision, tree, variant)
+            whole = self._find_whole(revision, variant)
             if whole:
                 return whole
-        plan = self._plan(revision, tree, subject, variant)
-        return self._twin(plan) or self.builder.build(plan)
-
-    def source(self, revision: Revision) -> SourceTree:
-        """Return the source of a revision, fetched or checked out if need be."""
-        log = self.store.logs / f"source-{revision.label}.log"
-        return obtain(revision, store=self.store.sources, log=log)
+        return self.resolver.build(_spec(revision, subject, variant))
 
     def is_built(self, point: Point, variant: Variant) -> bool:
         """Return whether some build of this revision and these flags is there.
@@ -162,36 +147,15 @@ class RevisionTester:
         It may lack the layers asked for: this is for choosing among points, not for use.
         """
         pattern = f"{point.revision.label}-{variant.flags.name}-*"
-        return any(self.store.modules.glob(pattern))
+        return any(self.resolver.store.modules.glob(pattern))
 
-    def _plan(
-        self, revision: Revision, tree: SourceTree, subject: Subject, variant: Variant
-    ) -> BuildPlan:
-        spec = BuildSpec(
-            revision=revision, flags=variant.flags, layers=subject.model.graph.layer_types()
-        )
-        compiler = find_compiler(variant.flags.compiler)
-        return plan_build(spec, tree, compiler, arch=layer_arch())
-
-    def _find_whole(self, revision: Revision, tree: SourceTree, variant: Variant) -> Build | None:
+    def _find_whole(self, revision: Revision, variant: Variant) -> Build | None:
+        if self.resolver.lacking(variant.flags):
+            return None
         try:
-            plan = self._plan(revision, tree, self.whole, variant)
-            return self.builder.find(plan) or self._twin(plan)
+            return self.resolver.find(self.resolver.plan(_spec(revision, self.whole, variant)))
         except BuildError:
             return None
-
-    def _twin(self, plan: BuildPlan) -> Build | None:
-        """Return a build of the same content made for another revision.
-
-        Many commits change nothing that is compiled: tests, documentation, CI.
-        """
-        tail = f"-{plan.spec.flags.name}-{plan.key}"
-        for folder in self.store.modules.glob(f"*{tail}"):
-            revision = replace(plan.spec.revision, label=folder.name.removesuffix(tail))
-            found = self.builder.find(replace(plan, spec=replace(plan.spec, revision=revision)))
-            if found:
-                return found
-        return None
 
     def _launched(
         self, revision: Revision, build: Build, subject: Subject, variant: Variant
@@ -204,6 +168,11 @@ class RevisionTester:
         )
         launcher = replace(self.launcher, alone=not subject.alone)
         return launcher.run([cell], build, subject.model, [subject.input])[0]
+
+
+def _spec(revision: Revision, subject: Subject, variant: Variant) -> BuildSpec:
+    layers = subject.model.graph.layer_types()
+    return BuildSpec(revision=revision, flags=variant.flags, layers=layers)
 
 
 def _measurement(blank: Measurement, record: CellRecord) -> Measurement:

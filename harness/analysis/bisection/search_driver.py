@@ -301,7 +301,7 @@ class SearchDriver:
         for outcome in (Outcome.GOOD, Outcome.BAD):
             following = next_probe(search.record(PointOutcome(step.index, outcome)))
             if isinstance(following, Probe):
-                self.tester.source(self.points[following.index].revision)
+                self.tester.resolver.source(self.points[following.index].revision)
 
     def _refuse(self, answer: Answer, search: Search) -> None:
         if answer.kind in (AnswerKind.FOUND, AnswerKind.SUSPECTS):

@@ -10,49 +10,30 @@ from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, Verdict, read_records
 from harness.domain.spec import CellSpec
 from harness.execution.run_directory import CELLS
-from harness.util.errors import SelectorError, UsageError
+from harness.util.errors import SelectorError
 
 
-def chosen_cell(
-    cells: Sequence[CellSpec], *, cell: str, version: str, flags: str, run: str, results: Path
-) -> CellSpec:
+def chosen_cell(cells: Sequence[CellSpec], *, cell: str, results: Path) -> CellSpec:
     """Return a cell of the matrix, with any of its inputs.
 
     Args:
         cells: the matrix of the configuration.
-        cell: id as `build/run` or `build/run/input`; comes before the three parts.
-        version: its version; empty for any, as the other parts.
-        flags: its flag set.
-        run: its run options.
-        results: where run directories are; with nothing asked for, the cell with the worst
-            output of the newest run that knows one of these cells.
+        cell: id as `build/run` or `build/run/input`; empty for the cell with the worst output of
+            the newest run that knows one of these cells.
+        results: where run directories are.
 
     Raises:
         SelectorError: no cell of the matrix is like that.
-        UsageError: both a cell and parts of it were given.
     """
-    parts = {"version": version, "flags": flags, "run": run}
-    if cell and any(parts.values()):
-        raise UsageError("--cell names everything: leave out --version, --flags and --run.")
-    if cell:
-        matching = [c for c in cells if cell in (c.id, f"{c.build.id}/{c.run.name}")]
-    elif any(parts.values()):
-        matching = [
-            c
-            for c in cells
-            if version in ("", c.build.revision.label)
-            and flags in ("", c.build.flags.name)
-            and run in ("", c.run.name)
-        ]
-    else:
+    if not cell:
         return _worst(cells, results) or cells[0]
+    matching = [c for c in cells if cell in (c.id, f"{c.build.id}/{c.run.name}")]
     if not matching:
-        asked = cell or ", ".join(f"{name} {value}" for name, value in parts.items() if value)
         known = list(dict.fromkeys(f"{c.build.id}/{c.run.name}" for c in cells))
-        near = get_close_matches(asked, known, 1) or known[:1]
+        near = get_close_matches(cell, known, 1) or known[:1]
         raise SelectorError(
-            f"no cell of the configuration is {asked}. Did you mean {near[0]}? "
-            "`nox -s matrix -- --list` shows all; add others to the configuration."
+            f"no cell of the configuration is {cell}. Did you mean {near[0]}? "
+            "`nox -s matrix -- --list` shows all; others take --version, --flags and --run."
         )
     return matching[0]
 

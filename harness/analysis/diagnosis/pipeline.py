@@ -19,17 +19,13 @@ from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summa
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
 from harness.analysis.diagnosis.passes import Collector
 from harness.analysis.diagnosis.prepare import References, aligned, matched_values, subject_of
-from harness.build.binding import build_binding
-from harness.build.builder import Build, Builder
-from harness.build.plan import BuildPlan, plan_build
-from harness.build.toolchain import find_compiler, layer_arch
+from harness.build.builder import Build
 from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.domain.spec import BuildSpec, CellSpec, InputSpec
-from harness.execution.launcher import Launcher
+from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import prepare_input
-from harness.sources import obtain_all
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError, SourceError
 
@@ -43,10 +39,8 @@ class DiagnosisPipeline:
     """Everything that a diagnosis needs."""
 
     config: Config
-    store: Store
+    machine: LocalMachine
     model: PreparedModel
-    jobs: int
-    """Compilers at a time, where the build is not there yet."""
     say: Callable[[str], None]
     """Told what happens now."""
     passing: Path | None = None
@@ -63,7 +57,7 @@ class DiagnosisPipeline:
     @cached_property
     def references(self) -> References:
         """Where reference values come from."""
-        store = Store(root=self.passing) if self.passing else self.store
+        store = Store(root=self.passing) if self.passing else self.machine.store
         return References(model=self.model, store=store)
 
     def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> ConfiguredModel:
@@ -74,8 +68,8 @@ class DiagnosisPipeline:
             ModelError: the build cannot run the model.
         """
         self.say(f"building {cell.build.id}")
-        build = self._builder.build(self._plan(cell.build))
-        binding = build_binding(self.store, find_compiler(""))
+        build = self.machine.resolver.build(cell.build)
+        binding = self.machine.binding.result()
         self.say("matching blobs with ONNX values")
         subject = subject_of(build, cell.run, self.model, binding, self.config.limits)
         return aligned(subject, specs, self.references, self.measurer)
@@ -107,11 +101,10 @@ class DiagnosisPipeline:
         Raises:
             BuildError: it does not compile.
         """
-        launcher = Launcher.of(self.config, lambda: build_binding(self.store, find_compiler("")))
-        build = self._builder.build(self._plan(cell.build))
-        inputs = [prepare_input(spec, self.model, self.store) for spec in specs]
+        build = self.machine.resolver.build(cell.build)
+        inputs = [prepare_input(spec, self.model, self.machine.store) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
-        return launcher.run(cells, build, self.model, inputs)
+        return self.machine.launcher.run(cells, build, self.model, inputs)
 
     def fixes(
         self,
@@ -170,24 +163,14 @@ class DiagnosisPipeline:
             notify=lambda words: self.say(f"trying {words}"),
         )
 
-    @cached_property
-    def _builder(self) -> Builder:
-        seconds = self.config.limits.build_seconds
-        return Builder(store=self.store, jobs=self.jobs, timeout=seconds)
-
-    def _plan(self, spec: BuildSpec) -> BuildPlan:
-        tree = obtain_all([spec.revision], store=self.store.sources, logs=self.store.logs)
-        compiler = find_compiler(spec.flags.compiler)
-        return plan_build(spec, tree[spec.revision], compiler, arch=layer_arch())
-
     def _with_types(self, cell: CellSpec, types: frozenset[str]) -> Build:
         """Return the cell's build with some layer types, compiled if it is not there."""
         self.say(f"building {cell.build.id} with {len(types)} layer types")
-        return self._builder.build(self._plan(replace(cell.build, layers=types)))
+        return self.machine.resolver.build(replace(cell.build, layers=types))
 
     def _find(self, spec: BuildSpec) -> Build | None:
         """Return a finished build; what cannot be built or was not is None."""
         try:
-            return self._builder.find(self._plan(spec))
+            return self.machine.resolver.find(self.machine.resolver.plan(spec))
         except (BuildError, MachineError, SourceError):
             return None

@@ -1,0 +1,138 @@
+"""Where every build comes from: version + flag set + target → plan → finished build.
+
+Commands differ in which builds they ask for, never in how one is made: the compiler, the kernels'
+folder, the emulator or runner, Vulkan's headers and glslang are found out here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from harness.build.builder import Build, Builder
+from harness.build.glslang import shared_glslang
+from harness.build.plan import BuildPlan, plan_build
+from harness.build.runner import compiler_of, runner_command
+from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing_features
+from harness.build.vulkan import check_sdk
+from harness.domain.spec import BuildSpec, FlagSet, Revision
+from harness.sources import SourceTree, obtain, obtain_all
+from harness.util.build_store import Store
+from harness.util.errors import MachineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildResolver:
+    """Plans, finds and makes builds for this machine and for targets."""
+
+    builder: Builder
+    _trees: dict[tuple[Revision, bool], SourceTree] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def store(self) -> Store:
+        """Where sources and finished builds are."""
+        return self.builder.store
+
+    def compiler(self, flags: FlagSet) -> Compiler:
+        """Return what compiles a flag set.
+
+        Raises:
+            MachineError: no compiler, or no emulator for what it makes.
+        """
+        return compiler_of(flags.target) if flags.target else find_compiler(flags.compiler)
+
+    def arch(self, flags: FlagSet) -> str:
+        """Return the folder below `src/layer` with the kernels of what a flag set is for."""
+        return flags.target.arch if flags.target else layer_arch()
+
+    def lacking(self, flags: FlagSet) -> str:
+        """Return why this CPU cannot execute what a flag set compiles; empty if it can."""
+        missing = missing_features(flags.needs)
+        return f"this CPU lacks {', '.join(missing)}" if missing else ""
+
+    def fetch(self, revisions: Iterable[Revision]) -> None:
+        """Obtain the sources of several revisions at the same time.
+
+        Raises:
+            SourceError: one of them cannot be had.
+            MachineError: no network, no space.
+        """
+        found = obtain_all(revisions, store=self.store.sources, logs=self.store.logs)
+        with self._lock:
+            self._trees.update({(revision, False): tree for revision, tree in found.items()})
+
+    def source(self, revision: Revision, *, with_glslang: bool = False) -> SourceTree:
+        """Return the source of a revision, fetched or checked out if need be.
+
+        Raises:
+            SourceError: it cannot be had.
+            MachineError: no network, no space.
+        """
+        key = (revision, with_glslang)
+        with self._lock:
+            known = self._trees.get(key)
+        if known is None:
+            log = self.store.logs / f"source-{revision.label}.log"
+            known = obtain(revision, store=self.store.sources, log=log, with_glslang=with_glslang)
+            with self._lock:
+                self._trees[key] = known
+        return known
+
+    def plan(self, spec: BuildSpec) -> BuildPlan:
+        """Find out what a build needs, without compiling ncnn.
+
+        Raises:
+            MachineError: no compiler, no emulator, no headers of Vulkan.
+            SourceError: no source, or no glslang for a Vulkan build.
+            LacksLayerError: this version lacks a layer that the model needs.
+        """
+        flags = spec.flags
+        compiler, arch = self.compiler(flags), self.arch(flags)
+        tree = self.source(spec.revision)
+        if flags.wants_vulkan:
+            check_sdk(tree.path, compiler)
+        if not flags.wants_vulkan or flags.names_glslang:
+            return plan_build(spec, tree, compiler, arch=arch)
+        tree = self.source(spec.revision, with_glslang=True)
+        glslang = shared_glslang(tree, compiler, self.builder)
+        return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
+
+    def find(self, plan: BuildPlan) -> Build | None:
+        """Return a finished build, with what runs it; None if it is not there.
+
+        Raises:
+            BuildError: it was tried before and failed, and nothing has changed since.
+            MachineError: nothing here can run it.
+        """
+        found = self.builder.find(plan)
+        return self._runnable(found, plan.spec.flags) if found else None
+
+    def make(self, plan: BuildPlan) -> Build:
+        """Return the finished build of a plan, compiled if it is not there.
+
+        Raises:
+            BuildError: it does not configure or compile.
+            MachineError: the disk or the memory is full, or nothing here can run it.
+        """
+        return self._runnable(self.builder.build(plan), plan.spec.flags)
+
+    def build(self, spec: BuildSpec) -> Build:
+        """Plan and make a build for use on this machine.
+
+        Raises:
+            MachineError: something is missing here, such as a feature of the CPU.
+            BuildError, SourceError: as `plan` and `make`.
+        """
+        lacking = self.lacking(spec.flags)
+        if lacking:
+            raise MachineError(
+                f"flag set {spec.flags.name}: {lacking}. Choose another with --flags."
+            )
+        return self.make(self.plan(spec))
+
+    def _runnable(self, build: Build, flags: FlagSet) -> Build:
+        if flags.target is None:
+            return build
+        return replace(build, runner=runner_command(flags.target, self.store))

@@ -1,0 +1,67 @@
+"""What every command that builds and runs needs of this machine, put together in one place."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.binding import binding_in_background
+from harness.build.builder import Builder
+from harness.build.resolver import BuildResolver
+from harness.build.toolchain import find_compiler
+from harness.config.tables import Config
+from harness.execution.launcher import Launcher
+from harness.util.build_store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalMachine:
+    """A store, where builds come from, and what runs them."""
+
+    store: Store
+    resolver: BuildResolver
+    launcher: Launcher
+    binding: Future[Path]
+    """The Python binding, which is compiled beside other work when it is new."""
+
+    @classmethod
+    def prepared(
+        cls, config: Config, store: Store, *, jobs: int, retry_failed: bool = False
+    ) -> LocalMachine:
+        """Announce a user of the store and start what takes long.
+
+        Args:
+            config: a checked configuration; its limits hold.
+            store: where finished things are and go.
+            jobs: compilers at a time.
+            retry_failed: whether to compile builds again that failed before.
+
+        Raises:
+            MachineError: there is no compiler.
+        """
+        store.prepare()
+        binding = binding_in_background(store, find_compiler(""))
+        launcher = Launcher.of(config, binding.result)
+        builder = Builder(
+            store=store,
+            jobs=jobs,
+            timeout=config.limits.build_seconds,
+            retry_failed=retry_failed,
+            processes=launcher.processes,
+        )
+        return cls(
+            store=store,
+            resolver=BuildResolver(builder=builder),
+            launcher=launcher,
+            binding=binding,
+        )
+
+    def check(self) -> None:
+        """Tell now, if it is known already, that the binding cannot be compiled.
+
+        Raises:
+            MachineError: as `harness.build.binding.build_binding`.
+        """
+        if self.binding.done():
+            self.binding.result()
