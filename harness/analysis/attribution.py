@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Verdict
+from harness.domain.limits import Tolerance
+from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
 
 Axis = Literal["version", "build", "run"]
 
@@ -154,17 +155,16 @@ class _Pair(NamedTuple):
     other: _Cell
 
 
-def attribute(records: Iterable[CellRecord], tolerance: float) -> tuple[Cause, ...]:
+def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Cause, ...]:
     """Return the causes found in a table of cells, the most frequent first.
 
     Args:
         records: the cells of one or more matrices over the same model.
-        tolerance: scale-relative error above which a layer is at fault.
+        tolerance: the limits beyond which a layer is at fault.
     """
     measured = [r for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers]
     types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
-    ranges = ((tolerance, WRONG), (WRONG, math.inf))
-    causes = [c for name in types for limits in ranges for c in _causes(name, measured, *limits)]
+    causes = [cause for name in types for cause in _causes(name, measured, tolerance)]
     return tuple(sorted(_merged(causes), key=lambda c: (not c.fixes, -len(c.cells), -c.worst)))
 
 
@@ -204,26 +204,61 @@ def build_settings(build: BuildRecord) -> dict[str, str]:
     return {k: v for k, v in build.cmake_cache.items() if k.startswith(_BUILD_KEYS)}
 
 
-def _causes(layer_type: str, records: Sequence[CellRecord], low: float, high: float) -> list[Cause]:
-    """Return one cause per group of faulty cells that the same fixes clear.
+def _causes(
+    layer_type: str, records: Sequence[CellRecord], tolerance: Tolerance
+) -> Iterator[Cause]:
+    """Yield one cause per group of faulty cells that the same fixes clear.
 
-    Cells are faulty whose error is above `low`; those above `high` are left to another cause.
+    Wrong values are looked at apart from those that lose precision: first cells in which no layer
+    of the type is wrong, then all cells with only what is wrong at fault.
     """
-    faults: dict[str, tuple[str, ...]] = {}
-    cells = []
-    for record in records:
-        errors = {
-            layer.name: error
-            for layer in record.layers
-            if layer.type == layer_type and (error := own_error(layer)) is not None
-        }
-        if errors and max(errors.values()) <= high:
-            cells.append(_cell(record, layer_type, max(errors.values()), low))
-            faults[record.cell] = tuple(name for name, e in errors.items() if e > low)
+
+    def beyond(layer: LayerRecord, error: Metrics) -> bool:
+        return tolerance.layer_excess(error, layer.floor) > 1
+
+    def wrong(_: LayerRecord, error: Metrics) -> bool:
+        return error.scale_relative > WRONG
+
+    cells, faults = _cells(layer_type, records, beyond, WRONG)
     first = _found(layer_type, cells, faults)
-    if low >= WRONG:
-        return first  # how wrong values are means nothing
-    return [*first, *_without_return(_found(layer_type, _worse(cells), faults), first)]
+    yield from first
+    yield from _without_return(_found(layer_type, _worse(cells), faults), first)
+    # How wrong values are means nothing: none are looked for that are much worse.
+    yield from _found(layer_type, *_cells(layer_type, records, wrong, math.inf))
+
+
+def _cells(
+    layer_type: str,
+    records: Iterable[CellRecord],
+    at_fault: Callable[[LayerRecord, Metrics], bool],
+    largest: float,
+) -> tuple[list[_Cell], dict[str, tuple[str, ...]]]:
+    """Return cells with the error of one layer type, and the layers at fault in each by its id.
+
+    A cell that is `ok` is not faulty, whatever one of its layers does alone; nor is it clean then.
+
+    Args:
+        layer_type: the type.
+        records: measured cells.
+        at_fault: says whether an own error is a fault.
+        largest: cells with a larger own error are left out.
+    """
+    cells, faults = [], {}
+    for record in records:
+        own = [
+            (layer, metrics)
+            for layer in record.layers
+            if layer.type == layer_type and (metrics := layer.alone or layer.chain) is not None
+        ]
+        error = max((metrics.scale_relative for _, metrics in own), default=math.inf)
+        if not own or error > largest:
+            continue
+        names = tuple(dict.fromkeys(layer.name for layer, m in own if at_fault(layer, m)))
+        if names and record.verdict is Verdict.OK:
+            continue
+        cells.append(_cell(record, layer_type, error, faulty=bool(names)))
+        faults[record.cell] = names
+    return cells, faults
 
 
 def _without_return(worse: Iterable[Cause], first: Iterable[Cause]) -> Iterator[Cause]:
@@ -272,7 +307,7 @@ def _found(
     return causes
 
 
-def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -> _Cell:
+def _cell(record: CellRecord, layer_type: str, error: float, *, faulty: bool) -> _Cell:
     chain = (
         layer.chain.scale_relative
         for layer in record.layers
@@ -292,7 +327,7 @@ def _cell(record: CellRecord, layer_type: str, error: float, tolerance: float) -
         },
         error=error,
         chain=max(chain, default=error),
-        faulty=error > tolerance,
+        faulty=faulty,
     )
 
 

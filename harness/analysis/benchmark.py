@@ -18,7 +18,7 @@ from harness.build.builder import Builder
 from harness.build.plan import BuildPlan, configure_command
 from harness.build.resolver import BuildResolver
 from harness.domain.spec import BuildSpec, CellSpec, FlagSet, Revision
-from harness.execution.launcher import Launcher
+from harness.execution.cell_runner import CellRunner
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput
 from harness.sources.git import git
@@ -130,14 +130,14 @@ class Benchmark:
         )
 
     def cells(
-        self, cells: Sequence[CellSpec], inputs: Sequence[PreparedInput], launcher: Launcher
+        self, cells: Sequence[CellSpec], inputs: Sequence[PreparedInput], runner: CellRunner
     ) -> Timing:
         """Time one cell, all its measurements included, after `builds`."""
         plan = self._plan(self.revision, self.flags, self.model.graph.layer_types())
         resolver = replace(self.resolver, builder=self._builder("trimmed"))
         build = resolver.make(plan)
         own = [replace(cell, build=plan.spec) for cell in cells]
-        timing = _timed("run", lambda: launcher.run(own, build, self.model, inputs))
+        timing = _timed("run", lambda: runner.run(own, build, self.model, inputs))
         note = f"per cell, of {len(own)} that share a process"
         return replace(timing, what="run one cell", seconds=timing.seconds / len(own), note=note)
 

@@ -21,7 +21,7 @@ from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.config.tables import Config
-from harness.execution.launcher import machine
+from harness.execution.cell_runner import machine
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
@@ -130,7 +130,7 @@ def _measure(
         if cell.build == first.build and cell.run == first.run
     ]
     prepared = {spec.name: prepare_input(spec, model, store) for spec in specs}
-    yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], machine.launcher)
+    yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], machine.cells)
     if options.repo:
         yield benchmark.commits(options.repo, options.commit)
     if not options.no_matrix:

@@ -115,7 +115,6 @@ def execute(options: argparse.Namespace) -> int:
         others = with_layers(others, layers)
         cell = replace(cell, build=replace(cell.build, layers=layers))
         pipeline = DiagnosisPipeline(
-            config=config,
             machine=machine,
             model=model,
             say=lambda words: status.update(Text(words)),

@@ -155,7 +155,7 @@ def execute(options: argparse.Namespace) -> int:
     with MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
         engine = LocalEngine(
             resolver=machine.resolver,
-            launcher=machine.launcher,
+            runner=machine.cells,
             model=model,
             inputs=prepared,
             notify=reporter,

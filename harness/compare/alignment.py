@@ -1,4 +1,4 @@
-"""Which ncnn blob is which ONNX value, and how the layout of one becomes that of the other."""
+"""Which ncnn blob holds which ONNX value: one answer, wherever it comes from and is used."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from harness.model.blob_layout import (
-    Shape,
-)
+from harness.compare.arrangement import Arrangement, arrangements, plain
+from harness.model.blob_layout import Shape
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,9 +31,30 @@ class Alignment:
     """Name of the ONNX value; empty where none was found."""
     how: str
     """`name` (both have the same), `mapped` (by the user), `split` (copy of an aligned blob),
-    or `none`."""
+    `value` (by the numbers), or `none`."""
     note: str = ""
     """Why there is no value."""
+    sure: str = ""
+    """How sure a match by the numbers is, in words."""
+    order: tuple[int, ...] = ()
+    """How the axes are permuted, see `Arrangement`; empty where no element moves."""
+    turns_blob: bool = False
+    """Whether these axes are the blob's."""
+
+    def arranged(self, value: Shape, blob: Shape) -> Arrangement:
+        """Return how a value of one shape stands in a blob of another.
+
+        Builds differ in the axes of one element that they give a blob.
+
+        Raises:
+            ValueError: it cannot; the message is `shape (..) against (..)`.
+        """
+        if not self.order:
+            return plain(value, blob)
+        for way in arrangements(value, blob):
+            if (way.axes, way.turns_blob) == (self.order, self.turns_blob):
+                return way
+        raise ValueError(f"shape {blob} against {value}")
 
 
 def align(

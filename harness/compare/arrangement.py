@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.model.blob_layout import Shape, check_reshape
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-Shape = tuple[int, ...]
 MAX_TURNED = 5
 """Axes of more than one element up to which all orders are tried."""
 
@@ -79,6 +80,18 @@ def arrangements(value: Sequence[int], blob: Sequence[int]) -> Iterator[Arrangem
         turned = [fine[axis] for axis in axes]
         if _ends(coarse) <= _ends(turned):
             yield Arrangement(tuple(value), tuple(blob), axes, turns_blob)
+
+
+def plain(value: Shape, blob: Shape) -> Arrangement:
+    """Return the way in which no element moves: a reshape of any number of axes.
+
+    Raises:
+        ValueError: no reshape can be right; the message is `shape (..) against (..)`.
+    """
+    check_reshape(blob, value)
+    fine = max(_squeezed(value), _squeezed(blob), key=len)
+    turns_blob = len(_squeezed(blob)) > len(_squeezed(value))
+    return Arrangement(value, blob, tuple(range(len(fine))), turns_blob)
 
 
 def _squeezed(shape: Shape) -> Shape:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.compare.alignment import align
-from harness.compare.arrangement import Arrangement, Shape, arrangements
+from harness.compare.alignment import Alignment, align
+from harness.compare.arrangement import Arrangement, arrangements
+from harness.model.blob_layout import Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,23 +31,6 @@ EQUAL_DB = 12.0
 """Candidates whose ratios differ by less are told apart by structure, not by value."""
 CLEARLY_DB = 20.0
 """How much better another order of the axes must fit a blob that is known by its name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Match:
-    """One output blob of one layer and the value it holds."""
-
-    layer_index: int
-    blob: str
-    value: str = ""
-    """Name of the ONNX value; empty where none was found."""
-    how: str
-    """`name`, `mapped`, `split` as in `harness.compare.alignment`, `value`, or `none`."""
-    arrangement: Arrangement | None = None
-    sure: str = ""
-    """How sure, in words: how well the numbers agree, for one input and for another."""
-    note: str = ""
-    """Why there is no value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +75,7 @@ def match(
     names: Mapping[str, str],
     samples: Sequence[Sample],
     graph: Ancestry,
-) -> tuple[Match, ...]:
+) -> tuple[Alignment, ...]:
     """Find the ONNX value of every blob.
 
     Args:
@@ -107,17 +91,11 @@ def match(
     first = samples[0]
     shapes = {name: first.values[name].shape for name in first.values}
     marks = _Marks(first.values)
-    found: dict[str, Match] = {}
+    found: dict[str, Alignment] = {}
     result = []
     for known in align(param, shapes, names):
         layer = param.layers[known.layer_index]
-        match = Match(
-            layer_index=known.layer_index,
-            blob=known.blob,
-            value=known.value,
-            how=known.how,
-            note=known.note,
-        )
+        match = known
         if known.blob in first.blobs:
             match = _matched(match, layer, found, samples, marks, graph)
         elif known.blob:
@@ -128,13 +106,13 @@ def match(
 
 
 def _matched(
-    match: Match,
+    match: Alignment,
     layer: Layer,
-    found: Mapping[str, Match],
+    found: Mapping[str, Alignment],
     samples: Sequence[Sample],
     marks: _Marks,
     graph: Ancestry,
-) -> Match:
+) -> Alignment:
     first = samples[0]
     blob = first.blobs[match.blob]
     if match.value:
@@ -162,12 +140,12 @@ def _matched(
 
 
 def _confirmed(
-    match: Match,
+    match: Alignment,
     chosen: _Candidate,
     samples: Sequence[Sample],
     equals: int,
     runner_up: float | None,
-) -> Match:
+) -> Alignment:
     """Check a candidate on the other inputs."""
     words = [f"{chosen.db:.0f} dB"]
     for sample in samples:
@@ -186,20 +164,21 @@ def _confirmed(
     return _with(match, chosen.arrangement, "value", chosen.value, ", ".join(words))
 
 
-def _with(match: Match, arrangement: Arrangement, how: str, value: str, sure: str) -> Match:
+def _with(match: Alignment, arrangement: Arrangement, how: str, value: str, sure: str) -> Alignment:
     sure = ", ".join(filter(None, (sure, arrangement.words)))
-    return Match(
+    return Alignment(
         layer_index=match.layer_index,
         blob=match.blob,
         value=value,
         how=how,
-        arrangement=arrangement,
         sure=sure,
+        order=() if arrangement.is_plain else arrangement.axes,
+        turns_blob=not arrangement.is_plain and arrangement.turns_blob,
     )
 
 
-def _unknown(match: Match, note: str) -> Match:
-    return Match(layer_index=match.layer_index, blob=match.blob, how="none", note=note)
+def _unknown(match: Alignment, note: str) -> Alignment:
+    return Alignment(layer_index=match.layer_index, blob=match.blob, how="none", note=note)
 
 
 def _preference(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.domain.limits import NO_FLOORS, Tolerance
+from harness.domain.limits import NO_FLOORS, Tolerance, is_beyond
 from harness.domain.records import LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
@@ -39,23 +39,19 @@ def judge(
     if broken:
         return Verdict.BROKEN, broken
 
-    def limit(base: float, value: str) -> float:
-        return max(base, tolerance.floors * floors.get(value, 0.0))
-
     reasons = []
-    allowed = limit(tolerance.output, output_value)
-    if output.scale_relative > allowed:
-        reasons.append(f"output: {_excess(output, allowed)}")
-    drops = [
-        (layer, error, limit(tolerance.layer, layer.value))
+    allowed = tolerance.output_limit(floors.get(output_value))
+    if is_beyond(output, allowed):
+        reasons.append(f"output: {_words(output, allowed)}")
+    found = [
+        (tolerance.layer_excess(error, floors.get(layer.value)), layer, error)
         for layer, error in measured
-        if error.scale_relative > limit(tolerance.layer, layer.value)
-        and error.max_abs > tolerance.absolute
     ]
+    drops = [each for each in found if each[0] > 1]
     if drops:
-        layer, error, allowed = max(drops, key=lambda drop: drop[1].scale_relative / drop[2])
+        times, layer, error = max(drops, key=lambda drop: drop[0])
         worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
-        reasons.append(f"{_name(layer)}: {_excess(error, allowed)}{worst}")
+        reasons.append(f"{_name(layer)}: {_words(error, error.scale_relative / times)}{worst}")
     return (Verdict.DROP if reasons else Verdict.OK), "; ".join(reasons)
 
 
@@ -66,7 +62,7 @@ def _broken(output: Metrics, measured: Iterable[tuple[LayerRecord, Metrics]]) ->
     return found[0] + more if found else ""
 
 
-def _excess(error: Metrics, limit: float) -> str:
+def _words(error: Metrics, limit: float) -> str:
     return f"scale-relative error {error.scale_relative:.1e} above {limit:.1e}"
 
 

@@ -1,7 +1,12 @@
-"""When a difference is a drop: the tolerance and the verdict. `docs/tolerance.md` has the why."""
+"""Whether an error is beyond its limit: the one place that decides it, for all who ask.
+
+Verdicts, causes, bisections and diagnoses differ in which error they ask about and in what is known
+of its noise floor, never in the rule. `docs/tolerance.md` has the why.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -9,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.domain.metrics import measure
+from harness.domain.records import Metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +46,39 @@ class Tolerance(BaseModel):
         ge=0,
         description="Absolute error up to which a layer is never a drop, however small its values.",
     )
+
+    def output_limit(self, floor: float | None) -> float:
+        """Return the scale-relative error that the model's output may have.
+
+        Args:
+            floor: scale-relative error that honest fp32 arithmetic has there, if it is known.
+        """
+        return max(self.output, self.floors * (floor or 0.0))
+
+    def layer_limit(self, floor: float | None, scale: float) -> float:
+        """Return the scale-relative error that a layer's blob may have, in the chain or alone.
+
+        Args:
+            floor: scale-relative error that honest fp32 arithmetic has there, if it is known.
+            scale: largest absolute reference value; where it is 0, errors are absolute ones.
+        """
+        allowance = self.absolute / scale if scale > 0 else self.absolute
+        return max(self.layer, self.floors * (floor or 0.0), allowance)
+
+    def layer_excess(self, error: Metrics, floor: float | None) -> float:
+        """Return a layer's error in units of its limit: above 1 it is beyond."""
+        scale = error.max_abs / error.scale_relative if error.scale_relative > 0 else 0.0
+        return excess(error, self.layer_limit(floor, scale))
+
+
+def excess(error: Metrics, limit: float) -> float:
+    """Return an error in units of its limit; NaN and infinities are infinitely beyond."""
+    return math.inf if error.nan or error.inf else error.scale_relative / limit
+
+
+def is_beyond(error: Metrics, limit: float) -> bool:
+    """Return whether an error is beyond its limit."""
+    return excess(error, limit) > 1
 
 
 def noise_floors(fp32: Mapping[str, Array], float64: Mapping[str, Array]) -> dict[str, float]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from harness.domain.base import StoredValue
-from harness.util.files import append_line
+from harness.util.files import append_line, read_lines
 
 SCHEMA: Literal[2] = 2
 
@@ -154,7 +153,11 @@ class CellRecord(StoredValue):
     """Decoded text, where the model has a decoder."""
     reference_text: str = ""
     latency_ms: float | None = None
-    """Wall time of the fastest forward pass in milliseconds."""
+    """Wall time of the fastest forward pass in milliseconds; None where an emulator ran it."""
+    slowest_ms: float | None = None
+    """Wall time of the slowest one: how much the latency is worth."""
+    repeatable: bool = True
+    """Whether a second pass gave the same output, bit for bit."""
     stderr: str = ""
     """Last lines the process printed, where it did not end well."""
     build: BuildRecord
@@ -183,10 +186,6 @@ def read_records(paths: Iterable[Path]) -> list[CellRecord]:
     """Read records; the last one of a cell in the last file wins, torn lines are passed over."""
     records: dict[str, CellRecord] = {}
     for path in paths:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = CellRecord.model_validate(json.loads(line))
-            except (json.JSONDecodeError, ValidationError):
-                continue
-            records[record.cell] = record
+        found = read_lines(path, CellRecord.model_validate_json)
+        records |= {record.cell: record for record in found}
     return list(records.values())

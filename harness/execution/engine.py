@@ -18,7 +18,7 @@ from harness.build.plan import BuildPlan
 from harness.build.resolver import BuildResolver
 from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.domain.spec import BuildSpec, CellSpec
-from harness.execution.launcher import Launcher
+from harness.execution.cell_runner import CellRunner
 from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, Event
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput
@@ -38,7 +38,7 @@ class LocalEngine:
     """Builds and runs on this machine."""
 
     resolver: BuildResolver
-    launcher: Launcher
+    runner: CellRunner
     model: PreparedModel
     inputs: dict[str, PreparedInput]
     notify: Callable[[Event], None]
@@ -63,7 +63,7 @@ class LocalEngine:
                     self.notify(CellFinished(record=record))
                     yield record
         except BaseException:
-            self.launcher.processes.stop()
+            self.runner.launcher.processes.stop()
             raise
 
     def _produce(
@@ -98,7 +98,7 @@ class LocalEngine:
     ) -> None:
         try:
             inputs = [self.inputs[cell.input.name] for cell in cells]
-            finished.put(self.launcher.run(cells, build, self.model, inputs))
+            finished.put(self.runner.run(cells, build, self.model, inputs))
         except BaseException as error:
             finished.put(error)
 
@@ -136,6 +136,6 @@ class LocalEngine:
     def _unrun(
         self, cell: CellSpec, verdict: Verdict, reason: str, build: BuildRecord
     ) -> CellRecord:
-        return self.launcher.blank(cell, build).model_copy(
+        return self.runner.blank(cell, build).model_copy(
             update={"verdict": verdict, "reason": reason}
         )

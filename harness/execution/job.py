@@ -1,7 +1,12 @@
-"""What a worker process is told to do, and what it says of each input when it is done."""
+"""What a worker process is told to do, and what it writes down, line by line, while it does it."""
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.compare.alignment import Alignment
 from harness.domain.base import MessageValue
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import When
@@ -13,8 +18,14 @@ class JobInput(MessageValue):
     name: str
     feeds: dict[str, str]
     """ncnn blob → `.npy` file in the layout of ncnn (no batch axis)."""
-    reference: str
-    """Directory of the reference bundle."""
+    reference: str = ""
+    """Directory of the values to compare with, and to feed layers alone with; empty for none."""
+    keep: str = ""
+    """Directory that receives every blob that is computed; empty to keep none but the output."""
+    alone: tuple[str, ...] | None = None
+    """Layers to run alone as well, by name; None for all."""
+    shapes: dict[str, tuple[int, ...]] | None = None
+    """Shapes of the blobs, where an earlier process ran the chain: then only layers are run."""
 
 
 class Job(MessageValue):
@@ -27,44 +38,90 @@ class Job(MessageValue):
     core: str
     param: str
     bin: str
-    names: dict[str, str] = {}
-    """ncnn blob → ONNX value, where the names differ."""
+    alignments: tuple[Alignment, ...] = ()
+    """Which blob holds which value; needed where there is a reference."""
     options: dict[str, bool | int] = {}
     threads: int = 1
     when: When = "first"
-    inputs: tuple[JobInput, ...]
+    inputs: tuple[JobInput, ...] = ()
     output: str
     """ncnn blob of the model's output."""
-    alone: bool = True
-    """Whether to run every layer alone on the reference's values as well."""
     repeats: int = 1
     """Forward passes from which the fastest gives the latency."""
     memory_bytes: int = 0
     """Limit of the process's address space; 0 for none."""
 
 
-class InputResult(MessageValue):
-    """What a worker reports of one input."""
+class Opened(MessageValue):
+    """The build is open and the model loaded, or the reason why not."""
 
-    input: str
+    kind: Literal["opened"] = "opened"
     failure: str = ""
-    """Why there are no numbers: the model does not load, an output has the wrong shape."""
+    """ncnn refused the model, or something died."""
     refused: bool = False
     """Whether the failure was to load the model."""
     unsupported: str = ""
     """A requested option that this build does not have."""
     skipped: str = ""
-    """Something that this machine lacks, and the remedy."""
+    """Something that this machine lacks, and what to do about it."""
     options: dict[str, bool | int] = {}
     """Every option as it was in force."""
     defaults: dict[str, bool | int] = {}
     """Every option as the build sets it by itself."""
     device: dict[str, str] = {}
     """What ncnn tells of the Vulkan device in use."""
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing was run; empty if all is well."""
+        return self.failure or self.unsupported or self.skipped
+
+
+class ChainDone(MessageValue):
+    """The model ran on one input: for its output, and once more keeping every blob."""
+
+    kind: Literal["chain"] = "chain"
+    input: str
+    failure: str = ""
+    """Why there is no output: an error of ncnn, a wrong shape."""
     output: Metrics | None = None
-    layers: tuple[LayerRecord, ...] = ()
-    latency_ms: float | None = None
-    repeatable: bool = True
-    """Whether the pass that keeps all blobs gave the same output, bit for bit."""
     output_file: str = ""
     """`.npy` file with the output, in the layout of ncnn."""
+    layers: tuple[LayerRecord, ...] = ()
+    """One record per alignment, with the chain's errors."""
+    latency_ms: float = 0.0
+    """Wall time of the fastest pass."""
+    slowest_ms: float = 0.0
+    repeatable: bool = True
+    """Whether the pass that keeps all blobs gave the same output, bit for bit."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    files: dict[str, str] = {}
+    """Blob → file, where blobs are kept."""
+    failures: dict[str, str] = {}
+    """Blobs that could not be computed, with the reason."""
+
+
+class AloneDone(MessageValue):
+    """One layer ran on the reference's values, or the reason why not."""
+
+    kind: Literal["alone"] = "alone"
+    input: str
+    layer: str
+    errors: dict[str, Metrics] = {}
+    """By blob."""
+    reasons: dict[str, str] = {}
+    """Blobs without an error, with the reason."""
+    died: str = ""
+    """How the process ended that ran it."""
+    files: dict[str, str] = {}
+
+
+class InputDone(MessageValue):
+    """All is done for one input."""
+
+    kind: Literal["done"] = "done"
+    input: str
+
+
+Message = Annotated[Opened | ChainDone | AloneDone | InputDone, Field(discriminator="kind")]
+MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)

@@ -1,267 +1,198 @@
-"""Starts worker processes and turns what becomes of them into records."""
+"""Starts worker processes, follows them through their deaths, and puts together what they left."""
 
 from __future__ import annotations
 
-import platform
-import re
-import shlex
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from pydantic import ValidationError
 
-import harness
-from harness.build.builder import Build
-from harness.build.toolchain import cpu_description, cpu_features
-from harness.compare.verdict import judge
-from harness.config.tables import Config
-from harness.domain.limits import Tolerance
-from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
-from harness.domain.spec import CellSpec
+from harness.compare.layer_errors import with_alone
+from harness.config.tables import Limits
+from harness.domain.records import LayerRecord
 from harness.execution import worker
-from harness.execution.job import InputResult, Job, JobInput
-from harness.model.prepared_model import PreparedModel
-from harness.reference.prepared_input import PreparedInput, decode
+from harness.execution.job import (
+    MESSAGES,
+    AloneDone,
+    ChainDone,
+    InputDone,
+    Job,
+    JobInput,
+    Opened,
+)
+from harness.execution.session import Array
+from harness.model.param import read_param
+from harness.util.files import read_lines
 from harness.util.process import Completed, Processes
 
-TAIL_LINES = 8
-REPEATS = 3
-"""Passes from which the fastest gives the latency; an emulator's says nothing, so one will do."""
-_NO_LAYER = re.compile(r"layer (\w+) not exists or registered")
+MAX_DEATHS = 8
+"""Processes that one input may cost; layers that were not run by then are not run at all."""
+
+
+@dataclass(kw_only=True)
+class InputResult:
+    """What became of one input of a job."""
+
+    name: str
+    opened: Opened = field(default_factory=Opened)
+    chain: ChainDone | None = None
+    alone: dict[str, AloneDone] = field(default_factory=dict)
+    """By layer."""
+    ended: Completed | None = None
+    """How the process ended that ran the input last."""
+    deaths: int = 0
+
+    @property
+    def failure(self) -> str:
+        """Why there is no output; empty if there is one."""
+        if self.opened.stopped:
+            return self.opened.stopped
+        if self.chain is None:
+            return self.ended.fate if self.ended else "not run"
+        return self.chain.failure
+
+    @property
+    def died_alone(self) -> dict[str, str]:
+        """Layers whose run alone ended the process, with how it ended."""
+        return {name: done.died for name, done in self.alone.items() if done.died}
+
+    @property
+    def layers(self) -> tuple[LayerRecord, ...]:
+        """The records of all blobs, with the errors of the chain and of each layer alone."""
+        if self.chain is None:
+            return ()
+        found = []
+        for record in self.chain.layers:
+            done = self.alone.get(record.name)
+            if done is None:
+                found.append(record)
+            else:
+                error = done.errors.get(record.blob)
+                found.append(with_alone(record, error, done.reasons.get(record.blob, "")))
+        return tuple(found)
+
+    def chain_blob(self, blob: str) -> Array | None:
+        """Return a blob of the chain, where blobs were kept and it was computed."""
+        file = self.chain.files.get(blob) if self.chain else None
+        return np.load(file) if file else None
+
+    def alone_blob(self, layer: str, blob: str) -> Array | None:
+        """Return a blob of a layer alone, where blobs were kept and it was computed."""
+        done = self.alone.get(layer)
+        file = done.files.get(blob) if done else None
+        return np.load(file) if file else None
+
+    def output(self) -> Array | None:
+        """Return the model's output, while the job's folder is there."""
+        file = self.chain.output_file if self.chain else ""
+        return np.load(file) if file else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher:
-    """Runs the cells of one build and one set of run options in processes of their own."""
+    """Runs jobs in processes of their own."""
 
     binding: Callable[[], Path]
     """Returns the pybind11 binding; called where Python itself loads the build."""
-    tolerance: Tolerance
-    seconds: float
-    """Time limit of one cell."""
-    memory_bytes: int
-    """Address space that a cell's process may use; 0 for no limit."""
-    alone: bool = True
+    limits: Limits
     processes: Processes = field(default_factory=lambda: Processes(preload=worker))
 
-    @classmethod
-    def of(cls, config: Config, binding: Callable[[], Path]) -> Launcher:
-        """Return a launcher with the limits of a configuration."""
-        return cls(
-            binding=binding,
-            tolerance=config.tolerance,
-            seconds=config.limits.run_seconds,
-            memory_bytes=int(config.limits.memory_gib * 2**30),
-        )
+    @property
+    def memory_bytes(self) -> int:
+        """Address space that a process may use; 0 for no limit."""
+        return int(self.limits.memory_gib * 2**30)
 
-    def run(
-        self,
-        cells: Sequence[CellSpec],
-        build: Build,
-        model: PreparedModel,
-        inputs: Sequence[PreparedInput],
-    ) -> list[CellRecord]:
-        """Run cells that differ in their input only.
+    def run(self, job: Job, folder: Path) -> list[InputResult]:
+        """Run all inputs of a job and return what became of each, in their order.
 
-        A process that dies loses the input it was working on; the ones after it get a new one.
+        A process that dies loses the step it was in, the chain of an input or one layer alone;
+        a new one goes on behind it.
+
+        Args:
+            job: what to run; the binding and the limit of memory are added here.
+            folder: where messages and outputs go; the caller removes it.
         """
-        records: list[CellRecord] = []
-        pending = list(zip(cells, inputs, strict=True))
+        update = {"binding": "" if job.runner else str(self.binding())}
+        job = job.model_copy(update={**update, "memory_bytes": self.memory_bytes})
+        results = [InputResult(name=item.name) for item in job.inputs]
+        pending = list(zip(job.inputs, results, strict=True))
+        attempt = 0
         while pending:
-            results, done = self._process(pending, build, model)
-            for (cell, item), result in zip(pending, results, strict=False):
-                records.append(self._record(cell, item, build, model, result, done))
-            pending = pending[len(results) :]
+            place = folder / f"process-{attempt}"
+            attempt += 1
+            inputs = tuple(item for item, _ in pending)
+            finished, ended = self._process(job.model_copy(update={"inputs": inputs}), place)
+            stopped = _take(finished, [result for _, result in pending])
+            for _, result in pending:
+                result.ended = ended
+            if stopped:
+                break
+            done = {message.input for message in finished if isinstance(message, InputDone)}
+            pending = [(item, result) for item, result in pending if item.name not in done]
             if pending:
-                cell, _ = pending.pop(0)
-                records.append(self._died(cell, build, done))
-        return records
+                item, result = pending.pop(0)
+                again = _after_death(item, result, ended, job)
+                pending = [(again, result), *pending] if again else pending
+        return results
 
-    def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
-        """Return a record of a cell that has not been run."""
-        return CellRecord(
-            cell=cell.id,
-            model=cell.model.name,
-            version=cell.build.revision.label,
-            flags=cell.build.flags.name,
-            run=cell.run.name,
-            input=cell.input.name,
-            verdict=Verdict.SKIPPED,
-            options=dict(cell.run.options),
-            threads=cell.run.threads,
-            when=cell.run.when,
-            build=build,
-            machine=machine(),
-            harness_version=harness.__version__,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    def _process(self, job: Job, place: Path) -> tuple[list[object], Completed]:
+        """Start one process for all inputs of a job and read what it left."""
+        place.mkdir(parents=True)
+        (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
+        ended = self.processes.call(
+            worker.main,
+            [place / "job.json"],
+            log=place / "log",
+            timeout=self.limits.run_seconds * len(job.inputs),
+            # Results must not depend on the machine's idea of a good thread count.
+            env={"OMP_NUM_THREADS": str(job.threads), "OMP_WAIT_POLICY": "passive"},
         )
-
-    def _process(
-        self,
-        pending: Sequence[tuple[CellSpec, PreparedInput]],
-        build: Build,
-        model: PreparedModel,
-    ) -> tuple[list[_Finished], Completed]:
-        """Start one process for all pending inputs and read what it left."""
-        run_spec = pending[0][0].run
-        with tempfile.TemporaryDirectory(prefix="cell-") as name:
-            folder = Path(name)
-            job = Job(
-                binding="" if build.runner else str(self.binding()),
-                runner=build.runner,
-                core=str(build.core),
-                param=str(model.param),
-                bin=str(model.bin),
-                names=model.names,
-                options=dict(run_spec.options),
-                threads=run_spec.threads,
-                when=run_spec.when,
-                inputs=tuple(_job_input(item) for _, item in pending),
-                output=model.output,
-                alone=self.alone,
-                repeats=1 if build.runner else REPEATS,
-                memory_bytes=self.memory_bytes,
-            )
-            (folder / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-            done = self.processes.call(
-                worker.main,
-                [folder / "job.json"],
-                log=folder / "log",
-                timeout=self.seconds * len(pending),
-                # Results must not depend on the machine's idea of a good thread count.
-                env={"OMP_NUM_THREADS": str(run_spec.threads), "OMP_WAIT_POLICY": "passive"},
-            )
-            return [_finished(result, model) for result in _read(folder)], done
-
-    def _record(
-        self,
-        cell: CellSpec,
-        item: PreparedInput,
-        build: Build,
-        model: PreparedModel,
-        finished: _Finished,
-        done: Completed,
-    ) -> CellRecord:
-        result = finished.result
-        layers = tuple(
-            layer.model_copy(update={"floor": item.floors.get(layer.value)})
-            for layer in result.layers
-        )
-        known = build.record.model_copy(update={"options": result.defaults})
-        base = self.blank(cell, known).model_copy(
-            update={
-                "options": result.options or dict(cell.run.options),
-                "output_blob": model.output,
-                "output": result.output,
-                "layers": layers,
-                "latency_ms": result.latency_ms,
-                "machine": machine() | _elsewhere(build, result),
-                "text": finished.text,
-                "reference_text": item.text,
-            }
-        )
-        failure = None
-        if result.unsupported:
-            verdict, reason = Verdict.UNSUPPORTED, result.unsupported
-        elif result.skipped:
-            verdict, reason = Verdict.SKIPPED, result.skipped
-        elif result.failure or result.output is None:
-            verdict, reason = Verdict.BROKEN, _explain(result.failure, done.output)
-            failure = _kind(result, done.output)
-        else:
-            verdict, reason = judge(
-                result.output,
-                layers,
-                self.tolerance,
-                output_value=model.value_of(model.output),
-                floors=item.floors,
-            )
-        stderr = "" if verdict in (Verdict.OK, Verdict.DROP) else tail(done.output)
-        return base.model_copy(
-            update={"verdict": verdict, "reason": reason, "failure": failure, "stderr": stderr}
-        )
-
-    def _died(self, cell: CellSpec, build: Build, done: Completed) -> CellRecord:
-        words = tail(done.output)
-        reason = _explain(done.fate, done.output)
-        if "MemoryError" in done.output or "bad_alloc" in done.output:
-            reason = f"out of memory (limit {self.memory_bytes / 2**30:.0f} GiB): {reason}"
-        return self.blank(cell, build.record).model_copy(
-            update={
-                "verdict": Verdict.BROKEN,
-                "reason": reason,
-                "failure": Failure.TIMEOUT if done.timed_out else Failure.RUN,
-                "stderr": words,
-            }
-        )
+        return read_lines(place / worker.MESSAGES_FILE, MESSAGES.validate_json), ended
 
 
-def _job_input(item: PreparedInput) -> JobInput:
-    return JobInput(name=item.name, feeds=dict(item.feeds), reference=str(item.reference.directory))
+def _take(messages: Sequence[object], results: Sequence[InputResult]) -> bool:
+    """Sort messages into the results, and return whether the build could not even be opened."""
+    by_name = {result.name: result for result in results}
+    for message in messages:
+        if isinstance(message, Opened):
+            for result in results:
+                result.opened = message
+            if message.stopped:
+                return True
+        elif isinstance(message, ChainDone):
+            by_name[message.input].chain = message
+        elif isinstance(message, AloneDone):
+            by_name[message.input].alone[message.layer] = message
+    return False
 
 
-def _elsewhere(build: Build, result: InputResult) -> dict[str, str]:
-    """Return what a cell ran on besides the CPU at hand: an emulator or remote machine, a GPU."""
-    runner = {"run by": shlex.join(build.runner[:-1])} if build.runner else {}
-    return runner | {f"vulkan {name}": value for name, value in result.device.items()}
+def _after_death(
+    item: JobInput, result: InputResult, ended: Completed, job: Job
+) -> JobInput | None:
+    """Return what is left of an input whose process died, or None if that is nothing."""
+    result.deaths += 1
+    if result.chain is None or result.chain.failure:
+        return None
+    left = [name for name in _to_run_alone(item, job) if name not in result.alone]
+    if not left:
+        return None
+    lost, *rest = left
+    result.alone[lost] = AloneDone(
+        input=item.name, layer=lost, reasons=_reasons(result, lost, ended.fate), died=ended.fate
+    )
+    if result.deaths >= MAX_DEATHS:
+        return None
+    shapes: Mapping[str, tuple[int, ...]] = result.chain.shapes
+    return item.model_copy(update={"alone": tuple(rest), "shapes": dict(shapes)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Finished:
-    result: InputResult
-    text: str
+def _to_run_alone(item: JobInput, job: Job) -> Sequence[str]:
+    if item.alone is not None:
+        return item.alone
+    return [layer.name for layer in read_param(Path(job.param)).layers if layer.inputs]
 
 
-def _finished(result: InputResult, model: PreparedModel) -> _Finished:
-    text = decode(np.load(result.output_file), model) if result.output_file else ""
-    return _Finished(result=result, text=text)
-
-
-def _read(folder: Path) -> list[InputResult]:
-    path = folder / worker.RESULTS
-    results = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            results.append(InputResult.model_validate_json(line))
-        except ValidationError:
-            break  # torn by the process's death
-    return results
-
-
-def _kind(result: InputResult, output: str) -> Failure:
-    if _NO_LAYER.search(output):
-        return Failure.LACKS_LAYER
-    return Failure.LOAD if result.refused else Failure.RUN
-
-
-def _explain(failure: str, output: str) -> str:
-    """Add what ncnn said to a failure, where it says more."""
-    missing = _NO_LAYER.search(output)
-    if missing:
-        return f"{failure}: this build has no layer {missing.group(1)}"
-    last = output.strip().splitlines()[-1:] if failure.startswith("exit code") else []
-    return ": ".join([failure, *last])
-
-
-def tail(output: str) -> str:
-    """Return the last lines of a process's output."""
-    return "\n".join(output.strip().splitlines()[-TAIL_LINES:])
-
-
-@cache
-def machine() -> dict[str, str]:
-    """Return what the numbers may depend on besides the build."""
-    return {
-        "cpu": cpu_description(),
-        "cpu_features": " ".join(cpu_features()),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
+def _reasons(result: InputResult, layer: str, fate: str) -> dict[str, str]:
+    records = result.chain.layers if result.chain else ()
+    return {record.blob: f"ncnn ended with {fate}" for record in records if record.name == layer}

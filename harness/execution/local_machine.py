@@ -11,6 +11,7 @@ from harness.build.builder import Builder
 from harness.build.resolver import BuildResolver
 from harness.build.toolchain import find_compiler
 from harness.config.tables import Config
+from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.util.build_store import Store
 
@@ -21,7 +22,8 @@ class LocalMachine:
 
     store: Store
     resolver: BuildResolver
-    launcher: Launcher
+    cells: CellRunner
+    """What runs cells; its launcher runs anything else."""
     binding: Future[Path]
     """The Python binding, which is compiled beside other work when it is new."""
 
@@ -42,7 +44,7 @@ class LocalMachine:
         """
         store.prepare()
         binding = binding_in_background(store, find_compiler(""))
-        launcher = Launcher.of(config, binding.result)
+        launcher = Launcher(binding=binding.result, limits=config.limits)
         builder = Builder(
             store=store,
             jobs=jobs,
@@ -53,7 +55,7 @@ class LocalMachine:
         return cls(
             store=store,
             resolver=BuildResolver(builder=builder),
-            launcher=launcher,
+            cells=CellRunner(launcher=launcher, tolerance=config.tolerance),
             binding=binding,
         )
 

@@ -78,10 +78,8 @@ class RemoteSession:
             script += self._passes(index, request)
         answers = iter(self._follow(script))
         for index, request in enumerate(requests):
-            yield min(
-                [self._reply(index, request, answers) for _ in range(request.repeats)],
-                key=lambda reply: reply.seconds,
-            )
+            replies = [self._reply(index, request, answers) for _ in range(request.repeats)]
+            yield Reply.fastest(replies)
 
     def _load(self) -> list[str]:
         """Return the commands that load the model, with the options set when they should be."""

@@ -1,22 +1,22 @@
 """The isolated process: loads one build, runs it, measures every layer, writes what it found.
 
-It may die at any moment by a fault in the build under test. Each input's outcome is on disk
-before the next one starts, so that the parent loses nothing but the input that was running.
+It may die at any moment by a fault in the build under test. What it has done is in the file before
+it goes on, so that the parent loses nothing but the step that was running.
 """
 
 from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from harness.compare.alignment import align
-from harness.compare.layer_errors import layer_records
-from harness.domain.metrics import measure
-from harness.execution.job import InputResult, Job, JobInput
+from harness.compare.alignment import Alignment
+from harness.compare.layer_errors import chain_records, error_of
+from harness.domain.records import LayerRecord, Metrics
+from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.remote_session import RemoteSession
 from harness.execution.session import (
     Array,
@@ -30,57 +30,52 @@ from harness.execution.session import (
     Setup,
     UnsupportedError,
 )
-from harness.model.blob_layout import to_ncnn_layout, to_reference_layout
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
-from harness.util.files import append_line
 
-RESULTS = "outcomes.jsonl"
+MESSAGES_FILE = "messages.jsonl"
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job in the file `arguments[0]`; outcomes go beside it."""
+    """Run the job in the file `arguments[0]`; messages go beside it."""
     path = Path(arguments[0])
     job = Job.model_validate_json(path.read_text(encoding="utf-8"))
     if job.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
-    for result in results(job, path.parent):
-        append_line(path.parent / RESULTS, result.model_dump_json())
+    with (path.parent / MESSAGES_FILE).open("a", encoding="utf-8") as stream:
+        for message in messages(job, path.parent):
+            # What is written outlives the process, though perhaps not the machine.
+            stream.write(message.model_dump_json() + "\n")
+            stream.flush()
     return 0
 
 
-def results(job: Job, folder: Path) -> Iterator[InputResult]:
-    """Run a job and yield the outcome of each of its inputs."""
+def messages(job: Job, folder: Path) -> Iterator[Message]:
+    """Run a job and yield what is done as it is done."""
     try:
-        session = open_session(job, folder)
-    except tuple(_STAND_INS) as error:
-        kind = _STAND_INS[type(error)]
-        stand_in = InputResult(input="", refused=isinstance(error, LoadError), **{kind: str(error)})
-        yield from (stand_in.model_copy(update={"input": item.name}) for item in job.inputs)
+        session = _open(job, folder)
+    except UnsupportedError as error:
+        yield Opened(unsupported=str(error))
         return
+    except NoDeviceError as error:
+        yield Opened(skipped=str(error))
+        return
+    except (LoadError, RunError) as error:
+        yield Opened(failure=str(error), refused=isinstance(error, LoadError))
+        return
+    yield Opened(
+        options=dict(session.options),
+        defaults=dict(session.defaults),
+        device=dict(session.device),
+    )
     param = read_param(Path(job.param))
-    for item in job.inputs:
-        try:
-            yield _measure(session, job, item, param, folder)
-        except RunError as error:
-            yield InputResult(input=item.name, failure=str(error))
+    for number, item in enumerate(job.inputs):
+        work = _InputWork(session, job, item, param, folder / str(number))
+        yield from work.messages()
 
 
-_STAND_INS: dict[type[Exception], str] = {
-    UnsupportedError: "unsupported",
-    NoDeviceError: "skipped",
-    LoadError: "failure",
-    RunError: "failure",
-}
-"""The field of an outcome that tells what kept a session from starting."""
-
-
-def open_session(job: Job, folder: Path) -> Session:
-    """Open a job's build with its options and its model; a remote one keeps files in `folder`.
-
-    Raises:
-        UnsupportedError, NoDeviceError, LoadError, RunError: as the session says.
-    """
+def _open(job: Job, folder: Path) -> Session:
+    """Open a job's build with its options and its model; a remote one keeps files in `folder`."""
     setup = Setup(
         core=Path(job.core),
         param=Path(job.param),
@@ -94,91 +89,160 @@ def open_session(job: Job, folder: Path) -> Session:
     return NativeSession(Path(job.binding), setup)
 
 
-def _measure(session: Session, job: Job, item: JobInput, param: Param, folder: Path) -> InputResult:
-    """Run one input: as the options say, once more keeping all blobs, then layer by layer."""
-    reference = Reference(Path(item.reference))
-    alignments = align(param, reference.shapes(), job.names)
-    feeds = {blob: np.load(file) for blob, file in item.feeds.items()}
-    blobs = tuple(dict.fromkeys(blob for layer in param.layers for blob in layer.outputs))
-    plain, kept = session.run(
-        [
-            ForwardPass(feeds=feeds, blobs=[job.output], repeats=job.repeats),
-            ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True),
-        ]
-    )
-    base = InputResult(
-        input=item.name,
-        options=dict(session.options),
-        defaults=dict(session.defaults),
-        device=dict(session.device),
-    )
-    if job.output not in plain.blobs:
-        return base.model_copy(update={"failure": plain.failures[job.output]})
-    values = {a.blob: a.value for a in alignments if a.value}
-    actual = plain.blobs[job.output]
-    again = kept.blobs.get(job.output, np.empty(0, np.float32))
-    np.save(folder / f"{item.name}.npy", actual)
-    alone = _local(session, param, values, kept, reference) if job.alone else {}
-    places = session.placement(len(param.layers))
-    layers = tuple(
-        layer.model_copy(update={"device": places[layer.index]})
-        for layer in layer_records(
-            param, alignments, {**kept.failures, **kept.blobs}, alone, reference
+class _InputWork:
+    """One input: as the options say, once more keeping all blobs, then layer by layer."""
+
+    def __init__(
+        self, session: Session, job: Job, item: JobInput, param: Param, folder: Path
+    ) -> None:
+        self._session = session
+        self._job = job
+        self._item = item
+        self._param = param
+        self._folder = folder
+        self._reference = Reference(Path(item.reference)) if item.reference else None
+        self._aligned = {a.blob: a for a in job.alignments if a.value}
+
+    def messages(self) -> Iterator[Message]:
+        shapes = self._item.shapes
+        if shapes is None:
+            try:
+                done = self._chain()
+            except RunError as error:
+                done = ChainDone(input=self._item.name, failure=str(error))
+            yield done
+            shapes = {} if done.failure else done.shapes
+        if self._reference is not None and shapes:
+            yield from self._layers_alone(self._reference, shapes)
+        yield InputDone(input=self._item.name)
+
+    def _chain(self) -> ChainDone:
+        job, item = self._job, self._item
+        feeds = {blob: np.load(file) for blob, file in item.feeds.items()}
+        blobs = tuple(dict.fromkeys(b for layer in self._param.layers for b in layer.outputs))
+        plain, kept = self._session.run(
+            [
+                ForwardPass(feeds=feeds, blobs=[job.output], repeats=job.repeats),
+                ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True),
+            ]
         )
-    )
-    base = base.model_copy(
-        update={
-            "layers": layers,
-            "latency_ms": plain.seconds * 1e3,
-            "repeatable": bool(np.array_equal(actual, again, equal_nan=True)),
-            "output_file": str(folder / f"{item.name}.npy"),
-        }
-    )
-    expected = reference[values[job.output]]
-    try:
-        output = measure(to_reference_layout(actual, expected.shape), expected)
-    except ValueError:
-        shapes = f"shape {actual.shape}, the reference has {expected.shape}"
-        return base.model_copy(update={"failure": f"wrong output shape: {shapes}"})
-    return base.model_copy(update={"output": output})
+        if job.output not in plain.blobs:
+            return ChainDone(input=item.name, failure=plain.failures[job.output])
+        actual = plain.blobs[job.output]
+        again = kept.blobs.get(job.output, np.empty(0, np.float32))
+        output, failure = self._output(actual)
+        return ChainDone(
+            input=item.name,
+            failure=failure,
+            output=output,
+            output_file=self._save("output", 0, actual),
+            layers=self._placed(kept),
+            latency_ms=plain.seconds * 1e3,
+            slowest_ms=plain.slowest * 1e3,
+            repeatable=bool(np.array_equal(actual, again, equal_nan=True)),
+            shapes={blob: array.shape for blob, array in kept.blobs.items()},
+            files=self._kept("chain", kept.blobs),
+            failures=dict(kept.failures),
+        )
 
+    def _output(self, actual: Array) -> tuple[Metrics | None, str]:
+        """Return the error of the model's output, or why there is none."""
+        if self._reference is None:
+            return None, ""
+        alignment = self._aligned[self._job.output]
+        error, reason = error_of(actual, alignment, self._reference)
+        if error is None:
+            expected = self._reference[alignment.value].shape
+            reason = f"wrong output shape: shape {actual.shape}, the reference has {expected}"
+        return error, reason
 
-def _local(
-    session: Session,
-    param: Param,
-    values: Mapping[str, str],
-    kept: Reply,
-    reference: Reference,
-) -> dict[str, Array | str]:
-    """Run each layer alone on the reference's values; a string says why one could not be."""
-    results: dict[str, Array | str] = {}
-    requests = []
-    for layer in param.layers:
-        if not layer.inputs:
-            continue
-        missing = [blob for blob in layer.inputs if blob not in values or blob not in kept.blobs]
-        if missing:
-            reason = f"no reference value for its input {missing[0]}"
-            results |= dict.fromkeys(layer.outputs, reason)
-            continue
+    def _placed(self, kept: Reply) -> tuple[LayerRecord, ...]:
+        """Return the records of the chain, with where each layer ran."""
+        if self._reference is None:
+            return ()
+        places = self._session.placement(len(self._param.layers))
+        chain: dict[str, Array | str] = {**kept.failures, **kept.blobs}
+        records = chain_records(self._param, self._job.alignments, chain, self._reference)
+        return tuple(r.model_copy(update={"device": places[r.index]}) for r in records)
+
+    def _layers_alone(
+        self, reference: Reference, shapes: Mapping[str, tuple[int, ...]]
+    ) -> Iterator[AloneDone]:
+        """Run each layer alone on the reference's values."""
+        wanted = self._item.alone
+        layers, passes = [], []
+        for layer in self._param.layers:
+            if not layer.inputs or (wanted is not None and layer.name not in wanted):
+                continue
+            try:
+                feeds = {b: self._fed(b, reference, shapes) for b in layer.inputs}
+            except ValueError as error:
+                reasons = dict.fromkeys(layer.outputs, str(error))
+                yield AloneDone(input=self._item.name, layer=layer.name, reasons=reasons)
+                continue
+            layers.append(layer)
+            passes.append(ForwardPass(feeds=feeds, blobs=layer.outputs))
+        for layer, reply in zip(layers, self._replies(passes), strict=True):
+            yield self._alone(layer, reply, reference)
+
+    def _replies(self, passes: Sequence[ForwardPass]) -> Iterator[Reply | RunError]:
+        """Answer all passes; those of a program elsewhere one by one if one of them ends it."""
+        done = 0
         try:
-            requests.append(_alone(layer, values, kept, reference))
-        except ValueError as error:
-            results |= dict.fromkeys(layer.outputs, str(error))
-    for reply in session.run(requests):
-        results |= reply.blobs
-        results |= reply.failures
-    return results
+            for reply in self._session.run(passes):
+                yield reply
+                done += 1
+        except RunError:
+            for request in passes[done:]:
+                try:
+                    (reply,) = self._session.run([request])
+                    yield reply
+                except RunError as error:
+                    yield error
 
+    def _fed(self, blob: str, reference: Reference, shapes: Mapping[str, tuple[int, ...]]) -> Array:
+        """Return the reference's value as the array that goes into a blob."""
+        alignment = self._aligned.get(blob)
+        if alignment is None or blob not in shapes:
+            raise ValueError(f"no reference value for its input {blob}")
+        value = reference[alignment.value]
+        array = alignment.arranged(value.shape, tuple(shapes[blob])).to_blob(value)
+        return np.ascontiguousarray(array, dtype=np.float32)
 
-def _alone(
-    layer: Layer, values: Mapping[str, str], kept: Reply, reference: Reference
-) -> ForwardPass:
-    feeds = {
-        blob: to_ncnn_layout(reference[values[blob]], kept.blobs[blob].shape)
-        for blob in layer.inputs
-    }
-    return ForwardPass(feeds=feeds, blobs=layer.outputs)
+    def _alone(self, layer: Layer, reply: Reply | RunError, reference: Reference) -> AloneDone:
+        name = self._item.name
+        if isinstance(reply, RunError):
+            reasons = dict.fromkeys(layer.outputs, str(reply))
+            return AloneDone(input=name, layer=layer.name, reasons=reasons, died=str(reply))
+        errors, reasons = {}, dict(reply.failures)
+        for blob, array in reply.blobs.items():
+            alignment: Alignment | None = self._aligned.get(blob)
+            if alignment is None:
+                continue
+            error, reason = error_of(array, alignment, reference)
+            if error is None:
+                reasons[blob] = reason
+            else:
+                errors[blob] = error
+        files = self._kept(f"alone-{self._param.layers.index(layer)}", reply.blobs)
+        return AloneDone(input=name, layer=layer.name, errors=errors, reasons=reasons, files=files)
+
+    def _kept(self, step: str, blobs: Mapping[str, Array]) -> dict[str, str]:
+        """Save blobs if they are to be kept, under names that do not depend on theirs."""
+        if not self._item.keep:
+            return {}
+        place = Path(self._item.keep)
+        return {
+            blob: self._save(step, number, array, place)
+            for number, (blob, array) in enumerate(blobs.items())
+        }
+
+    def _save(self, step: str, number: int, array: Array, place: Path | None = None) -> str:
+        folder = place or self._folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{step}-{number}.npy"
+        np.save(path, array)
+        return str(path)
 
 
 if __name__ == "__main__":

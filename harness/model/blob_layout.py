@@ -1,4 +1,4 @@
-"""How an array stands in an ncnn blob, and how a blob stands in the shape of a value."""
+"""What ncnn does to the shape of an array: axes dropped, merged and split, no element moved."""
 
 from __future__ import annotations
 
@@ -20,18 +20,6 @@ MAX_AXES = 4
 """The axes of an `ncnn::Mat`: width, height, depth, channels."""
 
 
-def to_reference_layout(array: Array, shape: Sequence[int]) -> Array:
-    """Return an ncnn blob in the shape of the ONNX value that it is compared with.
-
-    ncnn drops the batch axis and keeps, adds or drops axes of one element; a blob may also merge
-    or split neighbouring axes. None of this moves an element, so a reshape undoes it.
-
-    Raises:
-        ValueError: no reshape can be right; the message is `shape (..) against (..)`.
-    """
-    return _reshape(array, tuple(shape))
-
-
 def to_ncnn_layout(value: Array, shape: Sequence[int] | None = None) -> NDArray[np.float32]:
     """Return an ONNX value as a contiguous float32 array to be fed into an ncnn blob.
 
@@ -47,14 +35,22 @@ def to_ncnn_layout(value: Array, shape: Sequence[int] | None = None) -> NDArray[
         shape = value.shape[1:] if value.ndim > 1 and value.shape[0] == 1 else value.shape
     if len(shape) > MAX_AXES:
         raise ValueError(f"shape {tuple(shape)} has more axes than ncnn's {MAX_AXES}")
-    return np.ascontiguousarray(_reshape(value, tuple(shape)), dtype=np.float32)
+    check_reshape(value.shape, tuple(shape))
+    return np.ascontiguousarray(value.reshape(shape), dtype=np.float32)
 
 
-def _reshape(array: Array, shape: Shape) -> Array:
-    mine, other = _boundaries(array.shape), _boundaries(shape)
-    if array.size != math.prod(shape) or not (mine <= other or other <= mine):
-        raise ValueError(f"shape {array.shape} against {shape}")
-    return array.reshape(shape)
+def check_reshape(shape: Shape, other: Shape) -> None:
+    """Make sure that a reshape of one into the other is right.
+
+    ncnn drops the batch axis and keeps, adds or drops axes of one element; a blob may also merge
+    or split neighbouring axes. None of this moves an element, so a reshape undoes it.
+
+    Raises:
+        ValueError: it is not; the message is `shape (..) against (..)`.
+    """
+    mine, theirs = _boundaries(shape), _boundaries(other)
+    if math.prod(shape) != math.prod(other) or not (mine <= theirs or theirs <= mine):
+        raise ValueError(f"shape {shape} against {other}")
 
 
 def _boundaries(shape: Shape) -> frozenset[int]:

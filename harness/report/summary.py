@@ -95,7 +95,7 @@ class Summary:
 
 def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
     """Sort the records as configured and find the causes among them."""
-    return Summary(records=tuple(records), causes=attribute(records, tolerance.layer))
+    return Summary(records=tuple(records), causes=attribute(records, tolerance))
 
 
 def row(record: CellRecord) -> tuple[str, ...]:

@@ -7,12 +7,15 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from harness.util.errors import MachineError
+
+T = TypeVar("T")
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
@@ -98,6 +101,21 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as lower-case hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
+    """Return what the lines of a file say, one value each; none if there is no such file.
+
+    A line that cannot be parsed was torn by the death of who wrote it, and is passed over.
+    """
+    if not path.exists():
+        return []
+    found = []
+    # Only line feeds end a line: names may hold any other character that Unicode calls one.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        with suppress(ValueError):
+            found.append(parse(line))
+    return found
 
 
 def append_line(path: Path, line: str) -> None:

@@ -3,10 +3,11 @@ from itertools import product
 import pytest
 
 from harness.analysis.attribution import Cause, attribute
+from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from tests.records import cell
 
-LIMIT = 4e-5
+TOLERANCE = Tolerance(layer=4e-5, absolute=0)
 ON = {"NCNN_AVX2": "ON", "NCNN_F16C": "ON"}
 OFF = {"NCNN_AVX2": "ON", "NCNN_F16C": "OFF"}
 
@@ -14,7 +15,7 @@ OFF = {"NCNN_AVX2": "ON", "NCNN_F16C": "OFF"}
 def causes_of(records: list[CellRecord]) -> dict[str, list[str]]:
     """Return the words of all fixes by layer type."""
     found: dict[str, list[str]] = {}
-    for cause in attribute(records, LIMIT):
+    for cause in attribute(records, TOLERANCE):
         found.setdefault(cause.layer_type, []).extend(r.words for r in cause.fixes)
     return found
 
@@ -43,7 +44,7 @@ def grid(
 def test_either_of_two_axes_clears_the_fault() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 2e-3 if s[0] == "ON" and s[1] else 3e-6 for s in settings}
-    (cause,) = attribute(grid(errors), LIMIT)
+    (cause,) = attribute(grid(errors), TOLERANCE)
     assert {fix.words for fix in cause.fixes} == {
         "NCNN_F16C=OFF at build time",
         "use_fp16_storage=false at run time",
@@ -58,7 +59,7 @@ def test_either_of_two_axes_clears_the_fault() -> None:
 def test_two_changes_needed_at_once() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 3e-6 if not s[1] and not s[2] else 2e-3 for s in settings}
-    fixes = {r.words: r for cause in attribute(grid(errors), LIMIT) for r in cause.fixes}
+    fixes = {r.words: r for cause in attribute(grid(errors), TOLERANCE) for r in cause.fixes}
     both = fixes["use_fp16_storage=false together with use_packing_layout=false at run time"]
     assert both.together
     assert both.supporting == 4
@@ -96,7 +97,7 @@ def test_version_is_compared_only_with_equal_requests() -> None:
 
 
 def test_no_cause_without_a_pair() -> None:
-    (cause,) = attribute([cell({"A": 1e-3})], LIMIT)
+    (cause,) = attribute([cell({"A": 1e-3})], TOLERANCE)
     assert cause.fixes == ()
     assert "no pair of cells shows" in cause.sentence
 
@@ -106,7 +107,7 @@ def test_inputs_are_not_mixed() -> None:
         cell({"A": 1e-3}, input_name="short"),
         cell({"A": 1e-7}, input_name="long", run="x", options={"use_fp16_storage": False}),
     ]
-    assert attribute(records, LIMIT)[0].fixes == ()
+    assert attribute(records, TOLERANCE)[0].fixes == ()
 
 
 def test_exceptions_are_counted_and_named() -> None:
@@ -119,7 +120,7 @@ def test_exceptions_are_counted_and_named() -> None:
             ("v2", "off", False, 1e-3),
         )
     ]
-    cause: Cause = next(c for c in attribute(records, LIMIT) if c.fixes)
+    cause: Cause = next(c for c in attribute(records, TOLERANCE) if c.fixes)
     fix = next(r for r in cause.fixes if {s.axis for s in r.change} == {"run"})
     assert fix.pairs == "1 of 2 pairs"
     assert fix.exceptions == ("v2-avx2/off/short",)
@@ -131,11 +132,11 @@ def test_cells_without_numbers_prove_nothing(verdict: Verdict) -> None:
         cell({"A": 1e-3}),
         cell({"A": 1e-7}, run="x", options={"use_fp16_storage": False}, verdict=verdict),
     ]
-    assert attribute(records, LIMIT)[0].fixes == ()
+    assert attribute(records, TOLERANCE)[0].fixes == ()
 
 
 def test_clean_table_accuses_nobody() -> None:
-    assert attribute([cell({"A": 1e-7, "B": 3e-5}, verdict=Verdict.OK)], LIMIT) == ()
+    assert attribute([cell({"A": 1e-7, "B": 3e-5}, verdict=Verdict.OK)], TOLERANCE) == ()
 
 
 def test_one_cause_speaks_for_all_layer_types_that_it_clears() -> None:
@@ -147,7 +148,7 @@ def test_one_cause_speaks_for_all_layer_types_that_it_clears() -> None:
             options={"use_bf16_storage": True},
         ),
     ]
-    (cause,) = attribute(records, LIMIT)
+    (cause,) = attribute(records, TOLERANCE)
     assert (cause.layer_type, cause.also) == ("B", ("A", "C", "D"))
     assert cause.sentence.startswith("B, A, C and 1 more layer types, ")
 
@@ -163,7 +164,7 @@ def test_wrong_values_are_no_loss_of_precision() -> None:
         for version in ("20220420", "20220729")
         for run, error in (("default", 7e-4), ("late", 3e33), ("off", 5e-7))
     ]
-    wrong, lossy = sorted(attribute(records, LIMIT), key=lambda cause: -cause.worst)
+    wrong, lossy = sorted(attribute(records, TOLERANCE), key=lambda cause: -cause.worst)
     assert (wrong.worst, lossy.worst) == (3e33, 7e-4)
     assert lossy.cells == ("20220729-avx2/default/short",)
     assert "use_fp16_storage=false at run time" in {r.words for r in lossy.fixes}
@@ -175,7 +176,7 @@ def test_how_wrong_values_are_means_nothing() -> None:
         cell({"InnerProduct": error}, version=version, run="late", options={"misread": True})
         for version, error in (("20220420", 1e-7), ("20220729", 3e33), ("20221014", 2e12))
     ]
-    fixes = [r for cause in attribute(records, LIMIT) for r in cause.fixes]
+    fixes = [r for cause in attribute(records, TOLERANCE) for r in cause.fixes]
     assert {r.error_after for r in fixes} == {1e-7}
 
 
@@ -189,7 +190,7 @@ def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
         )
         for (packed, arithmetic), error in errors.items()
     ]
-    first, second = attribute(records, LIMIT)
+    first, second = attribute(records, TOLERANCE)
     assert [r.words for r in first.fixes] == ["use_fp16_packed=false at run time"]
     assert len(first.cells) == 2
     assert [r.words for r in second.fixes] == ["use_fp16_arithmetic=false at run time"]
@@ -203,9 +204,46 @@ def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
 
     records = [one(True, False, 1e-3), one(False, False, 1e-7), one(False, True, 2e-3)]
     both = one(True, True, 3e-3)
-    words = [tuple(r.words for r in cause.fixes) for cause in attribute([*records, both], LIMIT)]
+    words = [
+        tuple(r.words for r in cause.fixes) for cause in attribute([*records, both], TOLERANCE)
+    ]
     assert sorted(words) == [
         ("use_bf16_storage=false at run time",),
         ("use_bf16_storage=false together with use_fp16_storage=false at run time",),
         ("use_fp16_storage=false at run time",),
     ]
+
+
+def test_a_table_of_ok_cells_has_no_causes() -> None:
+    """Whatever makes a cell `ok` excuses its layers: the noise floor, the absolute allowance."""
+    records = [
+        cell({"A": 1e-3}, run="default", verdict=Verdict.OK),
+        cell({"A": 1e-7}, run="off", options={"use_fp16_storage": False}, verdict=Verdict.OK),
+    ]
+    assert attribute(records, TOLERANCE) == ()
+
+
+def test_an_ok_cell_with_an_error_of_its_own_is_no_proof_either() -> None:
+    records = [
+        cell({"A": 1e-3}, run="default"),
+        cell({"A": 9e-4}, run="off", options={"use_fp16_storage": False}, verdict=Verdict.OK),
+    ]
+    (cause,) = attribute(records, TOLERANCE)
+    assert cause.fixes == ()
+
+
+@pytest.mark.parametrize(
+    ("floor", "absolute", "found"),
+    [(None, 0.0, True), (1e-3, 0.0, False), (None, 1e-2, False)],
+)
+def test_faults_are_judged_as_verdicts_are(
+    floor: float | None, absolute: float, found: bool
+) -> None:
+    (layer,) = cell({"A": 1e-3}).layers
+    noisy = layer.model_copy(update={"floor": floor})
+    records = [
+        cell({"A": 1e-3}).model_copy(update={"layers": (noisy,)}),
+        cell({"A": 1e-7}, run="off", options={"use_fp16_storage": False}),
+    ]
+    tolerance = TOLERANCE.model_copy(update={"absolute": absolute})
+    assert bool(attribute(records, tolerance)) is found

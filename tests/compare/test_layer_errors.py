@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from harness.compare.alignment import align
-from harness.compare.layer_errors import layer_records
+from harness.compare.layer_errors import chain_records, error_of, with_alone
+from harness.domain.records import LayerRecord
 from harness.model.param import Layer, Param
 
 PARAM = Param(
@@ -21,15 +22,31 @@ REFERENCE = {
 SHAPES = {name: array.shape for name, array in REFERENCE.items()}
 
 
+Blobs = dict[str, np.ndarray | str]
+
+
+def compared(chain: Blobs, alone: Blobs) -> list[LayerRecord]:
+    """Return what a worker and its parent make of blobs together."""
+    alignments = align(PARAM, SHAPES, {})
+    found = []
+    for record, alignment in zip(
+        chain_records(PARAM, alignments, chain, REFERENCE), alignments, strict=True
+    ):
+        known = record.blob in alone and alignment.value
+        error, why = error_of(alone[record.blob], alignment, REFERENCE) if known else (None, "")
+        found.append(with_alone(record, error, why))
+    return found
+
+
 def test_every_layer_is_measured_or_says_why_not() -> None:
-    chain: dict[str, np.ndarray | str] = {
+    chain: Blobs = {
         "x": np.ones((2, 3), np.float32),
         "y": np.full((2, 4), 2.5, np.float32),
         "z": np.full((4, 2), 2.5, np.float32),
         "7": np.ones((4, 2), np.float32),
     }
-    alone: dict[str, np.ndarray | str] = {"y": np.full((2, 4), 2.25, np.float32)}
-    x, y, z, other = layer_records(PARAM, align(PARAM, SHAPES, {}), chain, alone, REFERENCE)
+    alone: Blobs = {"y": np.full((2, 4), 2.25, np.float32)}
+    x, y, z, other = compared(chain, alone)
     assert (x.index, x.name, x.type, x.blob) == (0, "in", "Input", "x")
     assert (x.aligned, x.value, x.note, x.shape) == ("name", "x", "", (2, 3))
     assert x.chain is not None
@@ -52,10 +69,8 @@ def test_every_layer_is_measured_or_says_why_not() -> None:
         ({"y": "died"}, {"y": "died too"}, "died; alone: died too"),
     ],
 )
-def test_reasons_are_kept(
-    chain: dict[str, np.ndarray | str], alone: dict[str, np.ndarray | str], note: str
-) -> None:
-    records = layer_records(PARAM, align(PARAM, SHAPES, {}), chain, alone, REFERENCE)
+def test_reasons_are_kept(chain: Blobs, alone: Blobs, note: str) -> None:
+    records = compared(chain, alone)
     assert records[1].note == note
     assert records[1].aligned == "name"
     assert (records[1].chain is None) == isinstance(chain.get("y", ""), str)

@@ -9,6 +9,7 @@ import pytest
 from harness.build.builder import Build
 from harness.build.plan import BuildPlan
 from harness.build.resolver import BuildResolver
+from harness.config.tables import Limits
 from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.domain.spec import (
     BuildSpec,
@@ -20,9 +21,9 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.execution.engine import LocalEngine
+from harness.execution.launcher import Launcher
 from harness.execution.progress import BuildFinished, Event
 from harness.util.errors import BuildError, LacksLayerError, MachineError
-from harness.util.process import Processes
 
 
 class FakeBuilder:
@@ -43,11 +44,11 @@ class FakeBuilder:
         return result
 
 
-class FakeLauncher:
+class FakeRunner:
     """Says `ok` to everything."""
 
     def __init__(self) -> None:
-        self.processes = Processes()
+        self.launcher = Launcher(binding=Path, limits=Limits())
 
     def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
         return CellRecord(
@@ -113,7 +114,7 @@ def run(
         builder = FakeBuilder(result)
         engine = LocalEngine(
             resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]
-            launcher=FakeLauncher(),  # type: ignore[arg-type]
+            runner=FakeRunner(),  # type: ignore[arg-type]
             model=None,  # type: ignore[arg-type]
             inputs={"i": None},  # type: ignore[dict-item]
             notify=events.append,

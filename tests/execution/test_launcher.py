@@ -1,192 +1,89 @@
-"""Isolation, for real: processes of the worker on a core that misbehaves on command."""
+"""Jobs that keep their blobs, for real: on a core that misbehaves on command."""
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-from harness.build.binding import build_binding
 from harness.build.builder import Build
-from harness.build.plan import NATIVE
 from harness.build.toolchain import find_compiler
-from harness.domain.limits import Tolerance
-from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
-from harness.domain.spec import (
-    BuildSpec,
-    CellSpec,
-    FlagSet,
-    InputSpec,
-    ModelSpec,
-    Revision,
-    RunSpec,
-)
-from harness.execution.launcher import Launcher
-from harness.model.prepared_model import PreparedModel, prepare_model
-from harness.reference.prepared_input import PreparedInput, prepare_input
+from harness.config.tables import Limits
+from harness.domain.spec import RunSpec
+from harness.execution.cell_runner import job_of
+from harness.execution.launcher import InputResult, Launcher
 from harness.util.build_store import Store
-
-PARAM = "7767517\n2 2\nInput in 0 1 x\nReLU relu 1 1 x y\n"
-SHAPE = (1, 2, 4)
-BUILD = BuildRecord(id="v-f", key="k", version="v", flags="f")
+from tests.execution.misbehaving import BUILD, cells, inputs, model, runner_with
 
 pytestmark = pytest.mark.native
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(root=tmp_path_factory.mktemp("builds"))
-
-
-@pytest.fixture(scope="session")
-def core(store: Store) -> Path:
-    path = store.root / "fake_core.so"
-    source = Path(__file__).with_name("fake_core.cpp")
-    command: list[str | Path] = [
-        find_compiler("").path,
-        "-shared",
-        "-fPIC",
-        f"-I{NATIVE}",
-        source,
-        "-o",
-        path,
-    ]
-    subprocess.run(command, check=True)
-    return path
-
-
-@pytest.fixture
-def launcher(store: Store) -> Launcher:
-    return Launcher(
-        binding=lambda: build_binding(store, find_compiler("")),
-        tolerance=Tolerance(),
-        seconds=20,
-        memory_bytes=4 << 30,
-    )
-
-
-def model(folder: Path, name: str, store: Store) -> PreparedModel:
-    value = [helper.make_tensor_value_info(v, TensorProto.FLOAT, SHAPE) for v in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8),
-        folder / "m.onnx",
-    )
-    (folder / f"{name}.param").write_text(PARAM)
-    (folder / "m.bin").write_bytes(b"")
-    spec = ModelSpec(
-        name="m",
-        onnx=str(folder / "m.onnx"),
-        param=str(folder / f"{name}.param"),
-        bin=str(folder / "m.bin"),
-    )
-    return prepare_model(spec, store)
-
-
-def inputs(folder: Path, prepared: PreparedModel, store: Store, *codes: int) -> list[PreparedInput]:
-    found = []
-    for code in codes:
-        array = np.linspace(-1, 1, 8, dtype=np.float32).reshape(SHAPE)
-        array[0, 0, 0] = code
-        np.save(folder / f"{code}.npy", array)
-        spec = InputSpec(name=f"in{code}", npy=str(folder / f"{code}.npy"))
-        found.append(prepare_input(spec, prepared, store))
-    return found
-
-
-def cells(items: list[PreparedInput], run: RunSpec) -> list[CellSpec]:
-    build = BuildSpec(
-        revision=Revision(label="v", kind="directory", name=""),
-        flags=FlagSet(name="f"),
-        layers=None,
-    )
-    return [
-        CellSpec(build=build, run=run, model=ModelSpec(name="m"), input=InputSpec(name=item.name))
-        for item in items
-    ]
-
-
-def launch(
-    launcher: Launcher,
-    core: Path,
-    store: Store,
+def run(
     folder: Path,
+    core_path: Path,
+    builds: Store,
     *codes: int,
-    run: RunSpec | None = None,
-    name: str = "m",
-) -> list[CellRecord]:
-    prepared = model(folder, name, store)
-    items = inputs(folder, prepared, store, *codes)
-    chosen = run or RunSpec(name="off", options=(("use_fp16_storage", False),))
-    return launcher.run(cells(items, chosen), Build(core=core, record=BUILD), prepared, items)
-
-
-@pytest.mark.parametrize(
-    ("code", "reason", "stderr"),
-    [
-        (101, "SIGILL", ""),
-        (102, "SIGABRT", "the heap is gone"),
-        (104, "out of memory (limit 4 GiB)", "bad_alloc"),
-        (105, "exit code 7", ""),
-    ],
-)
-def test_only_the_input_that_kills_is_lost(
-    launcher: Launcher,
-    core: Path,
-    store: Store,
-    tmp_path: Path,
-    code: int,
-    reason: str,
-    stderr: str,
-) -> None:
-    first, second, third = launch(launcher, core, store, tmp_path, 1, code, 2)
-    assert (first.verdict, third.verdict) == (Verdict.OK, Verdict.OK)
-    assert second.verdict == Verdict.BROKEN
-    assert second.reason.startswith(reason)
-    assert stderr in second.stderr
-    assert (second.failure, first.failure) == (Failure.RUN, None)
-    assert second.cell == f"v-f/off/in{code}"
-
-
-def test_hang_is_ended(launcher: Launcher, core: Path, store: Store, tmp_path: Path) -> None:
-    impatient = Launcher(
-        binding=launcher.binding, tolerance=launcher.tolerance, seconds=5, memory_bytes=0
+    compared: bool = True,
+    **options: bool,
+) -> list[InputResult]:
+    prepared = model(folder, "m", builds)
+    items = inputs(folder, prepared, builds, *codes)
+    cell = cells(items, RunSpec(name="r", options=tuple(options.items())))[0]
+    job = job_of(Build(core=core_path, record=BUILD), cell, prepared, items)
+    kept = tuple(
+        item.model_copy(
+            update={
+                "keep": str(folder / f"blobs-{item.name}"),
+                "reference": item.reference if compared else "",
+            }
+        )
+        for item in job.inputs
     )
-    (record,) = launch(impatient, core, store, tmp_path, 103)
-    assert record.verdict == Verdict.BROKEN
-    assert record.reason.startswith("no result after 5 s")
-    assert record.failure is Failure.TIMEOUT
+    launcher = runner_with(builds, run_seconds=20).launcher
+    return launcher.run(job.model_copy(update={"inputs": kept}), folder / "processes")
 
 
-def test_options_are_set_before_loading(
-    launcher: Launcher, core: Path, store: Store, tmp_path: Path
+def test_blobs_are_kept_of_the_chain_and_of_each_layer_alone(
+    tmp_path: Path, core: Path, store: Store
 ) -> None:
-    run = RunSpec(name="default")
-    (record,) = launch(launcher, core, store, tmp_path, 1, run=run)
-    assert record.verdict == Verdict.DROP
-    assert record.options == {"use_fp16_storage": True, "num_threads": 1}
-    assert record.build.options == {"use_fp16_storage": True, "num_threads": 4}
-    relu = record.layers[-1]
-    assert relu.alone is not None
-    assert relu.alone.scale_relative == pytest.approx(1e-3, rel=0.01)
-    assert record.latency_ms is not None
+    (result,) = run(tmp_path, core, store, 1, use_fp16_storage=False)
+    given = np.load(tmp_path / "1.npy")[0]
+    x, y, alone = (
+        result.chain_blob("x"), result.chain_blob("y"), result.alone_blob("relu", "y"),
+    )  # fmt: skip
+    assert x is not None and y is not None and alone is not None
+    np.testing.assert_array_equal(x, given)
+    np.testing.assert_array_equal(y, np.maximum(given, 0))
+    np.testing.assert_array_equal(alone, y)
+    assert result.chain_blob("nothing") is None
+    assert (result.failure, result.deaths) == ("", 0)
 
 
-def test_unknown_option_is_unsupported(
-    launcher: Launcher, core: Path, store: Store, tmp_path: Path
-) -> None:
-    run = RunSpec(name="new", options=(("use_bf16_packed", True),))
-    (record,) = launch(launcher, core, store, tmp_path, 1, run=run)
-    assert record.verdict == Verdict.UNSUPPORTED
-    assert record.reason == "this build of ncnn has no option use_bf16_packed"
+def test_without_a_reference_nothing_is_compared(tmp_path: Path, core: Path, store: Store) -> None:
+    (result,) = run(tmp_path, core, store, 1, compared=False)
+    assert result.chain_blob("y") is not None
+    assert (result.layers, result.alone, result.failure) == ((), {}, "")
 
 
-def test_refused_model_names_the_layer(
-    launcher: Launcher, core: Path, store: Store, tmp_path: Path
-) -> None:
-    (record,) = launch(launcher, core, store, tmp_path, 1, name="refused")
-    assert record.verdict == Verdict.BROKEN
-    assert "this build has no layer Strange" in record.reason
-    assert record.failure is Failure.LACKS_LAYER
+def test_what_dies_is_marked_and_the_others_run(tmp_path: Path, core: Path, store: Store) -> None:
+    first, dead, alone, last = run(tmp_path, core, store, 1, 102, 106, 2)
+    assert (first.failure, dead.failure, alone.failure, last.failure) == ("", "SIGABRT", "", "")
+    assert dead.chain_blob("y") is None
+    assert alone.died_alone == {"relu": "SIGILL"}
+    assert alone.chain_blob("y") is not None
+    assert last.alone_blob("relu", "y") is not None
+
+
+def test_build_that_lacks_an_option_runs_nothing(tmp_path: Path, core: Path, store: Store) -> None:
+    for result in run(tmp_path, core, store, 1, 2, use_magic=True):
+        assert "no option use_magic" in result.failure
+        assert result.chain is None
+
+
+def test_nothing_to_run_starts_no_process(tmp_path: Path, core: Path, store: Store) -> None:
+    assert run(tmp_path, core, store, 1)  # a job of one input does
+    prepared = model(tmp_path, "m", store)
+    items = inputs(tmp_path, prepared, store, 1)
+    job = job_of(Build(core=core, record=BUILD), cells(items, RunSpec(name="r"))[0], prepared, ())
+    launcher = Launcher(binding=lambda: find_compiler("").path, limits=Limits())
+    assert launcher.run(job, tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()

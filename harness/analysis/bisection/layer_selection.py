@@ -9,16 +9,12 @@ from harness.domain.limits import Tolerance
 
 
 def worst_layer(bad: Measurement, tolerance: Tolerance) -> str | None:
-    """Return the layer with the largest own error at the bad end, if it is beyond tolerance.
-
-    Errors are scale-relative; a layer's noise floor counts as in the matrix's verdicts.
-    """
-    floors = {layer.name: layer.floor or 0.0 for layer in bad.layers}
+    """Return the layer with the largest own error at the bad end, if it is beyond its limit."""
+    floors = {layer.name: layer.floor for layer in bad.layers}
     found = {
         name: error.scale_relative
         for name, error in bad.errors().items()
-        if error.scale_relative > max(tolerance.layer, tolerance.floors * floors[name])
-        and error.max_abs > tolerance.absolute
+        if tolerance.layer_excess(error, floors[name]) > 1
     }
     return max(found, key=found.__getitem__, default=None)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
-from harness.util.files import append_line
+from harness.util.files import append_line, read_lines
 
 
 class Measurement(BaseModel):
@@ -93,11 +92,6 @@ class Memory:
     def by_point(self) -> dict[str, list[Measurement]]:
         """Return all measurements by point; a torn line is passed over."""
         found: defaultdict[str, list[Measurement]] = defaultdict(list)
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                try:
-                    each = Measurement.model_validate(json.loads(line))
-                except (json.JSONDecodeError, ValidationError):
-                    continue
-                found[each.point].append(each)
+        for each in read_lines(self.path, Measurement.model_validate_json):
+            found[each.point].append(each)
         return dict(found)

@@ -53,7 +53,7 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     machine.check()
     return RevisionTester(
         resolver=machine.resolver,
-        launcher=machine.launcher,
+        runner=machine.cells,
         whole=whole,
         session=session,
         remember=request.remember,

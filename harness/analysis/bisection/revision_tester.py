@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import harness
@@ -24,7 +24,7 @@ from harness.domain.spec import (
     RunSpec,
     content_key,
 )
-from harness.execution.launcher import Launcher, machine
+from harness.execution.cell_runner import CellRunner, machine
 from harness.util.errors import BuildError, LacksLayerError
 
 _EVENTS = {
@@ -48,7 +48,7 @@ class RevisionTester:
     """What measuring takes."""
 
     resolver: BuildResolver
-    launcher: Launcher
+    runner: CellRunner
     whole: Subject
     """The whole model: a build that has all its layers serves for each of them too."""
     session: Memory
@@ -166,8 +166,8 @@ class RevisionTester:
             model=subject.model.spec,
             input=InputSpec(name=subject.input.name),
         )
-        launcher = replace(self.launcher, alone=not subject.alone)
-        return launcher.run([cell], build, subject.model, [subject.input])[0]
+        alone = not subject.alone
+        return self.runner.run([cell], build, subject.model, [subject.input], alone=alone)[0]
 
 
 def _spec(revision: Revision, subject: Subject, variant: Variant) -> BuildSpec:

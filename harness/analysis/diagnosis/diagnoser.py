@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
 from harness.analysis.diagnosis.mechanism import Explanation, explain
-from harness.analysis.diagnosis.prepare import References, matched_values
+from harness.analysis.diagnosis.prepare import References, aligned_values
 from harness.domain.spec import InputSpec
 
 
@@ -34,7 +34,7 @@ class Diagnoser:
     ) -> tuple[InputFinding, ...]:
         """Measure a matched subject on inputs, and explain what is at fault."""
         output = subject.by_blob[subject.job.output].value
-        values = matched_values(subject.matches, output)
+        values = aligned_values(subject.alignments, output)
         worst: dict[str, float] = {}
         found = []
         for spec in specs:

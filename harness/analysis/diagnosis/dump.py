@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
-from harness.analysis.diagnosis.prepare import References, matched_values
+from harness.analysis.diagnosis.prepare import References, aligned_values
 from harness.domain.spec import InputSpec
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
@@ -70,7 +70,7 @@ def dump(
     entries += _archive(folder, "ncnn-weights.npz", _weights(subject))
     for spec in inputs:
         notify(f"dumping {spec.name}")
-        values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
+        values = aligned_values(subject.alignments, subject.by_blob[subject.job.output].value)
         truth = references.truth(spec, values)
         onnx = _values(references.model.onnx, truth.tensors)
         entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
@@ -132,11 +132,11 @@ def _values(model: Path, tensors: Mapping[str, Array]) -> Iterator[Item]:
 
 
 def _blobs(measured: Measured, passed: str) -> Iterator[Item]:
-    for match in measured.subject.matches:
-        layer = measured.subject.graph.layers[match.layer_index].name
+    for each in measured.subject.alignments:
+        layer = measured.subject.graph.layers[each.layer_index].name
         if passed == "chain":
-            array = measured.chain.blob("chain", match.blob)
+            array = measured.result.chain_blob(each.blob)
         else:
-            array = measured.alone.blob(layer, match.blob)
+            array = measured.result.alone_blob(layer, each.blob)
         if array is not None:
-            yield match.blob, layer, match.value, array
+            yield each.blob, layer, each.value, array

@@ -7,6 +7,7 @@ from statistics import median
 
 from harness.analysis.diagnosis.mechanism import Explanation
 from harness.domain.base import MessageValue
+from harness.domain.limits import excess
 from harness.domain.records import Metrics
 
 
@@ -60,8 +61,7 @@ class LayerFinding(MessageValue):
         """The chain's error in units of its limit; NaN and infinities count as infinite."""
         if self.chain is None or not self.chain_limit:
             return 0.0
-        broken = self.chain.nan or self.chain.inf
-        return float("inf") if broken else self.chain.scale_relative / self.chain_limit
+        return excess(self.chain, self.chain_limit)
 
 
 class InputFinding(MessageValue):
@@ -84,10 +84,7 @@ class InputFinding(MessageValue):
     @property
     def excesses(self) -> tuple[float, ...]:
         """Errors of the output and of each blob in the chain, in units of their limits."""
-        if self.output is None or self.output.nan or self.output.inf:
-            output = float("inf")
-        else:
-            output = self.output.scale_relative / self.output_limit
+        output = excess(self.output, self.output_limit) if self.output else float("inf")
         return (output, *(layer.excess for layer in self.layers))
 
     @property

@@ -17,10 +17,8 @@ from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
 from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summarised
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
-from harness.analysis.diagnosis.passes import Collector
-from harness.analysis.diagnosis.prepare import References, aligned, matched_values, subject_of
+from harness.analysis.diagnosis.prepare import References, aligned, aligned_values, subject_of
 from harness.build.builder import Build
-from harness.config.tables import Config
 from harness.domain.records import CellRecord
 from harness.domain.spec import BuildSpec, CellSpec, InputSpec
 from harness.execution.local_machine import LocalMachine
@@ -38,7 +36,6 @@ BENCH_INPUTS = 2
 class DiagnosisPipeline:
     """Everything that a diagnosis needs."""
 
-    config: Config
     machine: LocalMachine
     model: PreparedModel
     say: Callable[[str], None]
@@ -49,10 +46,8 @@ class DiagnosisPipeline:
     @cached_property
     def measurer(self) -> Measurer:
         """Where subjects are measured."""
-        limits = self.config.limits
-        return Measurer(
-            collector=Collector(seconds=limits.run_seconds), tolerance=self.config.tolerance
-        )
+        cells = self.machine.cells
+        return Measurer(launcher=cells.launcher, tolerance=cells.tolerance)
 
     @cached_property
     def references(self) -> References:
@@ -69,9 +64,8 @@ class DiagnosisPipeline:
         """
         self.say(f"building {cell.build.id}")
         build = self.machine.resolver.build(cell.build)
-        binding = self.machine.binding.result()
         self.say("matching blobs with ONNX values")
-        subject = subject_of(build, cell.run, self.model, binding, self.config.limits)
+        subject = subject_of(build, cell, self.model)
         return aligned(subject, specs, self.references, self.measurer)
 
     def diagnose(
@@ -104,7 +98,7 @@ class DiagnosisPipeline:
         build = self.machine.resolver.build(cell.build)
         inputs = [prepare_input(spec, self.model, self.machine.store) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
-        return self.machine.launcher.run(cells, build, self.model, inputs)
+        return self.machine.cells.run(cells, build, self.model, inputs)
 
     def fixes(
         self,
@@ -153,7 +147,7 @@ class DiagnosisPipeline:
         if not usable:
             return None
         shutil.copyfile(subject.job.param, folder / ORIGINAL)
-        values = matched_values(subject.matches, subject.by_blob[subject.job.output].value)
+        values = aligned_values(subject.alignments, subject.by_blob[subject.job.output].value)
         return FixEvaluator(
             subject=subject,
             truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],

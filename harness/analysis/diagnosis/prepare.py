@@ -13,10 +13,11 @@ import numpy as np
 import onnx
 
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
-from harness.analysis.diagnosis.passes import Collected
-from harness.compare.matching import Ancestry, Match, Sample, match
-from harness.domain.spec import InputSpec, RunSpec
-from harness.execution.job import Job
+from harness.compare.alignment import Alignment
+from harness.compare.matching import Ancestry, Sample, match
+from harness.domain.spec import CellSpec, InputSpec
+from harness.execution.cell_runner import job_of
+from harness.execution.launcher import InputResult
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import tensors_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.build.builder import Build
-    from harness.config.tables import Limits
     from harness.util.build_store import Store
 
     Array = NDArray[Any]
@@ -36,23 +36,9 @@ INEXACT = ("fp16", "bf16", "int8", "packing")
 """Words in the names of options that make a run less exact; blobs are matched without them."""
 
 
-def subject_of(
-    build: Build, run: RunSpec, model: PreparedModel, binding: Path, limits: Limits
-) -> ConfiguredModel:
+def subject_of(build: Build, cell: CellSpec, model: PreparedModel) -> ConfiguredModel:
     """Return what is to be measured; its blobs are not matched yet."""
-    job = Job(
-        binding=str(binding),
-        runner=build.runner,
-        core=str(build.core),
-        param=str(model.param),
-        bin=str(model.bin),
-        options=dict(run.options),
-        threads=run.threads,
-        when=run.when,
-        inputs=(),
-        output=model.output,
-        memory_bytes=int(limits.memory_gib * 2**30),
-    )
+    job = job_of(build, cell, model, ())
     return ConfiguredModel(
         job=job,
         graph=model.graph,
@@ -130,8 +116,8 @@ def aligned(
             folder = Path(name) / str(number)
             first = measurer.chain(subject, truth, folder / "as-asked")
             samples.append(_sample(subject, truth, measurer, first, folder))
-        matches = match(subject.graph, model.names, samples, references.graph)
-    return replace(subject, matches=matches, in_force=first.opened.options)
+        alignments = match(subject.graph, model.names, samples, references.graph)
+    return replace(subject, alignments=alignments, in_force=first.opened.options)
 
 
 def _other(spec: InputSpec) -> InputSpec:
@@ -145,12 +131,12 @@ def _other(spec: InputSpec) -> InputSpec:
 
 
 def _sample(
-    subject: ConfiguredModel, truth: Truth, measurer: Measurer, first: Collected, folder: Path
+    subject: ConfiguredModel, truth: Truth, measurer: Measurer, first: InputResult, folder: Path
 ) -> Sample:
     """Run the most exact way this build has, so that blobs are recognised by their numbers."""
-    if first.opened.failure:
+    if first.failure:
         raise ModelError(
-            f"{subject.job.param}: ncnn cannot run it here: {first.opened.failure}. "
+            f"{subject.job.param}: ncnn cannot run it here: {first.failure}. "
             "Diagnose a cell that runs, or see the cell's reason in the matrix."
         )
     exact = {
@@ -159,15 +145,14 @@ def _sample(
         if value is True and any(word in name for word in INEXACT)
     }
     run = measurer.chain(subject.with_options(exact), truth, folder / "exact")
-    return Sample(blobs=_Blobs(run if not run.opened.failure else first), values=truth.single)
+    return Sample(blobs=_Blobs(first if run.failure else run), values=truth.single)
 
 
 class _Blobs(Mapping[str, Any]):
     """The blobs of a chain, read when they are asked for."""
 
-    def __init__(self, collected: Collected) -> None:
-        self._collected = collected
-        self._files = collected.passes["chain"].files
+    def __init__(self, result: InputResult) -> None:
+        self._files = result.chain.files if result.chain else {}
 
     def __getitem__(self, name: str) -> Array:
         return np.asarray(np.load(self._files[name]))
@@ -179,6 +164,6 @@ class _Blobs(Mapping[str, Any]):
         return len(self._files)
 
 
-def matched_values(matches: Sequence[Match], output: str) -> frozenset[str]:
+def aligned_values(alignments: Sequence[Alignment], output: str) -> frozenset[str]:
     """Return the ONNX values that are needed to measure a subject."""
-    return frozenset(item.value for item in matches if item.value) | {output}
+    return frozenset(item.value for item in alignments if item.value) | {output}

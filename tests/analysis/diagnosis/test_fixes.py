@@ -48,7 +48,7 @@ Errors = Callable[[ConfiguredModel], dict[str, float]]
 
 @dataclass
 class Simulation:
-    """A laboratory without builds: `errors` gives each layer's own error."""
+    """A measurer without builds: `errors` gives each layer's own error."""
 
     errors: Errors
     runs: list[ConfiguredModel] = field(default_factory=list)
@@ -81,8 +81,7 @@ class Simulation:
             subject=subject,
             truth=truth,
             finding=finding,
-            chain=cast(Any, None),
-            alone=cast(Any, None),
+            result=cast(Any, None),
         )
 
 

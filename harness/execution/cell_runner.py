@@ -1,0 +1,236 @@
+"""From cells to records: the one way in which anything that is built gets a verdict."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+import harness
+from harness.build.builder import Build
+from harness.build.toolchain import cpu_description, cpu_features
+from harness.compare.alignment import align
+from harness.compare.verdict import judge
+from harness.domain.limits import Tolerance
+from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
+from harness.domain.spec import CellSpec
+from harness.execution.job import Job, JobInput
+from harness.execution.launcher import InputResult, Launcher
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput, decode
+
+TAIL_LINES = 8
+REPEATS = 3
+"""Passes from which the fastest gives the latency; an emulator's says nothing, so one will do."""
+_NO_LAYER = re.compile(r"layer (\w+) not exists or registered")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRunner:
+    """Runs the cells of one build and one set of run options and judges them."""
+
+    launcher: Launcher
+    tolerance: Tolerance
+
+    def run(
+        self,
+        cells: Sequence[CellSpec],
+        build: Build,
+        model: PreparedModel,
+        inputs: Sequence[PreparedInput],
+        *,
+        alone: bool = True,
+    ) -> list[CellRecord]:
+        """Run cells that differ in their input only.
+
+        Args:
+            cells: what to run.
+            build: their build.
+            model: their model.
+            inputs: their inputs, in the same order.
+            alone: whether to run every layer alone as well.
+        """
+        with tempfile.TemporaryDirectory(prefix="cell-") as name:
+            job = job_of(build, cells[0], model, inputs, alone=alone)
+            results = self.launcher.run(job, Path(name))
+            return [
+                self._record(cell, item, build, model, result)
+                for cell, item, result in zip(cells, inputs, results, strict=True)
+            ]
+
+    def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
+        """Return a record of a cell that has not been run."""
+        return CellRecord(
+            cell=cell.id,
+            model=cell.model.name,
+            version=cell.build.revision.label,
+            flags=cell.build.flags.name,
+            run=cell.run.name,
+            input=cell.input.name,
+            verdict=Verdict.SKIPPED,
+            options=dict(cell.run.options),
+            threads=cell.run.threads,
+            when=cell.run.when,
+            build=build,
+            machine=machine(),
+            harness_version=harness.__version__,
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _record(
+        self,
+        cell: CellSpec,
+        item: PreparedInput,
+        build: Build,
+        model: PreparedModel,
+        result: InputResult,
+    ) -> CellRecord:
+        opened, chain = result.opened, result.chain
+        layers = tuple(
+            layer.model_copy(update={"floor": item.floors.get(layer.value)})
+            for layer in result.layers
+        )
+        output = result.output()
+        emulated = bool(build.runner)
+        known = build.record.model_copy(update={"options": opened.defaults})
+        record = self.blank(cell, known).model_copy(
+            update={
+                "options": opened.options or dict(cell.run.options),
+                "output_blob": model.output,
+                "output": chain.output if chain else None,
+                "layers": layers,
+                "latency_ms": chain.latency_ms if chain and not emulated else None,
+                "slowest_ms": chain.slowest_ms if chain and not emulated else None,
+                "repeatable": chain.repeatable if chain else True,
+                "machine": machine() | _elsewhere(build, result),
+                "text": decode(output, model) if output is not None else "",
+                "reference_text": item.text,
+            }
+        )
+        return record.model_copy(update=self._verdict(record, item, model, result))
+
+    def _verdict(
+        self, record: CellRecord, item: PreparedInput, model: PreparedModel, result: InputResult
+    ) -> dict[str, object]:
+        """Return verdict and reason, and what the process said where it did not end well."""
+        opened = result.opened
+        words = result.ended.output if result.ended else ""
+        if opened.unsupported:
+            return {"verdict": Verdict.UNSUPPORTED, "reason": opened.unsupported}
+        if opened.skipped:
+            return {"verdict": Verdict.SKIPPED, "reason": opened.skipped}
+        if result.failure or record.output is None:
+            return {
+                "verdict": Verdict.BROKEN,
+                "reason": self._explained(result, words),
+                "failure": _kind(result, words),
+                "stderr": tail(words),
+            }
+        if result.died_alone:
+            name, fate = next(iter(result.died_alone.items()))
+            more = len(result.died_alone) - 1
+            layer = model.graph.layer(name)
+            others = f", and {more} more" if more else ""
+            return {
+                "verdict": Verdict.BROKEN,
+                "reason": f"{layer.type} {name}, run alone: {fate}{others}",
+                "failure": Failure.RUN,
+                "stderr": tail(words),
+            }
+        verdict, reason = judge(
+            record.output,
+            record.layers,
+            self.tolerance,
+            output_value=model.value_of(model.output),
+            floors=item.floors,
+        )
+        ended_well = verdict in (Verdict.OK, Verdict.DROP)
+        return {"verdict": verdict, "reason": reason, "stderr": "" if ended_well else tail(words)}
+
+    def _explained(self, result: InputResult, words: str) -> str:
+        """Return why there are no numbers, with what ncnn said where that says more."""
+        reason = result.failure
+        missing = _NO_LAYER.search(words)
+        if missing:
+            return f"{reason}: this build has no layer {missing.group(1)}"
+        if reason.startswith("exit code"):
+            reason = ": ".join([reason, *words.strip().splitlines()[-1:]])
+        if result.chain is None and ("MemoryError" in words or "bad_alloc" in words):
+            gib = self.launcher.memory_bytes / 2**30
+            reason = f"out of memory (limit {gib:.0f} GiB): {reason}"
+        return reason
+
+
+def job_of(
+    build: Build,
+    cell: CellSpec,
+    model: PreparedModel,
+    inputs: Sequence[PreparedInput],
+    *,
+    alone: bool = True,
+) -> Job:
+    """Return what one process has to do for cells that differ in their input only."""
+    shapes = inputs[0].reference.shapes() if inputs else {}
+    return Job(
+        binding="",
+        runner=build.runner,
+        core=str(build.core),
+        param=str(model.param),
+        bin=str(model.bin),
+        alignments=align(model.graph, shapes, model.names) if inputs else (),
+        options=dict(cell.run.options),
+        threads=cell.run.threads,
+        when=cell.run.when,
+        inputs=tuple(
+            JobInput(
+                name=item.name,
+                feeds=dict(item.feeds),
+                reference=str(item.reference.directory),
+                alone=None if alone else (),
+            )
+            for item in inputs
+        ),
+        output=model.output,
+        repeats=1 if build.runner else REPEATS,
+    )
+
+
+def _elsewhere(build: Build, result: InputResult) -> dict[str, str]:
+    """Return what a cell ran on besides the CPU at hand: an emulator or remote machine, a GPU."""
+    runner = {"run by": shlex.join(build.runner[:-1])} if build.runner else {}
+    return runner | {f"vulkan {name}": value for name, value in result.opened.device.items()}
+
+
+def _kind(result: InputResult, words: str) -> Failure:
+    if result.ended and result.ended.timed_out and result.chain is None:
+        return Failure.TIMEOUT
+    if _NO_LAYER.search(words):
+        return Failure.LACKS_LAYER
+    return Failure.LOAD if result.opened.refused else Failure.RUN
+
+
+def tail(output: str) -> str:
+    """Return the last lines of a process's output."""
+    return "\n".join(output.strip().splitlines()[-TAIL_LINES:])
+
+
+@cache
+def machine() -> dict[str, str]:
+    """Return what the numbers may depend on besides the build."""
+    return {
+        "cpu": cpu_description(),
+        "cpu_features": " ".join(cpu_features()),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }

@@ -1,0 +1,117 @@
+"""Isolation, for real: processes of the worker on a core that misbehaves on command."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.build.builder import Build
+from harness.domain.records import CellRecord, Failure, Verdict
+from harness.domain.spec import (
+    RunSpec,
+)
+from harness.execution.cell_runner import CellRunner
+from harness.util.build_store import Store
+from tests.execution.misbehaving import BUILD, cells, inputs, model, runner_with
+
+pytestmark = pytest.mark.native
+
+
+@pytest.fixture
+def runner(store: Store) -> CellRunner:
+    return runner_with(store, run_seconds=20, memory_gib=4)
+
+
+def launch(
+    runner: CellRunner,
+    core: Path,
+    store: Store,
+    folder: Path,
+    *codes: int,
+    run: RunSpec | None = None,
+    name: str = "m",
+) -> list[CellRecord]:
+    prepared = model(folder, name, store)
+    items = inputs(folder, prepared, store, *codes)
+    chosen = run or RunSpec(name="off", options=(("use_fp16_storage", False),))
+    return runner.run(cells(items, chosen), Build(core=core, record=BUILD), prepared, items)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "stderr"),
+    [
+        (101, "SIGILL", ""),
+        (102, "SIGABRT", "the heap is gone"),
+        (104, "out of memory (limit 4 GiB)", "bad_alloc"),
+        (105, "exit code 7", ""),
+    ],
+)
+def test_only_the_input_that_kills_is_lost(
+    runner: CellRunner,
+    core: Path,
+    store: Store,
+    tmp_path: Path,
+    code: int,
+    reason: str,
+    stderr: str,
+) -> None:
+    first, second, third = launch(runner, core, store, tmp_path, 1, code, 2)
+    assert (first.verdict, third.verdict) == (Verdict.OK, Verdict.OK)
+    assert second.verdict == Verdict.BROKEN
+    assert second.reason.startswith(reason)
+    assert stderr in second.stderr
+    assert (second.failure, first.failure) == (Failure.RUN, None)
+    assert second.cell == f"v-f/off/in{code}"
+
+
+def test_hang_is_ended(core: Path, store: Store, tmp_path: Path) -> None:
+    impatient = runner_with(store, run_seconds=5)
+    (record,) = launch(impatient, core, store, tmp_path, 103)
+    assert record.verdict == Verdict.BROKEN
+    assert re.match(r"no result after \d+ s", record.reason)
+    assert record.failure is Failure.TIMEOUT
+
+
+def test_options_are_set_before_loading(
+    runner: CellRunner, core: Path, store: Store, tmp_path: Path
+) -> None:
+    run = RunSpec(name="default")
+    (record,) = launch(runner, core, store, tmp_path, 1, run=run)
+    assert record.verdict == Verdict.DROP
+    assert record.options == {"use_fp16_storage": True, "num_threads": 1}
+    assert record.build.options == {"use_fp16_storage": True, "num_threads": 4}
+    relu = record.layers[-1]
+    assert relu.alone is not None
+    assert relu.alone.scale_relative == pytest.approx(1e-3, rel=0.01)
+    assert record.latency_ms is not None
+
+
+def test_unknown_option_is_unsupported(
+    runner: CellRunner, core: Path, store: Store, tmp_path: Path
+) -> None:
+    run = RunSpec(name="new", options=(("use_bf16_packed", True),))
+    (record,) = launch(runner, core, store, tmp_path, 1, run=run)
+    assert record.verdict == Verdict.UNSUPPORTED
+    assert record.reason == "this build of ncnn has no option use_bf16_packed"
+
+
+def test_refused_model_names_the_layer(
+    runner: CellRunner, core: Path, store: Store, tmp_path: Path
+) -> None:
+    (record,) = launch(runner, core, store, tmp_path, 1, name="refused")
+    assert record.verdict == Verdict.BROKEN
+    assert "this build has no layer Strange" in record.reason
+    assert record.failure is Failure.LACKS_LAYER
+
+
+def test_layer_that_dies_alone_is_named_and_costs_nothing_else(
+    runner: CellRunner, core: Path, store: Store, tmp_path: Path
+) -> None:
+    first, second, third = launch(runner, core, store, tmp_path, 1, 106, 2)
+    assert (first.verdict, third.verdict) == (Verdict.OK, Verdict.OK)
+    assert second.verdict == Verdict.BROKEN
+    assert second.reason == "ReLU relu, run alone: SIGILL"
+    assert second.output is not None
+    relu = second.layers[-1]
+    assert (relu.chain is not None, relu.alone) == (True, None)
+    assert relu.note == "alone: ncnn ended with SIGILL"
