@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -22,13 +24,30 @@ def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
     Nox would ask the package index each time, which takes longer than a warm matrix.
     """
     packages = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    content = Path("pyproject.toml").read_bytes() + repr(packages).encode()
-    stamp = Path(session.virtualenv.location) / "installed"
-    digest = hashlib.sha256(content).hexdigest()
+    stamp, digest = _stamp(Path(session.virtualenv.location), packages)
     if stamp.is_file() and stamp.read_text() == digest:
         return
     session.install(*(("-e", ".") if project else ()), *packages)
     stamp.write_text(digest)
+
+
+def _stamp(environment: Path, packages: Sequence[str] = ()) -> tuple[Path, str]:
+    """Return the file that says what is installed in an environment, and what it should say."""
+    content = Path("pyproject.toml").read_bytes() + repr(packages).encode()
+    return environment / "installed", hashlib.sha256(content).hexdigest()
+
+
+def _environment() -> Path:
+    """Return the Python of the one environment that all commands of the harness share."""
+    place = Path(__file__).parent / ".nox" / "harness"
+    python = place / "bin" / "python"
+    stamp, digest = _stamp(place)
+    if not (stamp.is_file() and stamp.read_text() == digest):
+        print(f"preparing {place}, once: it serves matrix, bisect, diagnose, report and bench")
+        venv.create(place, with_pip=True)
+        subprocess.check_call([python, "-m", "pip", "install", "--quiet", "-e", "."])
+        stamp.write_text(digest)
+    return python
 
 
 def _harness(session: nox.Session, command: str) -> None:
@@ -36,38 +55,36 @@ def _harness(session: nox.Session, command: str) -> None:
 
     Nox itself would turn every code but 0 into 1.
     """
-    _install(session)
-    python = Path(session.bin) / "python"
-    code = subprocess.call([python, "-m", "harness", command, *session.posargs])
+    code = subprocess.call([_environment(), "-m", "harness", command, *session.posargs])
     if code:
         raise SystemExit(code)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def matrix(session: nox.Session) -> None:
     """Build every version and flag set, run the model, find the cause of a drop."""
     _harness(session, "matrix")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
     """Turn results into one HTML page, Markdown, CSV, JSON and JUnit XML."""
     _harness(session, "report")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def bisect(session: nox.Session) -> None:
     """Find the commit, the build flag or the run option that made results worse."""
     _harness(session, "bisect")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time each way to a result beside a plain build of ncnn."""
     _harness(session, "bench")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def diagnose(session: nox.Session) -> None:
     """Say which layers of one cell are to blame, by which mechanism, and what cures it."""
     _harness(session, "diagnose")

@@ -62,6 +62,7 @@ def _prunable(store: Store) -> Iterator[Path]:
         (store.sources, "git-*/source"),
         (store.sources, "index-*/source"),
         (store.references, "*/*"),
+        (store.measurements, "*/record.json"),
     )
     for folder, pattern in patterns:
         yield from dict.fromkeys(

@@ -9,6 +9,14 @@ from pathlib import Path
 from harness.config.loading import load_config
 from harness.config.tables import Config, with_repository
 from harness.sources.checkout import is_url
+from harness.util.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
+
+COMMON_EXITS = {
+    EXIT_USAGE: "wrong usage, configuration or model file",
+    EXIT_ENVIRONMENT: "the machine lacks something: compiler, network, disk space",
+    EXIT_INTERRUPTED: "interrupted; the same command continues",
+}
+"""What most commands end with besides codes of their own."""
 
 Arguments = argparse._ActionsContainer
 """A parser or a group of its arguments: the class that argparse has for both."""

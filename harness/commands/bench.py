@@ -16,7 +16,7 @@ import harness
 from harness.analysis.benchmark import Benchmark, Timing, ratios, table
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
-from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
 from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
@@ -43,6 +43,7 @@ examples:
   nox -s bench -- --repo ~/src/ncnn   also the next commit
   nox -s bench -- --no-matrix         without the two runs of the whole matrix
 """
+EXITS = {EXIT_OK: "all is timed", **COMMON_EXITS}
 
 DEFAULT_FLAGS = "runtime"
 """What ncnn's own defaults mean on x86: another naive build, the one that most people make."""

@@ -19,7 +19,7 @@ from harness.analysis.bisection.preparation import BisectionSetup, revision_test
 from harness.analysis.bisection.result import BisectionResult
 from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
-from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, HELP, add_arguments
+from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import cell_command, conclude, config_words
 from harness.config.loading import load_config
 from harness.config.tables import Config
@@ -37,7 +37,7 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "HELP", "NAME", "add_arguments", "execute"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "NAME", "add_arguments", "execute"]
 
 NAME = "bisect"
 COMMAND = "command.json"
@@ -282,7 +282,11 @@ def _compared(
 
 def _plain(options: argparse.Namespace) -> dict[str, object]:
     """Return the arguments as they can be stored; paths become absolute."""
-    values = {k: v for k, v in vars(options).items() if k not in ("execute", "command")}
+    values = {
+        k: v
+        for k, v in vars(options).items()
+        if k not in ("execute", "command", "verbose", "debug")
+    }
     values |= {key: str(values[key].absolute()) for key in _WHERE}
     values["resume"] = False
     if values["repo"] and Path(str(values["repo"])).exists():

@@ -6,7 +6,8 @@ import argparse
 
 from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.search import TransitionChoice
-from harness.commands.arguments import add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
+from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, EXIT_SUSPECTS
 
 HELP = "find the commit, the build flag or the run option that made results worse"
 DESCRIPTION = """\
@@ -27,12 +28,13 @@ examples:
 
 SET is the name of a set in the configuration or built in, KEY=VALUE pairs, or both, separated by
 commas: avx2,NCNN_INT8=OFF or use_bf16_storage=true
-
-exit codes of this command:
-  0    found: one revision, or the settings that matter
-  4    several suspects: the revisions between them cannot be tested
-  5    not reproducible: the ends do not differ, or cannot be tested
 """
+EXITS = {
+    EXIT_OK: "found: one revision, or the settings that matter",
+    EXIT_SUSPECTS: "several suspects: the revisions between them cannot be tested",
+    EXIT_NOT_REPRODUCIBLE: "not reproducible: the ends do not differ, or cannot be tested",
+    **COMMON_EXITS,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -31,13 +31,14 @@ example, in a clone of ncnn:
   git bisect start 20221128 20220420
   git bisect run python -m harness bisect-step --config ../configs/default.toml \\
       --layer InnerProduct --threshold 1e-4
-
-exit codes of this command:
-  0    good
-  1    bad
-  125  cannot be tested: git bisect skips it
-  128  anything else and more: git bisect stops
 """
+EXITS = {
+    0: "good",
+    1: "bad",
+    125: "cannot be tested: git bisect skips it",
+    130: "wrong usage, configuration or model file, or interrupted: git bisect stops",
+    131: "the machine lacks something: git bisect stops",
+}
 CODES = {Outcome.GOOD: 0, Outcome.BAD: 1, Outcome.SKIP: 125, Outcome.UNSTABLE: 125}
 STOP = 128
 """`git bisect run` takes 1 to 127 for a verdict and stops at what is above."""

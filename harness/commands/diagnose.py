@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.layer_findings import Diagnosis
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
 from harness.commands.arguments import (
+    COMMON_EXITS,
     add_builds,
     add_config,
     add_jobs,
@@ -38,6 +38,7 @@ from harness.report.diagnosis_finding import finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.util.files import scratch_directory
 
 NAME = "diagnose"
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
@@ -56,6 +57,11 @@ examples:
   nox -s diagnose -- --inputs photos/                   many inputs: the worst and the median
   nox -s diagnose -- --dump arrays/                     keep every value, blob and weight
 """
+EXITS = {
+    EXIT_OK: "no layer is at fault",
+    EXIT_FINDINGS: "a layer is at fault, or an input could not be measured",
+    **COMMON_EXITS,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +114,7 @@ def execute(options: argparse.Namespace) -> int:
     console = wide_console()
     with (
         console.status("fetching the model") as status,
-        tempfile.TemporaryDirectory(prefix="diagnose-") as scratch,
+        scratch_directory("diagnose-") as scratch,
     ):
         model = prepare_model(model_of(config, base), store)
         layers = model.graph.layer_types()
@@ -118,10 +124,10 @@ def execute(options: argparse.Namespace) -> int:
             machine=machine,
             model=model,
             say=lambda words: status.update(Text(words)),
-            passing=Path(scratch) / "references" if options.inputs else None,
+            passing=scratch / "references" if options.inputs else None,
         )
         subject = pipeline.subject(cell, specs)
-        diagnosis = pipeline.diagnose(cell, subject, specs, Path(scratch))
+        diagnosis = pipeline.diagnose(cell, subject, specs, scratch)
         run = open_run(
             options.results,
             name=NAME,
@@ -131,7 +137,7 @@ def execute(options: argparse.Namespace) -> int:
         )
         folder = run.path
         fixes = pipeline.fixes(
-            options.fix, cell, subject, diagnosis, specs, others.builds, folder, Path(scratch)
+            options.fix, cell, subject, diagnosis, specs, others.builds, folder, scratch
         )
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:

@@ -12,6 +12,7 @@ from functools import partial
 
 import harness
 from harness.commands.arguments import (
+    COMMON_EXITS,
     add_builds,
     add_config,
     add_jobs,
@@ -60,6 +61,11 @@ examples:
 
 an id is build/run/input; a GLOB may match all of it, build/run, or the build alone
 """
+EXITS = {
+    EXIT_OK: "all cells are fine",
+    EXIT_FINDINGS: "a cell is `drop`, `broken` or `build-failed`, or none could be measured",
+    **COMMON_EXITS,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +106,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retry-failed", action="store_true", help="compile builds again that failed before"
     )
-    parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted run")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="measure everything anew: do not continue an interrupted run, recall no cell",
+    )
     add_jobs(parser, "compilers and cells to run at the same time")
     add_builds(parser)
     add_results(parser)
@@ -128,7 +138,7 @@ def execute(options: argparse.Namespace) -> int:
         return _list(matrix, as_json=options.json)
     console = wide_console()
     machine = LocalMachine.prepared(
-        config, store, jobs=options.jobs, retry_failed=options.retry_failed
+        config, store, jobs=options.jobs, retry_failed=options.retry_failed, fresh=options.fresh
     )
     with (
         console.status("fetching model, inputs and sources"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.arguments import add_results
+from harness.commands.arguments import COMMON_EXITS, add_results
 from harness.domain.commits import read_commits
 from harness.domain.findings import read_findings
 from harness.domain.records import Verdict
@@ -36,6 +36,11 @@ examples:
   nox -s report -- --compare results/A              the newest run against an older one
   nox -s report -- --junit out.xml --fail-on drop   for a CI job
 """
+EXITS = {
+    EXIT_OK: "the report is written",
+    EXIT_FINDINGS: "with --fail-on: it has such findings",
+    **COMMON_EXITS,
+}
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 

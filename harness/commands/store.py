@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.build.pruning import StoreEntry, entries, prune, size_of
-from harness.commands.arguments import add_builds
+from harness.commands.arguments import COMMON_EXITS, add_builds
 from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, UsageError
@@ -31,6 +31,7 @@ examples:
   python -m harness store --prune          bring it within its limit, remove leftovers of crashes
   python -m harness store --prune-to 0     remove all that is not in use
 """
+EXITS = {EXIT_OK: "the store is listed, or pruned", **COMMON_EXITS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

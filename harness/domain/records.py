@@ -91,8 +91,10 @@ class LayerRecord(StoredValue):
 
     @model_validator(mode="before")
     @classmethod
-    def _names_of_schema_1(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _names_of_schema_1(cls, values: Any) -> Any:
         """Take records of schema 1, which called the errors `cumulative` and `local`."""
+        if not isinstance(values, dict):
+            return values
         renamed = {"cumulative": "chain", "local": "alone"}
         return {renamed.get(name, name): value for name, value in values.items()}
 
@@ -167,13 +169,15 @@ class CellRecord(StoredValue):
     """Shell command that measures it again, where the configuration file alone does not have it."""
     harness_version: str = ""
     finished: str = ""
-    """When the cell finished, ISO 8601 with UTC offset."""
+    """When the cell was measured, ISO 8601 with UTC offset."""
+    recalled: str = ""
+    """When it was taken from memory, if an earlier run measured it under the same conditions."""
 
     @model_validator(mode="before")
     @classmethod
-    def _schema_1(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _schema_1(cls, values: Any) -> Any:
         """Take records of schema 1, which differ in the names of layers' errors only."""
-        known = values.get("schema_version") == 1
+        known = isinstance(values, dict) and values.get("schema_version") == 1
         return {**values, "schema_version": SCHEMA} if known else values
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import platform
 import re
 import shlex
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -25,8 +23,10 @@ from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.domain.spec import CellSpec
 from harness.execution.job import Job, JobInput
 from harness.execution.launcher import InputResult, Launcher
+from harness.execution.memory import CellMemory
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, decode
+from harness.util.files import scratch_directory
 
 TAIL_LINES = 8
 REPEATS = 3
@@ -40,6 +40,8 @@ class CellRunner:
 
     launcher: Launcher
     tolerance: Tolerance
+    memory: CellMemory | None = None
+    """What was measured before; None to measure everything."""
 
     def run(
         self,
@@ -49,8 +51,9 @@ class CellRunner:
         inputs: Sequence[PreparedInput],
         *,
         alone: bool = True,
+        recall: bool = True,
     ) -> list[CellRecord]:
-        """Run cells that differ in their input only.
+        """Run cells that differ in their input only, or recall what they gave before.
 
         Args:
             cells: what to run.
@@ -58,14 +61,61 @@ class CellRunner:
             model: their model.
             inputs: their inputs, in the same order.
             alone: whether to run every layer alone as well.
+            recall: whether what was measured before will do.
         """
-        with tempfile.TemporaryDirectory(prefix="cell-") as name:
+        memory = self.memory if alone else None
+        keys = {
+            place: memory.key(cell, build, model, item, machine()) if memory else ""
+            for place, (cell, item) in enumerate(zip(cells, inputs, strict=True))
+        }
+        found: dict[int, CellRecord] = {}
+        for place, key in keys.items():
+            known = memory.recall(key) if memory and recall else None
+            if known:
+                found[place] = self._recalled(known, cells[place], inputs[place], build, model)
+        left = [place for place in keys if place not in found]
+        if left:
+            own, items = [cells[place] for place in left], [inputs[place] for place in left]
+            measured = self._measured(own, build, model, items, alone=alone)
+            found |= dict(zip(left, measured, strict=True))
+        if memory:
+            for place in left:
+                memory.keep(keys[place], found[place])
+        return [found[place] for place in keys]
+
+    def _measured(
+        self,
+        cells: Sequence[CellSpec],
+        build: Build,
+        model: PreparedModel,
+        inputs: Sequence[PreparedInput],
+        *,
+        alone: bool,
+    ) -> list[CellRecord]:
+        with scratch_directory("cell-") as scratch:
             job = job_of(build, cells[0], model, inputs, alone=alone)
-            results = self.launcher.run(job, Path(name))
+            results = self.launcher.run(job, scratch)
             return [
                 self._record(cell, item, build, model, result)
                 for cell, item, result in zip(cells, inputs, results, strict=True)
             ]
+
+    def _recalled(
+        self,
+        known: CellRecord,
+        cell: CellSpec,
+        item: PreparedInput,
+        build: Build,
+        model: PreparedModel,
+    ) -> CellRecord:
+        """Return a remembered record under the names of today, with the verdict of today."""
+        blank = self.blank(cell, build.record.model_copy(update={"options": known.build.options}))
+        names = {
+            name: getattr(blank, name)
+            for name in ("cell", "model", "version", "flags", "run", "input", "build")
+        }
+        record = known.model_copy(update=names)
+        return record.model_copy(update=self._judged(record, item, model))
 
     def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
         """Return a record of a cell that has not been run."""
@@ -146,6 +196,15 @@ class CellRunner:
                 "failure": Failure.RUN,
                 "stderr": tail(words),
             }
+        judged = self._judged(record, item, model)
+        ended_well = judged["verdict"] in (Verdict.OK, Verdict.DROP)
+        return {**judged, "stderr": "" if ended_well else tail(words)}
+
+    def _judged(
+        self, record: CellRecord, item: PreparedInput, model: PreparedModel
+    ) -> dict[str, object]:
+        """Return verdict and reason of a cell that has numbers."""
+        assert record.output is not None
         verdict, reason = judge(
             record.output,
             record.layers,
@@ -153,8 +212,7 @@ class CellRunner:
             output_value=model.value_of(model.output),
             floors=item.floors,
         )
-        ended_well = verdict in (Verdict.OK, Verdict.DROP)
-        return {"verdict": verdict, "reason": reason, "stderr": "" if ended_well else tail(words)}
+        return {"verdict": verdict, "reason": reason}
 
     def _explained(self, result: InputResult, words: str) -> str:
         """Return why there are no numbers, with what ncnn said where that says more."""

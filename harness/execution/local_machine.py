@@ -13,6 +13,7 @@ from harness.build.toolchain import find_compiler
 from harness.config.tables import Config
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
+from harness.execution.memory import CellMemory
 from harness.util.build_store import Store
 
 
@@ -29,7 +30,13 @@ class LocalMachine:
 
     @classmethod
     def prepared(
-        cls, config: Config, store: Store, *, jobs: int, retry_failed: bool = False
+        cls,
+        config: Config,
+        store: Store,
+        *,
+        jobs: int,
+        retry_failed: bool = False,
+        fresh: bool = False,
     ) -> LocalMachine:
         """Announce a user of the store and start what takes long.
 
@@ -37,6 +44,7 @@ class LocalMachine:
             config: a checked configuration; its limits hold.
             store: where finished things are and go.
             jobs: compilers at a time.
+            fresh: whether to measure anew what is remembered.
             retry_failed: whether to compile builds again that failed before.
 
         Raises:
@@ -55,7 +63,11 @@ class LocalMachine:
         return cls(
             store=store,
             resolver=BuildResolver(builder=builder),
-            cells=CellRunner(launcher=launcher, tolerance=config.tolerance),
+            cells=CellRunner(
+                launcher=launcher,
+                tolerance=config.tolerance,
+                memory=CellMemory(store=store, recalls=not fresh),
+            ),
             binding=binding,
         )
 

@@ -1,4 +1,4 @@
-"""A diagnosis for people and for machines: console, Markdown, JSON, CSV and a plot."""
+"""A diagnosis for people and for machines: console, Markdown, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
-import altair as alt
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -33,8 +32,6 @@ NUMERIC = ("chain", "alone", "chain median", "alone median", "limit", "ORT")
 LAST = "aligned"
 FEW = 2
 """Inputs up to which all are shown, and no median."""
-SMALLEST = 1e-9
-"""Where a logarithmic axis draws an error of exactly 0."""
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -260,48 +257,8 @@ def _metrics(kind: str, values: dict[str, object]) -> dict[str, object]:
     return {f"{kind}_{name}": value for name, value in values.items()}
 
 
-def plot(diagnosis: Diagnosis) -> alt.LayerChart | alt.FacetChart:
-    """Return errors of the chain and of each layer alone along the model, with the limits."""
-    kinds = (
-        ("chain", "chain_worst"),
-        ("alone", "alone_worst"),
-        ("limit", "limit"),
-        ("ONNX Runtime", "onnxruntime"),
-    )
-    rows = [
-        {
-            "position": at,
-            "layer": f"{layer.type} {layer.name}",
-            "error": max(value, SMALLEST),
-            "kind": kind,
-            "status": str(layer.status),
-        }
-        for at, layer in enumerate(diagnosis.layers)
-        for kind, field in kinds
-        if (value := getattr(layer, field)) is not None and value < float("inf")
-    ]
-    frame = pd.DataFrame(rows, columns=["position", "layer", "error", "kind", "status"])
-    names = [kind for kind, _ in kinds]
-    base = alt.Chart(frame).encode(
-        x=alt.X("position:Q", title="position in the model"),
-        y=alt.Y("error:Q", title="scale-relative error", scale=alt.Scale(type="log")),
-        color=alt.Color("kind:N", title=None, sort=names),
-    )
-    lines = base.mark_line().encode(strokeDash=alt.StrokeDash("kind:N", legend=None, sort=names))
-    marked = (
-        alt.Chart(frame[(frame["kind"] == "alone") & (frame["status"] == Status.AT_FAULT)])
-        .mark_point(shape="triangle-up", size=90, filled=True, color="#d6365b")
-        .encode(x="position:Q", y="error:Q", tooltip=["layer", "error"])
-    )
-    return alt.layer(lines, marked).properties(
-        width=900, height=360, title=f"{diagnosis.cell}: {headline(diagnosis)}"
-    )
-
-
 def write(diagnosis: Diagnosis, folder: Path) -> None:
-    """Write `diagnosis.json`, `.md`, `layers.csv` and `layers.svg` into a directory."""
+    """Write `diagnosis.json`, `.md` and `layers.csv` into a directory."""
     write_atomically(folder / "diagnosis.json", diagnosis.model_dump_json(indent=1))
     write_atomically(folder / "diagnosis.md", markdown(diagnosis))
     write_atomically(folder / "layers.csv", table_of(diagnosis).to_csv(index=False))
-    if diagnosis.layers:
-        plot(diagnosis).save(str(folder / "layers.svg"))

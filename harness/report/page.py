@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-import altair as alt
-import vl_convert
 from markupsafe import Markup
 
 from harness.report.charts import MAX_NUMBERS, Pictures, draw
@@ -19,7 +17,8 @@ from harness.report.model import Part, Report
 from harness.report.provenance import Provenance, provenance
 from harness.report.templating import environment
 
-_SNIPPET = "window.vegaEmbed = vegaEmbed;"
+LIBRARIES = {"vega": "6.4.0", "vega-lite": "6.4.1", "vega-embed": "7.3.0"}
+"""What draws the pictures in the browser, with versions: files below `javascript/`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,8 @@ def _template_file(name: str) -> str:
 
 @cache
 def _library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed in one script, of the version the pictures are for."""
-    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script: str = vl_convert.javascript_bundle(snippet=_SNIPPET, vl_version=version)
+    """Return Vega, Vega-Lite and Vega-Embed in one script, each needing those before it."""
+    folder = resources.files("harness.report").joinpath("javascript")
+    files = [folder.joinpath(f"{name}.min.js") for name in LIBRARIES]
+    script = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")

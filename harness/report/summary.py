@@ -40,7 +40,9 @@ class Summary:
     def headline(self) -> str:
         """The counts in one line."""
         parts = ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items())
-        return f"{len(self.records)} cells: {parts or 'none'}"
+        known = sum(bool(record.recalled) for record in self.records)
+        recalled = f" ({known} measured before; --fresh measures anew)" if known else ""
+        return f"{len(self.records)} cells: {parts or 'none'}{recalled}"
 
     @property
     def has_findings(self) -> bool:

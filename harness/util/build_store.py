@@ -75,6 +75,11 @@ class Store:
         return self.root / "references"
 
     @property
+    def measurements(self) -> Path:
+        """Records of cells by what their numbers depend on."""
+        return self.root / "measurements"
+
+    @property
     def logs(self) -> Path:
         """Logs of downloads and checkouts."""
         return self.root / "logs"

@@ -7,6 +7,7 @@ group when it is over, so that neither a hanging compiler nor an interrupted run
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from typing import IO
 
 from harness.util.errors import MachineError
 from harness.util.forking import ForkServer, Function
+
+logger = logging.getLogger(__name__)
 
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
@@ -235,6 +238,7 @@ def run(
 @contextlib.contextmanager
 def _logged(log: Path, title: str) -> Iterator[tuple[IO[bytes], int]]:
     """Open a log with a title line, and yield it with the place where the output begins."""
+    logger.info("running %s, log %s", title, log)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         stream.write(f"$ {title}\n".encode())

@@ -166,8 +166,15 @@ class RevisionTester:
             model=subject.model.spec,
             input=InputSpec(name=subject.input.name),
         )
-        alone = not subject.alone
-        return self.runner.run([cell], build, subject.model, [subject.input], alone=alone)[0]
+        # What was measured before is in this tester's own memory, by revision.
+        return self.runner.run(
+            [cell],
+            build,
+            subject.model,
+            [subject.input],
+            alone=not subject.alone,
+            recall=False,
+        )[0]
 
 
 def _spec(revision: Revision, subject: Subject, variant: Variant) -> BuildSpec:

@@ -8,7 +8,6 @@ character; `manifest.json` tells which is which.
 from __future__ import annotations
 
 import json
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from harness.analysis.diagnosis.prepare import References, aligned_values
 from harness.domain.spec import InputSpec
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
-from harness.util.files import write_atomically
+from harness.util.files import scratch_directory, write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,8 +73,8 @@ def dump(
         truth = references.truth(spec, values)
         onnx = _values(references.model.onnx, truth.tensors)
         entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
-        with tempfile.TemporaryDirectory(prefix="dump-") as name:
-            measured = measurer.measure(subject, truth, Path(name))
+        with scratch_directory("dump-") as scratch:
+            measured = measurer.measure(subject, truth, scratch)
             for file, passed in (("ncnn-blobs", "chain"), ("ncnn-alone", "alone")):
                 arrays = _blobs(measured, passed)
                 entries += _archive(folder, f"{spec.name}/{file}.npz", arrays)

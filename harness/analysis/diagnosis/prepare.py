@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +22,7 @@ from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import tensors_of
 from harness.reference.values import Reference, reference_for
 from harness.util.errors import ModelError
+from harness.util.files import scratch_directory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,10 +110,10 @@ def aligned(
         if len(specs) < 2:
             specs.append(_other(inputs[0]))
     samples = []
-    with tempfile.TemporaryDirectory(prefix="match-") as name:
+    with scratch_directory("match-") as scratch:
         for number, spec in enumerate(specs):
             truth = references.truth(spec, values)
-            folder = Path(name) / str(number)
+            folder = scratch / str(number)
             first = measurer.chain(subject, truth, folder / "as-asked")
             samples.append(_sample(subject, truth, measurer, first, folder))
         alignments = match(subject.graph, model.names, samples, references.graph)

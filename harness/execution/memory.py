@@ -1,0 +1,105 @@
+"""Measured cells, remembered: equal conditions give the record that is there.
+
+What is remembered are numbers. The verdict is passed anew on each recall, since limits may have
+changed, and what had no numbers, or other ones the second time, is measured again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import harness
+from harness.build.builder import Build
+from harness.build.toolchain import ANSWER_SECONDS
+from harness.domain.records import CellRecord, Verdict
+from harness.domain.spec import CellSpec, content_key
+from harness.execution.session import USE_VULKAN
+from harness.model.prepared_model import PreparedModel
+from harness.reference.prepared_input import PreparedInput
+from harness.util.build_store import Store
+from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
+from harness.util.process import capture
+
+RECORD = "record.json"
+MEASURING = ("domain", "model", "reference", "compare", "execution")
+"""Packages whose code decides what is measured: with another one, nothing is remembered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellMemory:
+    """Records below the store, by what they depend on."""
+
+    store: Store
+    recalls: bool = True
+    """Whether to use what is there; what is measured is remembered in any case."""
+
+    def key(
+        self,
+        cell: CellSpec,
+        build: Build,
+        model: PreparedModel,
+        item: PreparedInput,
+        machine: dict[str, str],
+    ) -> str:
+        """Return a key of everything that the numbers depend on; empty if not all is known."""
+        options = dict(cell.run.options)
+        if options.get(USE_VULKAN):
+            return ""  # on which driver it would run is not known before
+        return content_key(
+            {
+                "harness": [harness.__version__, _measuring_digest()],
+                "build": build.record.key,
+                "runner": [*build.runner, *(_version_of(build.runner[0]) if build.runner else "")],
+                "options": options,
+                "threads": cell.run.threads,
+                "when": cell.run.when,
+                "model": [sha256_of(model.param), sha256_of(model.bin), model.output],
+                "names": model.names,
+                "input": [item.reference.directory.name, sorted(item.feeds)],
+                "floors": item.floors,
+                # Neither the kernel nor Python computes anything here.
+                "machine": {k: v for k, v in machine.items() if k not in ("system", "python")},
+            }
+        )
+
+    def recall(self, key: str) -> CellRecord | None:
+        """Return what was measured under a key; None if nothing was, or if it is damaged."""
+        path = self.store.measurements / key / RECORD
+        if not (key and self.recalls):
+            return None
+        try:
+            record = CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        stamp(path.parent)
+        return record.model_copy(update={"recalled": datetime.now(UTC).isoformat("T", "seconds")})
+
+    def keep(self, key: str, record: CellRecord) -> None:
+        """Remember a record, if its numbers can be relied on."""
+        if not key or record.verdict not in (Verdict.OK, Verdict.DROP) or not record.repeatable:
+            return
+        folder = self.store.measurements / key
+        text = record.model_dump_json()
+        if folder.is_dir():
+            write_atomically(folder / RECORD, text)
+        else:
+            with directory_atomically(folder) as work:
+                (work / RECORD).write_text(text, encoding="utf-8")
+
+
+@cache
+def _measuring_digest() -> str:
+    """Return a digest of the code that measures."""
+    root = Path(harness.__file__).parent
+    files = [path for name in MEASURING for path in sorted((root / name).rglob("*.py"))]
+    return content_key({str(path.relative_to(root)): sha256_of(path) for path in files})
+
+
+@cache
+def _version_of(program: str) -> tuple[str, ...]:
+    """Return what an emulator says of its version."""
+    said = capture([program, "--version"], timeout=ANSWER_SECONDS)
+    return tuple(said.text.splitlines()[:1])
