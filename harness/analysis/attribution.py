@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from harness.domain.formatting import number
 from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
 
@@ -119,16 +120,16 @@ class Cause:
             who += f" and {len(self.also) - 2} more layer types"
         if not self.fixes:
             return (
-                f"{who}, scale-relative {self.worst:.1e} in {len(self.cells)} cells: no pair of "
-                "cells shows what causes it"
+                f"{who}, scale-relative {number(self.worst)} in {len(self.cells)} cells: no pair "
+                "of cells shows what causes it"
             )
         before = max(fix.error_before for fix in self.fixes)
         after = max(fix.error_after for fix in self.fixes)
         chain = min(self.fixes, key=lambda fix: fix.chain_after)
         parts = [f"{fix.words} ({fix.pairs})" for fix in self.fixes]
         return (
-            f"{who}, scale-relative {before:.1e} → {after:.1e} "
-            f"(in the chain {chain.chain_before:.1e} → {chain.chain_after:.1e}), "
+            f"{who}, scale-relative {number(before)} → {number(after)} "
+            f"(in the chain {number(chain.chain_before)} → {number(chain.chain_after)}), "
             f"when {' or '.join(parts)}"
         )
 

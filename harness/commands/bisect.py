@@ -28,11 +28,15 @@ from harness.domain.findings import Finding
 from harness.domain.records import CellRecord
 from harness.domain.spec import content_key
 from harness.execution.run_directory import RunDirectory, open_run
-from harness.report.bisection_finding import as_finding, comparison_as_finding
+from harness.report.bisection_finding import (
+    as_finding,
+    commit_at_fault,
+    comparison_as_finding,
+    comparison_json,
+)
 from harness.report.bisection_progress import BisectionProgress
-from harness.report.bisection_text import at_fault, markdown
-from harness.report.comparison_text import comparison_markdown
 from harness.report.console import wide_console
+from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
@@ -75,9 +79,8 @@ def execute(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         reporter.say("interrupted; continue with: nox -s bisect -- --resume")
         raise
-    write_atomically(run.path / "answer.md", answer.text)
-    write_atomically(run.path / "answer.json", answer.data)
-    console.print(Markdown(answer.text))
+    write_atomically(run.path / "bisection.json", answer.data)
+    console.print(Markdown(finding_markdown(answer.finding)))
     page = conclude(
         run,
         answer.records,
@@ -87,7 +90,6 @@ def execute(options: argparse.Namespace) -> int:
         commits=answer.commits,
     )
     run.close()
-    console.print(f"\nanswer: {run.path}/answer.md and answer.json", highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return answer.code
 
@@ -96,8 +98,6 @@ def execute(options: argparse.Namespace) -> int:
 class _Answer:
     """What a bisection ends with."""
 
-    text: str
-    """Markdown."""
     data: str
     """JSON."""
     finding: Finding
@@ -153,11 +153,10 @@ def _answer(
         return _compared(options, config, bisection, points[0])
     open_end = not (options.good or options.find_fix)
     found = bisection.releases(points) if open_end else bisection.among(points)
-    commits = (at_fault(found),) if found.commit and found.becomes == "bad" else ()
+    commits = (commit_at_fault(found),) if found.commit and found.becomes == "bad" else ()
     if commits:
         write_atomically(run.path / FILE, json.dumps([commits[0].model_dump()], indent=1))
     return _Answer(
-        text=markdown(found),
         data=found.model_dump_json(indent=1),
         finding=as_finding(found, _command(options)),
         records=_records(options, config, bisection, _sides(found, options, config, clone)),
@@ -268,13 +267,11 @@ def _compared(
 ) -> _Answer:
     good, bad = (_texts(side, options, config) for side in ("good", "bad"))
     subject, compared = bisection.compare(point, variant_of(config, *good))
-    text, data = comparison_markdown(compared, point=point, subject=subject)
     wanted = [(point, flags, run) for flags in (good[0], bad[0]) for run in (good[1], bad[1])]
     return _Answer(
-        text=text,
-        data=data,
+        data=comparison_json(compared, point=point, subject=subject),
         finding=comparison_as_finding(
-            compared, point=point, subject=subject.description, command=_command(options)
+            compared, point=point, subject=subject, command=_command(options)
         ),
         records=_records(options, config, bisection, wanted),
     )

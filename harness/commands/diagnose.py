@@ -34,7 +34,7 @@ from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import wide_console
-from harness.report.diagnosis_finding import finding
+from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -146,7 +146,11 @@ def execute(options: argparse.Namespace) -> int:
         records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
         write(diagnosis, folder)
         page = conclude(
-            run, records, finding(diagnosis, _command(options)), config=config, path=options.config
+            run,
+            records,
+            as_finding(diagnosis, _command(options)),
+            config=config,
+            path=options.config,
         )
         run.close()
     show(console, diagnosis, everything=options.all)

@@ -32,14 +32,15 @@ from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
 from harness.report.console import MatrixProgress, show, wide_console
-from harness.report.csv_tables import write_tables
+from harness.report.csv_tables import layer_table
 from harness.report.dataset import cmake_arguments
-from harness.report.summary import markdown, summarise
+from harness.report.summary import summarise
 from harness.report.write import write_report
 from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.util.files import write_atomically
 
 NAME = "matrix"
 HELP = "build every version and flag set, run the model on each, find the cause of a drop"
@@ -174,7 +175,7 @@ def execute(options: argparse.Namespace) -> int:
         )
         records = _run(engine, matrix, run, reporter, _command(options))
     summary = summarise(records, config.tolerance)
-    write_tables(run, records, markdown(summary, title=config.title))
+    write_atomically(run.path / "layers.csv", layer_table(records).to_csv(index=False))
     report = write_report(
         records,
         run.path,

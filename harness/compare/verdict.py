@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.domain.formatting import number
 from harness.domain.limits import NO_FLOORS, Tolerance, is_beyond
 from harness.domain.records import LayerRecord, Metrics, Verdict
 
@@ -63,7 +64,7 @@ def _broken(output: Metrics, measured: Iterable[tuple[LayerRecord, Metrics]]) ->
 
 
 def _words(error: Metrics, limit: float) -> str:
-    return f"scale-relative error {error.scale_relative:.1e} above {limit:.1e}"
+    return f"scale-relative error {number(error.scale_relative)} above {number(limit)}"
 
 
 def _count(error: Metrics) -> str:

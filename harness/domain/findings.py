@@ -23,6 +23,8 @@ class Section(StoredValue):
     header: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     code: str = ""
+    folded: bool = False
+    """Whether it is long and for few: folded on the page, left out of the Markdown."""
 
 
 class Finding(StoredValue):

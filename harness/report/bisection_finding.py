@@ -1,80 +1,254 @@
-"""The answer of a bisection as the compatibility report tells it."""
+"""The answer of a bisection as a finding, which every form of the report shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
 
-from harness.analysis.bisection.configurations import ComparisonResult, evidence
+from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.result import BisectionResult, Side
+from harness.analysis.bisection.result import BisectionResult, Commit, Side
+from harness.analysis.bisection.submodel import Subject
+from harness.analysis.delta_debugging import MinimalSet
+from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
-from harness.report.bisection_text import headline, number, shortened
-from harness.report.comparison_text import comparison_headline
+from harness.domain.formatting import number
+from harness.domain.records import Metrics
+
+DIFF_LINES = 60
+FILES = 12
+SUSPECTS = 20
 
 
 def as_finding(result: BisectionResult, command: str) -> Finding:
     """Return what a search over revisions found."""
     commit = result.commit
-    sections = [
-        Section(
-            heading=f"{result.subject}, before and after",
-            header=("", "revision", "alone", "in the whole model", "output: max abs"),
-            rows=tuple(
-                (word, *_side(side))
-                for word, side in (("before", result.before), ("after", result.after))
-            ),
-        ),
-        Section(heading="Needed for it to show", lines=_needs(result)),
-        Section(heading="Suspects", lines=() if result.found else result.suspects),
-        Section(heading="Releases that contain it", lines=_some(commit.releases if commit else ())),
-        Section(heading="Not testable", lines=result.untested),
-        Section(
-            heading="What it changed in the layer's files",
-            code=shortened(commit.hunk) if commit else "",
-        ),
-    ]
     return Finding(
         title=f"Bisection of {result.subject}, build {result.flags}, run {result.run}",
         sentence=headline(result).rstrip("."),
-        sections=tuple(p for p in sections if p.lines or p.rows or p.code),
+        sections=_filled(
+            Section(heading="Measured", lines=_conditions(result)),
+            _sides(result),
+            Section(heading="Commit", lines=_commit(commit) if commit else ()),
+            Section(heading="Suspects", lines=() if result.found else _suspects(result)),
+            Section(heading="All changes seen, oldest first", lines=_transitions(result)),
+            Section(heading="Needed for it to show", lines=_needs(result)),
+            Section(heading="Not testable", lines=result.untested),
+            Section(
+                heading="What it changed in the layer's files",
+                code=shortened(commit.hunk, commit.sha) if commit else "",
+            ),
+        ),
         command=command,
     )
 
 
 def comparison_as_finding(
-    compared: ComparisonResult, *, point: Point, subject: str, command: str
+    compared: ComparisonResult, *, point: Point, subject: Subject, command: str
 ) -> Finding:
     """Return what a search over flags and options found."""
-    sections = [
-        Section(heading="Each needed setting left out by itself", lines=tuple(evidence(compared))),
-        Section(
-            heading="Smallest changes that make the bad configuration good",
-            lines=tuple(", ".join(i.fix for i in each.items) for each in compared.reverts),
-        ),
-        Section(
-            heading="All differences",
-            header=("setting", "good", "bad"),
-            rows=tuple((e.name, e.good or "?", e.bad or "?") for e in compared.differences),
-        ),
-    ]
+    criterion = compared.criterion
+    limit = f"at most {number(criterion.threshold)}" if criterion.threshold else "that it runs"
     return Finding(
-        title=f"Bisection of flags and options, {subject}",
+        title=f"Bisection of flags and options, {subject.description}",
         sentence=comparison_headline(compared, point),
-        sections=tuple(p for p in sections if p.lines or p.rows),
+        sections=_filled(
+            Section(
+                heading="Measured",
+                lines=(
+                    f"{subject.description}, {criterion.metric}, input {subject.input.name}; good "
+                    f"means {limit}",
+                ),
+            ),
+            Section(
+                heading="Each needed setting left out by itself", lines=tuple(evidence(compared))
+            ),
+            Section(
+                heading="Other sets that turn it bad by themselves",
+                lines=tuple(f"{{{_names(each.items)}}}" for each in compared.sets[1:]),
+            ),
+            Section(
+                heading="Smallest changes that make the bad configuration good",
+                lines=tuple(", ".join(i.fix for i in each.items) for each in compared.reverts),
+            ),
+            Section(
+                heading="All differences",
+                header=("setting", "good", "bad"),
+                rows=tuple(
+                    (each.name, each.good or "(default)", each.bad or "(default)")
+                    for each in compared.differences
+                ),
+            ),
+        ),
         command=command,
     )
 
 
+def comparison_json(compared: ComparisonResult, *, point: Point, subject: Subject) -> str:
+    """Return what turns the good configuration into the bad one, for machines."""
+    content = {
+        "version": point.name,
+        "subject": subject.description,
+        "metric": str(compared.criterion.metric),
+        "threshold": compared.criterion.threshold,
+        "differences": [asdict(each) for each in compared.differences],
+        "sets": [_described(each) for each in compared.sets],
+        "reverts": [_described(each) for each in compared.reverts],
+        "tests": [
+            {"applied": sorted(map(str, applied)), "result": str(value)}
+            for applied, value in compared.values.items()
+        ],
+    }
+    return json.dumps(content, indent=1)
+
+
+def commit_at_fault(result: BisectionResult) -> FaultyCommit:
+    """Return the commit as reports mark it."""
+    commit = result.commit
+    assert commit is not None
+    values = f"{result.metric} {result.before.value} → {result.after.value}"
+    return FaultyCommit(
+        commit=commit.sha,
+        date=commit.author_date,
+        subject=commit.title,
+        effect=f"{result.subject}: {values}",
+    )
+
+
+def headline(result: BisectionResult) -> str:
+    """Return the answer of a search over revisions in one line."""
+    verb = "made it good again" if result.becomes == "good" else "made it bad"
+    if not result.found:
+        return f"One of {len(result.suspects)} revisions {verb}; those between cannot be tested."
+    if result.commit:
+        commit = result.commit
+        return f'{commit.sha[:9]} ({commit.author_date[:10]}, "{commit.title}") {verb}.'
+    return f"Release {result.release} {verb}; name a clone with --repo to get to the commit."
+
+
+def comparison_headline(compared: ComparisonResult, point: Point) -> str:
+    """Return the answer of a search over flags and options in one line."""
+    first = compared.sets[0]
+    count = {1: "it alone turns", 2: "both are needed to turn"}.get(
+        len(first.items), f"all {len(first.items)} are needed to turn"
+    )
+    return f"{point.revision.label}: {{{_names(first.items)}}}: {count} good to bad"
+
+
+def shortened(diff: str, commit: str) -> str:
+    """Return the first hunks of a diff, whole ones, and how to see the others."""
+    hunks = [hunk for hunk in re.split(r"(?m)^(?=diff --git|@@ )", diff) if hunk]
+    shown: list[str] = []
+    for place, hunk in enumerate(hunks):
+        lines = hunk.splitlines()
+        if shown and len(shown) + len(lines) > DIFF_LINES:
+            left = sum(part.startswith("@@ ") for part in hunks[place:])
+            return "\n".join([*shown, f"# {left} more hunks: git show -m {commit[:12]}"])
+        shown += lines[:DIFF_LINES]
+        if len(lines) > DIFF_LINES:
+            rest = len(lines) - DIFF_LINES
+            return "\n".join(
+                [*shown, f"# {rest} more lines of this hunk: git show -m {commit[:12]}"]
+            )
+    return "\n".join(shown)
+
+
+def _filled(*sections: Section) -> tuple[Section, ...]:
+    return tuple(each for each in sections if each.lines or each.rows or each.code)
+
+
+def _conditions(result: BisectionResult) -> tuple[str, ...]:
+    options = " ".join(f"-D{name}={value}" for name, value in result.flag_options.items())
+    build = " ".join(filter(None, (options or "as ncnn has it", result.cxx_flags)))
+    run = ", ".join(f"{name}={str(value).lower()}" for name, value in result.run_options.items())
+    limit = (
+        "it runs" if result.threshold is None else f"{result.metric} ≤ {number(result.threshold)}"
+    )
+    plural = "s" if result.threads > 1 else ""
+    doubt = ("some verdicts lay near the threshold; they were repeated",)
+    return (
+        f"{result.subject}, input {result.input}, {result.threads} thread{plural}; good means "
+        f"{limit}",
+        f"build {result.flags}: {build}",
+        f"run {result.run}: {run or 'as ncnn has it'}",
+        f"{result.measurements} measurements, {result.seconds:.0f} s",
+        *(doubt if result.doubtful else ()),
+    )
+
+
+def _sides(result: BisectionResult) -> Section:
+    return Section(
+        heading=f"{result.subject}, before and after",
+        header=("", "revision", "alone", "max abs", "in the whole model", "output: max abs"),
+        rows=tuple(
+            (word, *_side(side))
+            for word, side in (("before", result.before), ("after", result.after))
+        ),
+    )
+
+
 def _side(side: Side) -> tuple[str, ...]:
-    own = number(side.own, "scale_relative") or side.value
-    whole = number(side.whole_own, "scale_relative") or side.note
-    return side.name, own, whole, number(side.output, "max_abs")
+    own = _measure(side.own, "scale_relative") or side.value
+    whole = _measure(side.whole_own, "scale_relative") or side.note
+    return (side.name, own, _measure(side.own, "max_abs"), whole, _measure(side.output, "max_abs"))
+
+
+def _measure(metrics: Metrics | None, name: str) -> str:
+    return "" if metrics is None else number(getattr(metrics, name))
+
+
+def _commit(commit: Commit) -> tuple[str, ...]:
+    more = len(commit.files) - FILES
+    files = ", ".join(commit.files[:FILES]) + (f" and {more} more" if more > 0 else "")
+    return (
+        commit.sha,
+        f"author date {commit.author_date}",
+        f"title: {commit.title}",
+        f"files: {files}",
+        f"releases that contain it: {_releases(commit.releases)}",
+        *((f"brought in by merge {commit.merge[:9]}",) if commit.merge else ()),
+    )
+
+
+def _releases(names: tuple[str, ...]) -> str:
+    if not names:
+        return "none yet"
+    return f"{names[0]} and {len(names) - 1} later ones" if len(names) > 1 else names[0]
+
+
+def _suspects(result: BisectionResult) -> tuple[str, ...]:
+    more = len(result.suspects) - SUSPECTS
+    return (*result.suspects[:SUSPECTS], *((f"… {more} more",) if more > 0 else ()))
+
+
+def _transitions(result: BisectionResult) -> tuple[str, ...]:
+    if len(result.transitions) < 2:
+        return ()
+    return tuple(
+        f"becomes {each.becomes}: {each.before} → {each.after}"
+        + (f" ({each.suspects} revisions, not bisected)" if each.suspects > 1 else "")
+        for each in result.transitions
+    )
 
 
 def _needs(result: BisectionResult) -> tuple[str, ...]:
-    return (*(f"{{{', '.join(each)}}}" for each in result.needs), *result.evidence)
+    sets = (
+        f"{{{', '.join(each)}}}{': all of these are needed' if len(each) > 1 else ''}"
+        for each in result.needs
+    )
+    return (*sets, *result.evidence)
 
 
-def _some(names: Sequence[str], most: int = 3) -> tuple[str, ...]:
-    more = len(names) - most
-    return (*names[:most], *((f"and {more} later ones",) if more > 0 else ()))
+def _names(items: Iterable[Difference]) -> str:
+    return ", ".join(map(str, items))
+
+
+def _described(each: MinimalSet[Difference]) -> dict[str, object]:
+    return {
+        "items": [str(item) for item in each.items],
+        "without": {
+            str(item): str(result) for item, result in zip(each.items, each.without, strict=True)
+        },
+    }

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.domain.formatting import number
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import machine_name
-from harness.report.formatting import SYMBOLS, number, output_error
+from harness.report.formatting import SYMBOLS, output_error
 
 FACTOR = 2.0
 """An error that changed by less is the same: another compiler moves it that far."""

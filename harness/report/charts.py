@@ -13,10 +13,10 @@ from typing import Any
 import altair as alt
 
 from harness.domain.commits import FaultyCommit
+from harness.domain.formatting import short
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, date_of
-from harness.report.formatting import short
 from harness.report.rows import affordable, cell_row, curve_row, layer_names
 
 FLOOR = 1e-9

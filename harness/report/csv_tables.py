@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
 from harness.domain.records import CellRecord
-from harness.execution.run_directory import RunDirectory
-from harness.util.files import write_atomically
 
 
 def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
@@ -75,10 +73,3 @@ def layer_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 row |= {f"{kind}_{name}": value for name, value in values.items()}
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def write_tables(run: RunDirectory, records: Sequence[CellRecord], summary: str) -> None:
-    """Write `matrix.csv`, `layers.csv` and `summary.md` beside the records."""
-    write_atomically(run.path / "matrix.csv", matrix_table(records).to_csv(index=False))
-    write_atomically(run.path / "layers.csv", layer_table(records).to_csv(index=False))
-    write_atomically(run.path / "summary.md", summary)

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from harness.analysis.diagnosis.layer_findings import Diagnosis, Score, TriedFix
 from harness.domain.findings import Finding, Section
-from harness.report.diagnosis_text import headline, mechanism_lines, output_lines
+from harness.domain.formatting import number
+from harness.report.diagnosis_text import (
+    columns,
+    headline,
+    mechanism_lines,
+    output_lines,
+    row,
+    shown,
+)
 
 SHOWN = 12
-"""layers at fault in the table; diagnosis.md has them all."""
+"""Layers at fault in the table; the folded one has all."""
 
 
-def finding(diagnosis: Diagnosis, command: str) -> Finding:
+def as_finding(diagnosis: Diagnosis, command: str) -> Finding:
     """Return what was found, the fixes that worked first."""
     sections = [
         Section(heading="Output", lines=tuple(output_lines(diagnosis))),
         _fixes(diagnosis),
         Section(heading="Mechanisms", lines=tuple(mechanism_lines(diagnosis))),
         _layers(diagnosis),
+        *(
+            Section(heading=f"What {fix.kind} changes in the .param", code=fix.diff)
+            for fix in diagnosis.fixes
+        ),
+        _every_layer(diagnosis),
+        _trials(diagnosis),
+        Section(heading="Options in force", lines=_options(diagnosis), folded=True),
     ]
     return Finding(
         title=f"Diagnosis of {diagnosis.cell}",
         sentence=_sentence(diagnosis),
-        sections=tuple(p for p in sections if p.lines or p.rows),
+        sections=tuple(s for s in sections if s.lines or s.rows or s.code),
         command=command,
     )
 
@@ -54,8 +69,8 @@ def _fix(fix: TriedFix) -> tuple[str, ...]:
     return (
         fix.kind,
         fix.outcome,
-        _change([f"{score.output_max_abs:.1e}" for score in scores if score]),
-        _change([f"{score.worst_layer:.1e}" for score in scores if score]),
+        _change([number(score.output_max_abs) for score in scores if score]),
+        _change([number(score.worst_layer) for score in scores if score]),
         _change([_latency(score) for score in scores if score]),
         "; ".join(filter(None, (fix.change, fix.note))),
     )
@@ -74,7 +89,7 @@ def _layers(diagnosis: Diagnosis) -> Section:
     for layer in diagnosis.at_fault[:SHOWN]:
         mechanism = layer.explanation.mechanism if layer.explanation else "not examined"
         errors = (layer.alone_worst, layer.chain_worst)
-        numbers = ["" if error is None else f"{error:.1e}" for error in errors]
+        numbers = ["" if error is None else number(error) for error in errors]
         rows.append((f"{layer.type} {layer.name}", layer.blob, *numbers, mechanism))
     more = len(diagnosis.at_fault) - len(rows)
     return Section(
@@ -82,3 +97,37 @@ def _layers(diagnosis: Diagnosis) -> Section:
         header=("layer", "blob", "alone", "in the chain", "mechanism"),
         rows=tuple(rows),
     )
+
+
+def _every_layer(diagnosis: Diagnosis) -> Section:
+    header = columns(diagnosis)
+    return Section(
+        heading=f"All {len(diagnosis.layers)} blobs: errors against float64, the worst input",
+        header=header,
+        rows=tuple(tuple(row(layer, header)) for layer in diagnosis.layers),
+        folded=True,
+    )
+
+
+def _trials(diagnosis: Diagnosis) -> Section:
+    """Return every hypothesis that was tested on the layers at fault."""
+    return Section(
+        heading="What was tried",
+        header=("layer", "hypothesis", "error left", "elements"),
+        rows=tuple(
+            (
+                f"{layer.type} {layer.name}",
+                trial.hypothesis,
+                shown(trial.residual) or "does not apply",
+                str(trial.covered),
+            )
+            for layer in diagnosis.at_fault
+            if layer.explanation
+            for trial in layer.explanation.tried
+        ),
+        folded=True,
+    )
+
+
+def _options(diagnosis: Diagnosis) -> tuple[str, ...]:
+    return tuple(f"{name} = {str(value).lower()}" for name, value in diagnosis.options.items())

@@ -1,8 +1,8 @@
-"""A diagnosis for people and for machines: console, Markdown, JSON and CSV."""
+"""A diagnosis for people and for machines: console, JSON and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +18,7 @@ from harness.analysis.diagnosis.layer_findings import (
     Status,
     TriedFix,
 )
+from harness.domain.formatting import number
 from harness.util.files import write_atomically
 
 STYLES = {
@@ -57,13 +58,13 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
             continue
         latency = f", {item.latency_ms:.1f} ms" if item.latency_ms is not None else ""
         lines.append(
-            f"{item.name}: output max abs {item.output.max_abs:.1e}, scale-relative "
-            f"{item.output.scale_relative:.1e} (limit {item.output_limit:.1e}), "
+            f"{item.name}: output max abs {number(item.output.max_abs)}, scale-relative "
+            f"{number(item.output.scale_relative)} (limit {number(item.output_limit)}), "
             f"{len(item.at_fault)} blobs at fault{latency}"
         )
     errors = [item.output.max_abs for item in diagnosis.inputs if item.output]
     if len(errors) > FEW:
-        lines.append(f"worst {max(errors):.1e}, median {median(errors):.1e} (max abs)")
+        lines.append(f"worst {number(max(errors))}, median {number(median(errors))} (max abs)")
     return lines
 
 
@@ -91,10 +92,10 @@ def _group_lines(kind: str, name: str, side: str, members: Sequence[LayerSummary
     layers = ", ".join(layer.name for layer in members)
     if not found[0].explained:
         closest = [t for t in found[0].tried if t.residual is not None][:5]
-        tried = ", ".join(f"{t.hypothesis} ({t.residual:.1e})" for t in closest)
-        words = f"unexplained{whose}, error up to {error:.1e}; {len(found[0].tried)} hypotheses"
+        tried = ", ".join(f"{t.hypothesis} ({number(t.residual)})" for t in closest)
+        words = f"unexplained{whose}, error up to {number(error)}; {len(found[0].tried)} hypotheses"
         return [f"{len(members)} {kind}: {words}, the closest: {tried} [{layers}]"]
-    words = f"{name}{whose}: error up to {error:.1e}, {left:.1e} is left under it{floor}"
+    words = f"{name}{whose}: error up to {number(error)}, {number(left)} is left under it{floor}"
     notes = f"; {found[0].note}" if found[0].note else ""
     return [f"{len(members)} {kind}: {words}{notes} [{layers}]"]
 
@@ -106,8 +107,8 @@ def fix_lines(fix: TriedFix) -> list[str]:
         lines.append(f"  before: {_score(fix.before)}")
         lines.append(f"  after:  {_score(fix.after)}")
         lines += [
-            f"  {kind}: alone {own[0]:.1e} → {own[1]:.1e}, "
-            f"in the chain {chain[0]:.1e} → {chain[1]:.1e}"
+            f"  {kind}: alone {number(own[0])} → {number(own[1])}, "
+            f"in the chain {number(chain[0])} → {number(chain[1])}"
             for kind, (own, chain) in fix.by_type.items()
         ]
     if fix.note:
@@ -120,25 +121,25 @@ def fix_lines(fix: TriedFix) -> list[str]:
 def _score(score: Score) -> str:
     latency = f", {score.latency_ms:.1f} ms" if score.latency_ms is not None else ""
     return (
-        f"output max abs {score.output_max_abs:.1e}, the chain up to {score.excess:.1f} times its "
-        f"limit, worst layer alone {score.worst_layer:.1e}, "
+        f"output max abs {number(score.output_max_abs)}, the chain up to {score.excess:.1f} times "
+        f"its limit, worst layer alone {number(score.worst_layer)}, "
         f"{len(score.at_fault)} layers at fault{latency}"
     )
 
 
 def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
     """Print a diagnosis; without `everything`, clean layers are only counted."""
-    shown = [x for x in diagnosis.layers if everything or x.status is not Status.CLEAN]
+    visible = [x for x in diagnosis.layers if everything or x.status is not Status.CLEAN]
     table = Table(box=None, header_style="bold", pad_edge=False)
     header = columns(diagnosis)
     for name in header:
         table.add_column(name, justify="right" if name in NUMERIC else "left", overflow="fold")
-    for layer in shown:
+    for layer in visible:
         cells = [Text(cell) for cell in row(layer, header)]
         cells[header.index("status")].stylize(STYLES[layer.status])
         table.add_row(*cells)
     console.print(table)
-    hidden = len(diagnosis.layers) - len(shown)
+    hidden = len(diagnosis.layers) - len(visible)
     if hidden:
         _print(console, f"and {hidden} clean blobs (--all shows them)")
     for heading, lines in sections(diagnosis):
@@ -180,61 +181,20 @@ def row(layer: LayerSummary, header: Sequence[str]) -> list[str]:
         "blob": layer.blob,
         "ONNX value": layer.value,
         "status": str(layer.status),
-        "chain": _number(layer.chain_worst),
-        "alone": _number(layer.alone_worst),
-        "chain median": _number(layer.chain_median),
-        "alone median": _number(layer.alone_median),
-        "limit": _number(layer.limit),
-        "ORT": _number(layer.onnxruntime),
+        "chain": shown(layer.chain_worst),
+        "alone": shown(layer.alone_worst),
+        "chain median": shown(layer.chain_median),
+        "alone median": shown(layer.alone_median),
+        "limit": shown(layer.limit),
+        "ORT": shown(layer.onnxruntime),
         LAST: ": ".join(filter(None, (layer.aligned, layer.sure or layer.note))),
     }
     return [texts[name] for name in header]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1e}"
-
-
-def markdown(diagnosis: Diagnosis) -> str:
-    """Return the whole diagnosis as Markdown."""
-    lines = [f"# Diagnosis of {diagnosis.cell}", "", headline(diagnosis), ""]
-    options = ", ".join(f"{name} = {value}" for name, value in diagnosis.options.items())
-    lines += [f"Build {diagnosis.build}, model {diagnosis.model}. Options: {options}."]
-    for heading, texts in sections(diagnosis):
-        lines += ["", f"## {heading}", "", *(_item(text) for text in texts)]
-    for fix in diagnosis.fixes:
-        if fix.diff:
-            lines += ["", f"### {fix.kind}: what changes in the .param", "", "```diff"]
-            lines += [*fix.diff.splitlines(), "```"]
-    lines += ["", "## Layers", "", "Scale-relative errors against float64, the worst input.", ""]
-    header = columns(diagnosis)
-    lines += [_line(header), _line(["---"] * len(header))]
-    lines += [_line(row(layer, header)) for layer in diagnosis.layers]
-    tried = [x for x in diagnosis.at_fault if x.explanation]
-    if tried:
-        lines += ["", "## What was tried", "", *_trials(tried)]
-    return "\n".join(lines) + "\n"
-
-
-def _item(text: str) -> str:
-    return f"  - {text.strip()}" if text.startswith(" ") else f"- {text}"
-
-
-def _trials(layers: Iterable[LayerSummary]) -> list[str]:
-    lines = []
-    for layer in layers:
-        assert layer.explanation is not None
-        lines += ["", f"### {layer.type} {layer.name}", "", layer.explanation.sentence, ""]
-        lines += [_line(("hypothesis", "error left", "elements")), _line(["---"] * 3)]
-        lines += [
-            _line((t.hypothesis, _number(t.residual) or "does not apply", str(t.covered)))
-            for t in layer.explanation.tried
-        ]
-    return lines
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def shown(value: float | None) -> str:
+    """Return an error, or nothing where there is none."""
+    return "" if value is None else number(value)
 
 
 def table_of(diagnosis: Diagnosis) -> pd.DataFrame:
@@ -258,7 +218,6 @@ def _metrics(kind: str, values: dict[str, object]) -> dict[str, object]:
 
 
 def write(diagnosis: Diagnosis, folder: Path) -> None:
-    """Write `diagnosis.json`, `.md` and `layers.csv` into a directory."""
+    """Write `diagnosis.json` and `layers.csv` into a directory."""
     write_atomically(folder / "diagnosis.json", diagnosis.model_dump_json(indent=1))
-    write_atomically(folder / "diagnosis.md", markdown(diagnosis))
     write_atomically(folder / "layers.csv", table_of(diagnosis).to_csv(index=False))

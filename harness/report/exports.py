@@ -8,11 +8,12 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.csv_tables import matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
-from harness.report.formatting import number, output_error
+from harness.report.formatting import output_error
 from harness.report.model import Part, Report
 
 _RESULTS = {

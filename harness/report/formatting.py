@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -45,30 +43,6 @@ _WORST_FIRST = (
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict that stands for several cells: the least favourable one."""
     return min(verdicts, key=_WORST_FIRST.index)
-
-
-def number(value: float | None) -> str:
-    """Return an error with two digits: `2.2e-3`, `0.14`, `12`; `–` where it was not measured."""
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if value == 0:
-        return "0"
-    if 0.1 <= value < 100:
-        return f"{value:.2g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
-
-
-def short(value: float) -> str:
-    """Return a limit as a person would write it: `2e-5`, `0.001`."""
-    return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
-
-
-def milliseconds(value: float | None) -> str:
-    """Return a latency such as `12.3 ms`."""
-    return f"{value:.1f} ms" if value is not None else "–"
 
 
 def output_error(record: CellRecord) -> float | None:

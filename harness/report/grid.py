@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options
 from harness.report.formatting import (
     SYMBOLS,
     chain_error,
     largest,
-    number,
     output_error,
     worst,
     worst_layer,

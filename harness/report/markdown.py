@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jinja2 import Environment
 
+from harness.domain.findings import Finding
 from harness.report.grid import Table, Tile, tables
 from harness.report.model import Report
 from harness.report.templating import environment
@@ -21,6 +22,13 @@ def markdown(report: Report) -> str:
     engine = environment()
     text = _render(engine, report, with_tables=True)
     return text if len(text) <= LIMIT else _render(engine, report, with_tables=False)
+
+
+def finding_markdown(finding: Finding) -> str:
+    """Return one finding, as the report has it."""
+    module = environment().get_template("finding.md.j2").module
+    text: str = module.finding(finding)  # type: ignore[attr-defined]
+    return text
 
 
 def _render(engine: Environment, report: Report, *, with_tables: bool) -> str:

@@ -1,4 +1,4 @@
-"""The result in words: one sentence, the causes, the table. For the console and for Markdown."""
+"""The result in words: one sentence, the causes, the table. For the console."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis.attribution import Cause, attribute, own_error
+from harness.domain.formatting import number
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 
@@ -112,9 +113,9 @@ def row(record: CellRecord) -> tuple[str, ...]:
         record.run,
         record.input,
         str(record.verdict),
-        f"{record.output.max_abs:.1e}" if record.output else "",
+        number(record.output.max_abs) if record.output else "",
         f"{at_fault.type} {at_fault.name}" if at_fault else "",
-        f"{own_error(at_fault) or 0.0:.1e}" if at_fault else "",
+        number(own_error(at_fault) or 0.0) if at_fault else "",
         f"{record.latency_ms:.1f}" if record.latency_ms else "",
         record.text,
     )
@@ -139,24 +140,6 @@ def exception_lines(summary: Summary) -> list[str]:
     ]
 
 
-def markdown(summary: Summary, *, title: str) -> str:
-    """Return the whole summary as Markdown."""
-    lines = [f"# {title or 'Matrix'}", "", summary.headline, "", "## Causes", ""]
-    lines += [f"- {line}" for line in cause_lines(summary)]
-    lines += [f"  - {line}" for line in exception_lines(summary)]
-    for heading, notes in summary.sections:
-        if notes:
-            lines += ["", f"## {heading}", ""]
-            lines += [f"- {note} ({len(ids)}: {_some(ids)})" for note, ids in notes.items()]
-    lines += ["", "## Cells", "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    lines += [_line(row(record)) for record in summary.records]
-    return "\n".join(lines) + "\n"
-
-
 def _some(ids: Sequence[str], limit: int = 4) -> str:
     shown = ", ".join(ids[:limit])
     return f"{shown}, …" if len(ids) > limit else shown
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -7,8 +7,9 @@ import math
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.analysis.attribution import own_error
+from harness.domain.formatting import milliseconds, number, short
 from harness.domain.records import Verdict
-from harness.report.formatting import MEANINGS, SYMBOLS, chain_error, milliseconds, number, short
+from harness.report.formatting import MEANINGS, SYMBOLS, chain_error
 
 
 def environment() -> Environment:

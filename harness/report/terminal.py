@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from harness.domain.formatting import milliseconds, number
 from harness.report.console import STYLES
-from harness.report.formatting import SYMBOLS, milliseconds, number
+from harness.report.formatting import SYMBOLS
 from harness.report.grid import Table, Tile, tables
 from harness.report.model import Part, Report
 from harness.report.summary import cause_lines, exception_lines

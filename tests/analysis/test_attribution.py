@@ -52,7 +52,7 @@ def test_either_of_two_axes_clears_the_fault() -> None:
     assert [fix.pairs for fix in cause.fixes] == ["4 of 4 pairs"] * 2
     assert not any(fix.together for fix in cause.fixes)
     assert cause.sentence.startswith(
-        "InnerProduct, scale-relative 2.0e-03 → 3.0e-06 (in the chain 4.0e-03 → 6.0e-06), when "
+        "InnerProduct, scale-relative 2.0e-3 → 3.0e-6 (in the chain 4.0e-3 → 6.0e-6), when "
     )
 
 

@@ -64,8 +64,8 @@ def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
     layers = [layer(error(1e-3), "one"), layer(error(2e-3), "two"), layer(error(1e-6), "fine")]
     assert judge(error(1e-4), layers, DEFAULT) == (
         Verdict.DROP,
-        "output: scale-relative error 1.0e-04 above 2.0e-05; InnerProduct two: scale-relative "
-        "error 2.0e-03 above 4.0e-05, the worst of 2 layers beyond their limits",
+        "output: scale-relative error 1.0e-4 above 2.0e-5; InnerProduct two: scale-relative "
+        "error 2.0e-3 above 4.0e-5, the worst of 2 layers beyond their limits",
     )
 
 

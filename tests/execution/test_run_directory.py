@@ -1,8 +1,6 @@
 from pathlib import Path
 
-from harness.domain.records import Verdict
 from harness.execution.run_directory import open_run
-from harness.report.csv_tables import layer_table, matrix_table, write_tables
 from tests.records import cell
 
 
@@ -27,19 +25,3 @@ def test_record_after_a_torn_line_is_read(tmp_path: Path) -> None:
         stream.write(b'{"torn": ')
     run.append(cell({"A": 1e-3}))
     assert len(run.records()) == 1
-
-
-def test_tables(tmp_path: Path) -> None:
-    records = [
-        cell({"A": 1e-3, "B": 1e-6}),
-        cell({}, run="bf16", verdict=Verdict.BROKEN, reason="SIGSEGV"),
-    ]
-    table = matrix_table(records)
-    assert list(table["verdict"]) == ["drop", "broken"]
-    assert table["worst_layer_type"][0] == "A"
-    assert table["output_max_abs"][0] == 1e-3
-    layers = layer_table(records)
-    assert list(layers["alone_scale_relative"]) == [1e-3, 1e-6]
-    run = open_run(tmp_path, name="x", key="k", config="")
-    write_tables(run, records, "# s\n")
-    assert {path.name for path in run.path.iterdir()} >= {"matrix.csv", "layers.csv", "summary.md"}

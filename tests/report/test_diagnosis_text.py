@@ -15,15 +15,15 @@ from harness.analysis.diagnosis.layer_findings import (
     summarised,
 )
 from harness.analysis.diagnosis.mechanism import Explanation, HypothesisTrial
-from harness.report.diagnosis_finding import finding
+from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import (
     fix_lines,
     headline,
-    markdown,
     mechanism_lines,
     show,
     write,
 )
+from harness.report.markdown import finding_markdown
 from tests.records import metrics
 
 
@@ -82,7 +82,7 @@ def test_headline_and_mechanism_show_numbers() -> None:
     found = diagnosis()
     assert headline(found) == "At fault: 1 InnerProduct of 2 blobs."
     (line,) = mechanism_lines(found)
-    assert "weights rounded to fp16: error up to 2.0e-03, 1.0e-07 is left under it" in line
+    assert "weights rounded to fp16: error up to 2.0e-3, 1.0e-7 is left under it" in line
     assert "at the noise floor" in line
 
 
@@ -91,13 +91,13 @@ def test_unexplained_layer_lists_what_was_tried() -> None:
     unknown = EXPLANATION.model_copy(update={"mechanism": "unexplained", "at_noise_floor": False})
     layers = (found.layers[0].model_copy(update={"explanation": unknown}),)
     (line,) = mechanism_lines(found.model_copy(update={"layers": layers}))
-    assert "unexplained, error up to 2.0e-03; 1 hypotheses, the closest: weights" in line
+    assert "unexplained, error up to 2.0e-3; 1 hypotheses, the closest: weights" in line
 
 
 def test_fix_that_did_not_help_says_so() -> None:
     first, *rest = fix_lines(diagnosis().fixes[0])
     assert first == "options: did not help: use_fp16_storage = false"
-    assert rest[0].strip().startswith("before: output max abs 1.0e-03")
+    assert rest[0].strip().startswith("before: output max abs 1.0e-3")
 
 
 def test_finding_leads_with_what_fixes() -> None:
@@ -106,15 +106,13 @@ def test_finding_leads_with_what_fixes() -> None:
     assert score is not None
     better = score.model_copy(update={"excess": 0.5, "output_max_abs": 1e-6, "latency_ms": 9})
     fix = found.fixes[0].model_copy(update={"kind": "masks", "change": "31=3", "after": better})
-    told = finding(found.model_copy(update={"fixes": (*found.fixes, fix)}), "nox -s diagnose")
+    told = as_finding(found.model_copy(update={"fixes": (*found.fixes, fix)}), "nox -s diagnose")
     assert told.sentence == "At fault: 1 InnerProduct of 2 blobs. Fixed by masks: 31=3"
     fixes = next(p for p in told.sections if p.heading.startswith("Fixes"))
     assert [row[:2] for row in fixes.rows] == [("masks", "fixed"), ("options", "did not help")]
-    assert fixes.rows[0][2] == "1.0e-03 → 1.0e-06"
-    layers = told.sections[-1]
-    assert layers.rows == (
-        ("InnerProduct a", "a", "2.0e-03", "2.0e-03", "weights rounded to fp16"),
-    )
+    assert fixes.rows[0][2] == "1.0e-3 → 1.0e-6"
+    layers = next(s for s in told.sections if s.heading.startswith("Layers at fault"))
+    assert layers.rows == (("InnerProduct a", "a", "2.0e-3", "2.0e-3", "weights rounded to fp16"),)
 
 
 def test_clean_diagnosis_accuses_nobody() -> None:
@@ -128,9 +126,10 @@ def test_files_are_complete(tmp_path: Path) -> None:
     assert Diagnosis.model_validate(json.loads((tmp_path / "diagnosis.json").read_text()))
     table = pd.read_csv(tmp_path / "layers.csv")
     assert list(table["alone_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
-    text = (tmp_path / "diagnosis.md").read_text()
-    assert text == markdown(diagnosis())
-    assert "| InnerProduct a | a | va | at fault |" in text
+    told = as_finding(diagnosis(), "")
+    every = next(s for s in told.sections if s.heading.startswith("All 2 blobs"))
+    assert every.folded and every.rows[0][:4] == ("InnerProduct a", "a", "va", "at fault")
+    assert "All 2 blobs" not in finding_markdown(told)
 
 
 def test_console_hides_clean_layers_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:

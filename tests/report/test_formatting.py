@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from harness.domain.formatting import number, short
 from harness.domain.records import Verdict
-from harness.report.formatting import SYMBOLS, number, short, worst
+from harness.report.formatting import SYMBOLS, worst
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,25 @@
+import re
+
+from rich.console import Console
+
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
-from harness.report.summary import markdown, summarise
+from harness.report.console import show
+from harness.report.summary import summarise
 from tests.records import cell
 
 OFF = {"use_fp16_storage": False}
 
 
 def text(*records: CellRecord) -> str:
-    return markdown(summarise(records, Tolerance()), title="T")
+    """Return what is printed of some cells."""
+    console = Console(width=200)
+    with console.capture() as captured:
+        show(console, summarise(records, Tolerance()))
+    return captured.get()
 
 
-def test_everything_is_in_the_markdown() -> None:
+def test_everything_is_printed() -> None:
     printed = text(
         cell({"A": 1e-3}),
         cell({"A": 1e-7}, run="off", options=OFF, verdict=Verdict.OK),
@@ -18,17 +27,17 @@ def test_everything_is_in_the_markdown() -> None:
         cell({}, flags="avx512", verdict=Verdict.UNSUPPORTED, reason="this CPU lacks avx512f"),
     )
     assert "4 cells: 1 ok, 1 drop, 1 broken, 1 unsupported" in printed
-    assert "- A, scale-relative 1.0e-03 → 1.0e-07" in printed
-    assert "- broken: SIGSEGV (1: 20250503-avx2/bf16/short)" in printed
-    assert "- unsupported: this CPU lacks avx512f (1: 20250503-avx512/default/short)" in printed
-    assert "| 20250503-avx2 | default | short | drop | 1.0e-03 |" in printed
+    assert "• A, scale-relative 1.0e-3 → 1.0e-7" in printed
+    assert "• broken: SIGSEGV (1: 20250503-avx2/bf16/short)" in printed
+    assert "• unsupported: this CPU lacks avx512f (1: 20250503-avx512/default/short)" in printed
+    assert re.search(r"20250503-avx2 +default +short +drop +1.0e-3 ", printed)
 
 
 def test_clean_and_empty_tables_say_so() -> None:
     assert "No layer loses precision" in text(cell({"A": 1e-7}, verdict=Verdict.OK))
-    unmeasured = summarise([cell({}, verdict=Verdict.UNSUPPORTED)], Tolerance())
-    assert unmeasured.has_findings
-    assert "No cell could be measured" in markdown(unmeasured, title="")
+    unmeasured = cell({}, verdict=Verdict.UNSUPPORTED)
+    assert summarise([unmeasured], Tolerance()).has_findings
+    assert "No cell could be measured" in text(unmeasured)
 
 
 def test_only_findings_matter_for_the_exit_code() -> None:
@@ -51,6 +60,6 @@ def test_layers_that_fell_back_to_the_cpu_are_counted() -> None:
         cell({"A": 1e-7}, verdict=Verdict.OK),
     )
     assert (
-        "- 1 of 2 layers on llvmpipe; on the CPU instead: 1 B (1: 20250503-avx2/vulkan/short)"
+        "• 1 of 2 layers on llvmpipe; on the CPU instead: 1 B (1: 20250503-avx2/vulkan/short)"
         in printed
     )

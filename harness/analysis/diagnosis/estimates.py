@@ -17,6 +17,7 @@ import numpy as np
 from harness.analysis.diagnosis.arithmetic import EXACT
 from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Prediction
+from harness.domain.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def fitted_rows(case: LayerRun, function: str) -> Prediction | None:
         return None
     note = (
         f"{probe.size} factors, one for {case.output.size // probe.size} elements each, "
-        f"off by up to {largest:.1e} ({-math.log2(largest):.1f} bits)"
+        f"off by up to {number(largest)} ({-math.log2(largest):.1f} bits)"
     )
     return Prediction(y + (factors[owner] * flat).reshape(y.shape), note=note)
 
@@ -96,7 +97,7 @@ def learnt_table(case: LayerRun, function: str) -> Prediction | None:
     if where.sum() < max(MIN_COVERED * middle.size, MIN_PER_NUMBER):
         return None
     largest = float(np.abs(deviation[order]).max())
-    note = f"{where.sum()} elements predicted from others, deviations up to {largest:.1e}"
+    note = f"{where.sum()} elements predicted from others, deviations up to {number(largest)}"
     return Prediction(predicted.reshape(y.shape), where.reshape(y.shape), note)
 
 

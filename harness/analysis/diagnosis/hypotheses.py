@@ -18,6 +18,7 @@ from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, matmul_in_f
 from harness.analysis.diagnosis.estimates import fitted_rows, learnt_table
 from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Hypothesis, Prediction
+from harness.domain.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,7 +190,7 @@ def _before(case: LayerRun, axis: int, done: int) -> Prediction:
     tail = np.zeros(case.output.shape, bool)
     tail[(slice(None),) * axis + (slice(done, None),)] = True
     wrong = case.error(case.output[tail], case.exact[tail])
-    return Prediction(case.exact, ~tail, f"error {wrong:.1e} in the tail")
+    return Prediction(case.exact, ~tail, f"error {number(wrong)} in the tail")
 
 
 def predicted(case: LayerRun, **changes: Any) -> Prediction | None:

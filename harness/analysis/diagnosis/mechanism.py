@@ -12,6 +12,7 @@ from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.model_files import about_file
 from harness.analysis.diagnosis.prediction import Hypothesis
 from harness.domain.base import MessageValue
+from harness.domain.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,11 +71,13 @@ class Explanation(MessageValue):
                 key=lambda trial: trial.residual or 0.0,
                 default=None,
             )
-            closest = f"; closest: {best.hypothesis}, {best.residual:.1e}" if best else ""
-            return f"unexplained: error {self.error:.1e}, {len(self.tried)} hypotheses{closest}"
+            closest = f"; closest: {best.hypothesis}, {number(best.residual)}" if best else ""
+            return f"unexplained: error {number(self.error)}, {len(self.tried)} hypotheses{closest}"
         reached = ", the noise floor" if self.at_noise_floor else ""
         note = f" ({self.note})" if self.note else ""
-        return f"{self.mechanism}: error {self.error:.1e} → {self.residual:.1e}{reached}{note}"
+        return (
+            f"{self.mechanism}: error {number(self.error)} → {number(self.residual)}{reached}{note}"
+        )
 
 
 def explain(case: LayerRun, *, floors: float, limit: float) -> Explanation:
@@ -91,7 +94,7 @@ def explain(case: LayerRun, *, floors: float, limit: float) -> Explanation:
     if case.has_formula and case.error(case.exact, case.expected) > max(limit, floors * case.noise):
         own = case.error(case.output, case.exact)
         found = _judge(case, case.exact, case.expected, about_file(case), floors)
-        note = f"ncnn is within {own:.1e} of what its own files define"
+        note = f"ncnn is within {number(own)} of what its own files define"
         notes = ", ".join(filter(None, (found.note, note)))
         return found.model_copy(update={"side": "model", "note": notes})
     return _judge(case, case.exact, case.output, about_computation(case), floors)

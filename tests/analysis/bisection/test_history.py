@@ -5,7 +5,8 @@ import pytest
 from harness.analysis.bisection.history import Clone, between, index_point, index_releases
 from harness.analysis.bisection.result import bisection_result
 from harness.analysis.bisection.search_driver import SearchDriver, Terms
-from harness.report.bisection_text import headline, markdown
+from harness.report.bisection_finding import as_finding, headline
+from harness.report.markdown import finding_markdown
 from harness.util.errors import SourceError, UsageError
 from tests.analysis.bisection.fake import FakeTester, subject, variant
 from tests.local_index import NCNN, make_sdist, use_find_links
@@ -69,12 +70,12 @@ def test_answer_inside_a_merge(clone: Clone) -> None:
     assert "+int two;" in found.commit.hunk
     assert "README" not in found.commit.hunk
     assert headline(found) == f'{at_fault[:9]} (2020-01-03, "side | two") made it bad.'
-    text = markdown(found)
+    text = finding_markdown(as_finding(found, "nox -s bisect"))
     for words in (
         at_fault,
         "-DNCNN_AVX2=ON",
-        "1.0e-02",
-        "1.0e-06",
+        "1.0e-2",
+        "1.0e-6",
         "side \\| two",
         "20200105",
         "+int",

@@ -15,6 +15,7 @@ from harness.analysis.diagnosis.fixes.param_files import difference, with_file
 from harness.analysis.diagnosis.layer_findings import TriedFix
 from harness.analysis.diagnosis.measurer import ConfiguredModel
 from harness.build.builder import Build
+from harness.domain.formatting import number
 from harness.model.param import Layer, Param
 from harness.model.value import Value
 
@@ -118,6 +119,6 @@ def _beside(evaluator: FixEvaluator, rewritten: ConfiguredModel, fixing: Mapping
         "it still helps" if both.output_max_abs < plain.output_max_abs / 2 else "it is needless"
     )
     return (
-        f"with {words} {needed}: output max abs {plain.output_max_abs:.1e} without it, "
-        f"{both.output_max_abs:.1e} with it"
+        f"with {words} {needed}: output max abs {number(plain.output_max_abs)} without it, "
+        f"{number(both.output_max_abs)} with it"
     )

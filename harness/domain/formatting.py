@@ -1,0 +1,30 @@
+"""How numbers look wherever a person reads them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+
+def number(value: float | None) -> str:
+    """Return an error with two digits: `2.2e-3`, `0.14`, `12`; `–` where it was not measured."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    if 0.1 <= value < 100:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def short(value: float) -> str:
+    """Return a limit as a person would write it: `2e-5`, `0.001`."""
+    return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency such as `12.3 ms`."""
+    return f"{value:.1f} ms" if value is not None else "–"
