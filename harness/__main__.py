@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 import harness
-from harness.commands import bench, bisect, bisect_step, diagnose, matrix, report, store
 from harness.util.errors import EXIT_INTERRUPTED, HarnessError
 from harness.util.files import disk_trouble_explained
 
 logger = logging.getLogger("harness")
 
-COMMANDS = (matrix, bisect, bisect_step, report, diagnose, store, bench)
+COMMANDS = {
+    name: f"harness.commands.{name.replace('-', '_')}"
+    for name in ("matrix", "bisect", "bisect-step", "report", "diagnose", "store", "bench")
+}
+"""Modules by the name of their command."""
+
+GARBAGE_THRESHOLD = 200_000
+"""New objects that make Python look for cycles; its default is 700."""
 
 DESCRIPTION = """\
 Builds many variants of ncnn (version x compile flags), runs one model on each with many runtime
@@ -28,8 +36,8 @@ precision.
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser."""
+def parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Return the command line's parser, with some commands: each takes time to import."""
     top = argparse.ArgumentParser(
         prog="python -m harness",
         description=DESCRIPTION,
@@ -38,9 +46,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=harness.__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
+    for name in names:
+        module = importlib.import_module(COMMANDS[name])
         command = commands.add_parser(
-            module.NAME,
+            name,
             help=module.HELP,
             description=module.DESCRIPTION,
             epilog=f"{module.EXAMPLES}\n{exit_codes(module.EXITS)}",
@@ -72,7 +81,12 @@ def _add_talk(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
+    # Records are many and live to the end: looking for garbage among them takes a second.
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser(words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS).parse_args(
+        words
+    )
     signal.signal(signal.SIGTERM, _terminate)
     console = Console(stderr=True)
     _set_up_logging(verbose=options.verbose, debug=options.debug)

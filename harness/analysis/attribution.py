@@ -150,6 +150,30 @@ class _Cell:
     faulty: bool
 
 
+class _Measured(NamedTuple):
+    """A record, with what is asked of it for each layer type."""
+
+    record: CellRecord
+    layers: Mapping[str, Sequence[LayerRecord]]
+    """By type."""
+    settings: Mapping[Axis, Mapping[str, str]]
+
+
+def _measured(record: CellRecord) -> _Measured:
+    layers: dict[str, list[LayerRecord]] = defaultdict(list)
+    for layer in record.layers:
+        layers[layer.type].append(layer)
+    settings: dict[Axis, Mapping[str, str]] = {
+        "version": {"ncnn": record.version},
+        "build": build_settings(record.build),
+        "run": {
+            **{name: str(value).lower() for name, value in record.options.items()},
+            "options set": record.when,
+        },
+    }
+    return _Measured(record, dict(layers), settings)
+
+
 class _Pair(NamedTuple):
     change: Change
     bad: _Cell
@@ -163,8 +187,10 @@ def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Caus
         records: the cells of one or more matrices over the same model.
         tolerance: the limits beyond which a layer is at fault.
     """
-    measured = [r for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers]
-    types = dict.fromkeys(layer.type for record in measured for layer in record.layers)
+    measured = [
+        _measured(r) for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers
+    ]
+    types = dict.fromkeys(name for each in measured for name in each.layers)
     causes = [cause for name in types for cause in _causes(name, measured, tolerance)]
     return tuple(sorted(_merged(causes), key=lambda c: (not c.fixes, -len(c.cells), -c.worst)))
 
@@ -205,9 +231,7 @@ def build_settings(build: BuildRecord) -> dict[str, str]:
     return {k: v for k, v in build.cmake_cache.items() if k.startswith(_BUILD_KEYS)}
 
 
-def _causes(
-    layer_type: str, records: Sequence[CellRecord], tolerance: Tolerance
-) -> Iterator[Cause]:
+def _causes(layer_type: str, records: Sequence[_Measured], tolerance: Tolerance) -> Iterator[Cause]:
     """Yield one cause per group of faulty cells that the same fixes clear.
 
     Wrong values are looked at apart from those that lose precision: first cells in which no layer
@@ -230,7 +254,7 @@ def _causes(
 
 def _cells(
     layer_type: str,
-    records: Iterable[CellRecord],
+    records: Iterable[_Measured],
     at_fault: Callable[[LayerRecord, Metrics], bool],
     largest: float,
 ) -> tuple[list[_Cell], dict[str, tuple[str, ...]]]:
@@ -245,20 +269,20 @@ def _cells(
         largest: cells with a larger own error are left out.
     """
     cells, faults = [], {}
-    for record in records:
+    for each in records:
         own = [
             (layer, metrics)
-            for layer in record.layers
-            if layer.type == layer_type and (metrics := layer.alone or layer.chain) is not None
+            for layer in each.layers.get(layer_type, ())
+            if (metrics := layer.alone or layer.chain) is not None
         ]
         error = max((metrics.scale_relative for _, metrics in own), default=math.inf)
         if not own or error > largest:
             continue
         names = tuple(dict.fromkeys(layer.name for layer, m in own if at_fault(layer, m)))
-        if names and record.verdict is Verdict.OK:
+        if names and each.record.verdict is Verdict.OK:
             continue
-        cells.append(_cell(record, layer_type, error, faulty=bool(names)))
-        faults[record.cell] = names
+        cells.append(_cell(each, layer_type, error, faulty=bool(names)))
+        faults[each.record.cell] = names
     return cells, faults
 
 
@@ -308,24 +332,13 @@ def _found(
     return causes
 
 
-def _cell(record: CellRecord, layer_type: str, error: float, *, faulty: bool) -> _Cell:
-    chain = (
-        layer.chain.scale_relative
-        for layer in record.layers
-        if layer.type == layer_type and layer.chain
-    )
+def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _Cell:
+    chain = (layer.chain.scale_relative for layer in each.layers[layer_type] if layer.chain)
     return _Cell(
-        id=record.cell,
-        input=record.input,
-        requested=(record.flags, record.run),
-        settings={
-            "version": {"ncnn": record.version},
-            "build": build_settings(record.build),
-            "run": {
-                **{name: str(value).lower() for name, value in record.options.items()},
-                "options set": record.when,
-            },
-        },
+        id=each.record.cell,
+        input=each.record.input,
+        requested=(each.record.flags, each.record.run),
+        settings=each.settings,
         error=error,
         chain=max(chain, default=error),
         faulty=faulty,

@@ -53,37 +53,41 @@ def _required(tree: Path, wanted: frozenset[str], arch: str) -> frozenset[str]:
             f"this version of ncnn has no layer {', '.join(missing)}{hint}: "
             "use a newer version, or correct the .param file"
         )
-    sources = _layer_sources(tree, arch)
     helpers = _helper_functions(tree)
     required: set[str] = set()
     pending = set(wanted | (ALWAYS & listed))
     while pending:
         layer = pending.pop()
         required.add(layer)
-        text = sources.get(layer.lower(), "")
+        text = _layer_source(tree, arch, layer.lower())
         pending |= (_created_by(text, helpers) & listed) - required
     return frozenset(required)
 
 
 def _created_by(text: str, helpers: Mapping[str, frozenset[str]]) -> set[str]:
-    created = {first or second for first, second in _CREATED.findall(text)}
-    for name in set(re.findall(r"\b(\w+)\(", text)) & helpers.keys():
-        created |= helpers[name]
+    # Looking for a plain string first: patterns take seconds over all kernels of a model.
+    created = set()
+    if "LayerType::" in text or "create_layer" in text:
+        created = {first or second for first, second in _CREATED.findall(text)}
+    for name, layers in helpers.items():
+        if _calls(text, name):
+            created |= layers
     return created
 
 
-@cache
-def _layer_sources(tree: Path, arch: str) -> dict[str, str]:
-    """Return the text of all files of each layer, keyed by its lower-case name."""
-    names = {name.lower() for name in listed_layers(tree)}
-    texts: dict[str, list[str]] = {}
-    folders = [tree / "src" / "layer", tree / "src" / "layer" / arch]
-    for folder in folders:
-        for path in sorted(folder.glob("*.[ch]*")):
-            owner = path.stem.split("_")[0]
-            if owner in names:
-                texts.setdefault(owner, []).append(path.read_text(encoding="utf-8"))
-    return {name: "\n".join(parts) for name, parts in texts.items()}
+def _calls(text: str, function: str) -> bool:
+    """Return whether a function is called by its whole name."""
+    parts = text.split(f"{function}(")
+    return any(not (part[-1:].isalnum() or part[-1:] == "_") for part in parts[:-1])
+
+
+def _layer_source(tree: Path, arch: str, layer: str) -> str:
+    """Return the text of all files of a layer, given by its name in lower case."""
+    folders = (tree / "src" / "layer", tree / "src" / "layer" / arch)
+    found = (path for folder in folders for path in sorted(folder.glob(f"{layer}*.[ch]*")))
+    # Files of `convolution1d` begin like those of `convolution`.
+    parts = (p.read_text(encoding="utf-8") for p in found if p.stem.split("_")[0] == layer)
+    return "\n".join(parts)
 
 
 @cache

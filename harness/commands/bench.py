@@ -30,7 +30,6 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK
 from harness.util.files import write_atomically
 
-NAME = "bench"
 HELP = "time each way to a result beside a plain build of ncnn"
 DESCRIPTION = """\
 Builds the whole of ncnn as somebody without this tool would, then measures on the same machine what

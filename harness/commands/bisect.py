@@ -20,7 +20,8 @@ from harness.analysis.bisection.result import BisectionResult
 from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
-from harness.commands.conclusion import cell_command, conclude, config_words
+from harness.commands.conclusion import conclude
+from harness.commands.reproduction import cell_command, config_words
 from harness.config.loading import load_config
 from harness.config.tables import Config
 from harness.domain.commits import FILE, FaultyCommit
@@ -41,9 +42,8 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "NAME", "add_arguments", "execute"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "add_arguments", "execute"]
 
-NAME = "bisect"
 COMMAND = "command.json"
 _WHERE = ("builds", "results", "config")
 

@@ -20,7 +20,6 @@ from harness.sources import git
 from harness.util.build_store import Store
 from harness.util.errors import HarnessError
 
-NAME = "bisect-step"
 HELP = "one verdict on the checked-out commit, for `git bisect run`"
 DESCRIPTION = """\
 Builds the commit that git has checked out, runs the layer or the model on it and ends with the code

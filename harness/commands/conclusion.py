@@ -1,19 +1,23 @@
-"""The end of a diagnosis or a bisection: its cells, its finding, and the report of both."""
+"""The end of a command: its cells, its finding, its report, and what is printed of them."""
 
 from __future__ import annotations
 
-import argparse
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from harness.config.tables import Config
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, write_finding
 from harness.domain.records import CellRecord
 from harness.execution.run_directory import RunDirectory
+from harness.report.console import show
+from harness.report.csv_tables import layers_csv
 from harness.report.dataset import cmake_arguments
-from harness.report.write import write_report
+from harness.report.model import assemble
+from harness.report.write import write_files
+from harness.util.files import write_atomically
 
 
 def conclude(
@@ -38,9 +42,8 @@ def conclude(
     for record in records:
         run.append(record)
     write_finding(finding, run.path)
-    return write_report(
+    report = assemble(
         records,
-        run.path,
         title=finding.title,
         tolerance=config.tolerance,
         commits=commits,
@@ -48,27 +51,44 @@ def conclude(
         config=path,
         requested=cmake_arguments(config),
     )
+    return write_files(report, run.path / "report.html")
 
 
-def cell_command(
-    options: argparse.Namespace, *more: str, version: str, flags: str, run: str
-) -> str:
-    """Return the command that measures a build and run which the configuration need not have.
+def conclude_matrix(
+    run: RunDirectory,
+    records: Sequence[CellRecord],
+    *,
+    config: Config,
+    path: Path,
+    left_out: Mapping[str, str],
+    console: Console,
+) -> bool:
+    """Write tables and report of a finished matrix, show what it says, and close its directory.
 
     Args:
-        options: what the command at hand was told; its `--config` is kept.
-        more: further arguments.
-        version: release, revision or label.
-        flags: name of a flag set, with changes or without.
-        run: the same of run options.
+        run: where everything goes.
+        records: all cells, in the order of the matrix.
+        config: the configuration in use.
+        path: its file.
+        left_out: why cells were not run, by their ids.
+        console: where to print.
+
+    Returns:
+        Whether there is nothing to find fault with.
     """
-    words = [*config_words(options), *more]
-    words += ["--version", version, "--flags", flags, "--run", run]
-    return f"nox -s matrix -- {shlex.join(words)}"
-
-
-def config_words(options: argparse.Namespace) -> list[str]:
-    """Return the `--config` argument of a command line that does the same, if it needs one."""
-    default = Path("configs/default.toml")
-    same = options.config.resolve() == default.resolve()
-    return [] if same else ["--config", str(options.config)]
+    write_atomically(run.path / "layers.csv", layers_csv(records))
+    report = assemble(
+        records,
+        title=config.title,
+        tolerance=config.tolerance,
+        config=path,
+        requested=cmake_arguments(config),
+        left_out=left_out,
+    )
+    page = write_files(report, run.path / "report.html")
+    run.close()
+    for part in report.parts:
+        show(console, part.summary)
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    console.print(f"report:  {page}", highlight=False, soft_wrap=True)
+    return not any(part.summary.has_findings for part in report.parts)

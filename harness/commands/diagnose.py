@@ -24,7 +24,8 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
-from harness.commands.conclusion import cell_command, conclude, config_words
+from harness.commands.conclusion import conclude
+from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
 from harness.config.tables import Config
@@ -40,7 +41,6 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import scratch_directory
 
-NAME = "diagnose"
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\
 Runs one cell's model through the whole chain and through each layer alone, on the values of a
@@ -130,7 +130,7 @@ def execute(options: argparse.Namespace) -> int:
         diagnosis = pipeline.diagnose(cell, subject, specs, scratch)
         run = open_run(
             options.results,
-            name=NAME,
+            name="diagnose",
             key=cell.id,
             config=options.config.read_text(encoding="utf-8"),
             fresh=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shlex
@@ -20,7 +21,7 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
-from harness.commands.conclusion import config_words
+from harness.commands.reproduction import config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
 from harness.config.tables import Config
@@ -31,18 +32,12 @@ from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
-from harness.report.console import MatrixProgress, show, wide_console
-from harness.report.csv_tables import layer_table
-from harness.report.dataset import cmake_arguments
-from harness.report.summary import summarise
-from harness.report.write import write_report
+from harness.report.console import MatrixProgress, wide_console
 from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.util.files import write_atomically
 
-NAME = "matrix"
 HELP = "build every version and flag set, run the model on each, find the cause of a drop"
 DESCRIPTION = """\
 Compiles each ncnn version with each flag set, runs the model with each set of run options, compares
@@ -163,33 +158,27 @@ def execute(options: argparse.Namespace) -> int:
     )
     left_out = {item.cell.id: item.reason for item in matrix.left_out}
     run.leave_out(left_out)
-    with MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells)) as reporter:
-        engine = LocalEngine(
-            resolver=machine.resolver,
-            runner=machine.cells,
-            model=model,
-            inputs=prepared,
-            notify=reporter,
-            workers=options.jobs,
-            build_unsupported=config.matrix.build_unsupported,
-        )
-        records = _run(engine, matrix, run, reporter, _command(options))
-    summary = summarise(records, config.tolerance)
-    write_atomically(run.path / "layers.csv", layer_table(records).to_csv(index=False))
-    report = write_report(
-        records,
-        run.path,
-        title=config.title,
-        tolerance=config.tolerance,
-        config=options.config,
-        requested=cmake_arguments(config),
-        left_out=left_out,
+    # What tells the result takes a second to import, in which this thread only waits for cells.
+    with ThreadPoolExecutor(1) as pool:
+        telling = pool.submit(importlib.import_module, "harness.commands.conclusion")
+        with MatrixProgress(
+            console, builds=len(matrix.builds), cells=len(matrix.cells)
+        ) as reporter:
+            engine = LocalEngine(
+                resolver=machine.resolver,
+                runner=machine.cells,
+                model=model,
+                inputs=prepared,
+                notify=reporter,
+                workers=options.jobs,
+                build_unsupported=config.matrix.build_unsupported,
+            )
+            records = _run(engine, matrix, run, reporter, _command(options))
+    conclusion = telling.result()
+    fine: bool = conclusion.conclude_matrix(
+        run, records, config=config, path=options.config, left_out=left_out, console=console
     )
-    run.close()
-    show(console, summary)
-    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
-    console.print(f"report:  {report}", highlight=False, soft_wrap=True)
-    return EXIT_FINDINGS if summary.has_findings else EXIT_OK
+    return EXIT_OK if fine else EXIT_FINDINGS
 
 
 def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:

@@ -23,7 +23,6 @@ from harness.report.write import write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import append_line, write_atomically
 
-NAME = "report"
 HELP = "turn results into one HTML page, Markdown, CSV, JSON and JUnit XML"
 DESCRIPTION = """\
 Says which ncnn version, build flags and run options to ship, which to avoid and why, as one HTML

@@ -16,7 +16,6 @@ from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, UsageError
 
-NAME = "store"
 HELP = "list what the build store holds, set its size, remove what was not used for longest"
 DESCRIPTION = """\
 Lists builds, failed builds, sources and reference values with their sizes and last use. The store

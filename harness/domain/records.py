@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import model_validator
+from pydantic import ValidationError
 
 from harness.domain.base import StoredValue
 from harness.util.files import append_line, read_lines
@@ -89,15 +90,6 @@ class LayerRecord(StoredValue):
     device: str = ""
     """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _names_of_schema_1(cls, values: Any) -> Any:
-        """Take records of schema 1, which called the errors `cumulative` and `local`."""
-        if not isinstance(values, dict):
-            return values
-        renamed = {"cumulative": "chain", "local": "alone"}
-        return {renamed.get(name, name): value for name, value in values.items()}
-
 
 class BuildRecord(StoredValue):
     """What was really configured and compiled, recorded with every build and every cell."""
@@ -173,23 +165,35 @@ class CellRecord(StoredValue):
     recalled: str = ""
     """When it was taken from memory, if an earlier run measured it under the same conditions."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _schema_1(cls, values: Any) -> Any:
-        """Take records of schema 1, which differ in the names of layers' errors only."""
-        known = isinstance(values, dict) and values.get("schema_version") == 1
-        return {**values, "schema_version": SCHEMA} if known else values
-
 
 def append_record(path: Path, record: CellRecord) -> None:
     """Append one record to a `.jsonl` file."""
-    append_line(path, record.model_dump_json())
+    # What was recalled can be recalled again.
+    append_line(path, record.model_dump_json(), sync=not record.recalled)
 
 
 def read_records(paths: Iterable[Path]) -> list[CellRecord]:
     """Read records; the last one of a cell in the last file wins, torn lines are passed over."""
     records: dict[str, CellRecord] = {}
     for path in paths:
-        found = read_lines(path, CellRecord.model_validate_json)
+        found = read_lines(path, parse_record)
         records |= {record.cell: record for record in found}
     return list(records.values())
+
+
+def parse_record(text: str) -> CellRecord:
+    """Return the record that a line of JSON holds, of this schema or of an older one.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    try:
+        return CellRecord.model_validate_json(text)
+    except ValidationError:
+        old = json.loads(text)
+        if not (isinstance(old, dict) and old.get("schema_version") == 1):
+            raise
+        # Schema 1 called the errors of a layer `cumulative` and `local`.
+        for layer in old.get("layers", ()):
+            layer |= {"chain": layer.get("cumulative"), "alone": layer.get("local")}
+        return CellRecord.model_validate({**old, "schema_version": SCHEMA})

@@ -53,6 +53,7 @@ class LocalMachine:
         store.prepare()
         binding = binding_in_background(store, find_compiler(""))
         launcher = Launcher(binding=binding.result, limits=config.limits)
+        launcher.processes.prepare()
         builder = Builder(
             store=store,
             jobs=jobs,

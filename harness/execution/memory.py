@@ -56,7 +56,7 @@ class CellMemory:
                 "options": options,
                 "threads": cell.run.threads,
                 "when": cell.run.when,
-                "model": [sha256_of(model.param), sha256_of(model.bin), model.output],
+                "model": [model.digest, model.output],
                 "names": model.names,
                 "input": [item.reference.directory.name, sorted(item.feeds)],
                 "floors": item.floors,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from harness.domain.spec import ModelSpec, content_key
@@ -37,6 +37,11 @@ class PreparedModel:
     """ONNX values that blobs can be compared with."""
     characters: tuple[str, ...]
     """Character table for CTC decoding; empty for models without one."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for models whose `.param` and `.bin` are the same."""
+        return content_key([sha256_of(self.param), sha256_of(self.bin)])
 
     def value_of(self, blob: str) -> str:
         """Return the name of the ONNX value that a blob corresponds to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from harness.domain.limits import noise_floors
-from harness.domain.spec import InputSpec
+from harness.domain.limits import PLAUSIBLE_FLOOR, noise_floors
+from harness.domain.spec import InputSpec, content_key
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.ctc import ctc_decode
 from harness.model.prepared_model import PreparedModel
@@ -19,7 +20,7 @@ from harness.reference.inputs import make_input
 from harness.reference.values import Reference, reference_for
 from harness.util.build_store import Store
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, stamp
+from harness.util.files import directory_atomically, stamp, write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,8 +67,22 @@ def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> Prepar
     exact = reference_for(
         model.onnx, tensors, store=store.references, kind="float64", wanted=model.values
     )
-    floors = noise_floors(reference, exact)
+    floors = _floors(reference, exact, store)
     return PreparedInput(name=spec.name, feeds=feeds, reference=reference, text=text, floors=floors)
+
+
+def _floors(reference: Reference, exact: Reference, store: Store) -> dict[str, float]:
+    """Return the noise floors between two references, remembered: both are known by content."""
+    key = content_key([reference.directory.name, exact.directory.name, PLAUSIBLE_FLOOR])
+    file = store.references / f"floors-{key}" / "floors.json"
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        stamp(file.parent)
+        return {str(name): float(value) for name, value in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        floors = noise_floors(reference, exact)
+        write_atomically(file, json.dumps(floors))
+        return floors
 
 
 def decode(output: Array, model: PreparedModel) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
+from operator import attrgetter
 
 import pandas as pd
 
-from harness.domain.records import CellRecord
+from harness.domain.records import CellRecord, Metrics
 
 
 def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
@@ -58,18 +61,30 @@ def type_error(record: CellRecord, layer_type: str) -> float | None:
     )
 
 
-def layer_table(records: Iterable[CellRecord]) -> pd.DataFrame:
-    """Return one row per cell and layer output, chain and alone errors side by side."""
-    rows = []
+LAYER_FIELDS = ("index", "name", "type", "blob", "value", "aligned", "note", "floor", "device")
+METRIC_FIELDS = tuple(Metrics.model_fields)
+
+
+def layers_csv(records: Iterable[CellRecord]) -> str:
+    """Return one row per cell and layer output as CSV, errors of the chain and alone side by side.
+
+    Tens of thousands of rows: a frame of them would take longer than a warm matrix.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    kinds = [f"{kind}_{name}" for kind in ("chain", "alone") for name in METRIC_FIELDS]
+    writer.writerow(["cell", *LAYER_FIELDS, "shape", *kinds])
+    fields, metrics = attrgetter(*LAYER_FIELDS), attrgetter(*METRIC_FIELDS)
+    blank = ("",) * len(METRIC_FIELDS)
     for record in records:
-        for layer in record.layers:
-            row: dict[str, object] = {
-                "cell": record.cell,
-                **layer.model_dump(exclude={"chain", "alone", "shape"}),
-                "shape": "x".join(map(str, layer.shape)),
-            }
-            for kind, metrics in (("chain", layer.chain), ("alone", layer.alone)):
-                values = metrics.model_dump() if metrics else {}
-                row |= {f"{kind}_{name}": value for name, value in values.items()}
-            rows.append(row)
-    return pd.DataFrame(rows)
+        writer.writerows(
+            (
+                record.cell,
+                *fields(layer),
+                "x".join(map(str, layer.shape)),
+                *(metrics(layer.chain) if layer.chain else blank),
+                *(metrics(layer.alone) if layer.alone else blank),
+            )
+            for layer in record.layers
+        )
+    return stream.getvalue()

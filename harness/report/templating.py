@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
 from harness.analysis.attribution import own_error
 from harness.domain.formatting import milliseconds, number, short
@@ -18,6 +21,7 @@ def environment() -> Environment:
         loader=PackageLoader("harness.report"),
         autoescape=lambda name: name is not None and ".html" in name,
         undefined=StrictUndefined,
+        bytecode_cache=_bytecode_cache(),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -32,6 +36,18 @@ def environment() -> Environment:
     }
     made.globals |= {"SYMBOLS": SYMBOLS, "MEANINGS": MEANINGS, "Verdict": Verdict}
     return made
+
+
+def _bytecode_cache() -> FileSystemBytecodeCache | None:
+    """Return a cache of compiled templates where Python keeps that of modules, if it may."""
+    folder = Path(__file__).parent / "templates" / "__pycache__"
+    if sys.dont_write_bytecode:
+        return None
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
 
 
 def _decibels(value: float) -> str:

@@ -134,8 +134,8 @@ def read_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
     return found
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append one line and flush it to disk.
+def append_line(path: Path, line: str, *, sync: bool = True) -> None:
+    """Append one line and flush it to disk, or leave the latter to the system.
 
     A crash leaves a torn last line at worst; the next line does not become a part of it.
     """
@@ -147,4 +147,5 @@ def append_line(path: Path, line: str) -> None:
                 stream.write(b"\n")
         stream.write(line.encode() + b"\n")
         stream.flush()
-        os.fsync(stream.fileno())
+        if sync:
+            os.fsync(stream.fileno())

@@ -68,6 +68,11 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
 
+    def start(self) -> None:
+        """Start now, so that the first process need not wait for the imports."""
+        with self._lock:
+            self._connection()
+
     def fork(
         self, function: Function, arguments: list[str], *, output: Path, env: Mapping[str, str]
     ) -> Fork:

@@ -99,6 +99,10 @@ class Processes:
         self._stopping = threading.Event()
         self._forks = ForkServer(preload.__name__ if preload else __name__)
 
+    def prepare(self) -> None:
+        """Start now what `call` would have to wait for."""
+        self._forks.start()
+
     def stop(self) -> None:
         """End all that other threads run here; their calls raise `KeyboardInterrupt`."""
         self._stopping.set()

@@ -8,9 +8,8 @@ import pytest
 
 from harness.__main__ import main
 from harness.domain.limits import Tolerance
-from harness.report.write import write_report
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
-from tests.report.synthetic import cell, write_run
+from tests.report.synthetic import cell, write_page, write_run
 
 NEW = [cell("20261020", "avx2", run, "short", layers=7) for run in ("default", "fp16-off", "bf16")]
 OLD = [cell("20261020", "avx2", "default", "short", layers=7)]
@@ -124,9 +123,9 @@ def test_no_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_api_for_other_commands(tmp_path: Path) -> None:
-    page = write_report(
-        NEW,
+    page = write_page(
         tmp_path / "new",
+        NEW,
         title="Title",
         tolerance=Tolerance(),
         requested={"avx2": "-DNCNN_AVX2=ON -DNCNN_F16C=ON"},

@@ -9,9 +9,8 @@ from harness.domain.limits import Tolerance
 from harness.report.dataset import newest_run, read_run
 from harness.report.model import assemble
 from harness.report.terminal import show
-from harness.report.write import write_report
 from harness.util.errors import UsageError
-from tests.report.synthetic import cell, write_run
+from tests.report.synthetic import cell, write_page, write_run
 
 FINDING = Finding(
     title="Bisection <of> 识别",
@@ -38,8 +37,8 @@ def test_damaged_story_names_the_file(tmp_path: Path) -> None:
 
 def test_every_form_tells_it(tmp_path: Path) -> None:
     records = [cell("20250503", "avx2", "default", "short", layers=3)]
-    page = write_report(
-        records, tmp_path, title="t", tolerance=Tolerance(), findings=[FINDING]
+    page = write_page(
+        tmp_path, records, title="t", tolerance=Tolerance(), findings=[FINDING]
     ).read_text()
     assert "Bisection &lt;of&gt; 识别" in page and "one &amp; two" in page
     assert "440bfdd2c made it bad." in page and "-old\n+new" in page
@@ -52,7 +51,7 @@ def test_every_form_tells_it(tmp_path: Path) -> None:
 
 
 def test_finding_without_cells_is_a_report(tmp_path: Path) -> None:
-    page = write_report([], tmp_path, title="t", tolerance=Tolerance(), findings=[FINDING])
+    page = write_page(tmp_path, [], title="t", tolerance=Tolerance(), findings=[FINDING])
     text = page.read_text()
     assert FINDING.sentence in text
     assert 'href="#table"' not in text and "<script" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.domain.records import (
     BuildRecord,
@@ -14,6 +15,8 @@ from harness.domain.records import (
     Verdict,
     append_record,
 )
+from harness.report.model import assemble
+from harness.report.write import write_files
 
 VERSIONS = ("20220420", "20220729", "20221128", "20240102", "20250503", "20261020")
 FLAGS = ("sse2", "avx2-nof16c", "avx2", "avx512", "runtime")
@@ -215,3 +218,8 @@ def write_run(path: Path, records: Sequence[CellRecord]) -> Path:
         encoding="utf-8",
     )
     return path
+
+
+def write_page(folder: Path, records: Sequence[CellRecord], **parts: Any) -> Path:
+    """Write a report of some records into a folder and return its page."""
+    return write_files(assemble(records, **parts), folder / "report.html")

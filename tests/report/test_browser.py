@@ -14,8 +14,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from harness.domain.commits import FaultyCommit
 from harness.domain.limits import Tolerance
-from harness.report.write import write_report
-from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix
+from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix, write_page
 
 DRIVER = shutil.which("chromedriver")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -30,9 +29,9 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     commit = FaultyCommit(commit="440bfdd2c" * 4, date="2022-06-23", subject="x86 f16c")
-    page = write_report(
-        matrix(layers=40),
+    page = write_page(
         tmp_path_factory.mktemp("report"),
+        matrix(layers=40),
         title="识别",
         tolerance=Tolerance(),
         commits=[commit],

@@ -4,7 +4,9 @@ import json
 import re
 from html.parser import HTMLParser
 
+import altair as alt
 import pytest
+from altair.utils.schemapi import validate_jsonschema
 
 from harness.domain.commits import FaultyCommit
 from harness.domain.limits import Tolerance
@@ -12,7 +14,7 @@ from harness.domain.records import Verdict
 from harness.report.charts import draw
 from harness.report.dataset import scopes
 from harness.report.model import assemble
-from harness.report.page import html
+from harness.report.page import LIBRARIES, html
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, cell, matrix
 
 GUILTY = FaultyCommit(
@@ -174,6 +176,14 @@ def test_pictures_draw_every_measured_cell_and_layer() -> None:
     assert found.data["layers"][4]["name"] == "线性层_4 → blob_4"
     assert "440bfdd2c" in json.dumps(found.pictures[3].spec)
     assert found.left_out == ()
+
+
+def test_pictures_are_what_their_library_takes() -> None:
+    (scope,) = scopes(matrix(layers=4))
+    for picture in draw(scope, Tolerance(), [GUILTY]).pictures:
+        validate_jsonschema(picture.spec, alt.load_schema())
+    schema, bundled = alt.SCHEMA_VERSION.removeprefix("v"), LIBRARIES["vega-lite"]
+    assert schema.split(".")[0] == bundled.split(".")[0]
 
 
 def test_pictures_of_too_many_cells_keep_the_findings() -> None:

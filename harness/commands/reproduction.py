@@ -1,0 +1,31 @@
+"""Command lines that do something again, for reports."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+
+def cell_command(
+    options: argparse.Namespace, *more: str, version: str, flags: str, run: str
+) -> str:
+    """Return the command that measures a build and run which the configuration need not have.
+
+    Args:
+        options: what the command at hand was told; its `--config` is kept.
+        more: further arguments.
+        version: release, revision or label.
+        flags: name of a flag set, with changes or without.
+        run: the same of run options.
+    """
+    words = [*config_words(options), *more]
+    words += ["--version", version, "--flags", flags, "--run", run]
+    return f"nox -s matrix -- {shlex.join(words)}"
+
+
+def config_words(options: argparse.Namespace) -> list[str]:
+    """Return the `--config` argument of a command line that does the same, if it needs one."""
+    default = Path("configs/default.toml")
+    same = options.config.resolve() == default.resolve()
+    return [] if same else ["--config", str(options.config)]
