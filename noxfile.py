@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import venv
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "virtualenv"
@@ -99,8 +102,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
+    """Check style, formatting and the order of the packages."""
     _install(session, "lint", project=False)
+    session.run("lint-imports", env={"PYTHONPATH": "."})
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 

@@ -8,15 +8,18 @@ import importlib
 import logging
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import harness
 from harness.util.errors import EXIT_INTERRUPTED, HarnessError
 from harness.util.files import disk_trouble_explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import FrameType
 
 logger = logging.getLogger("harness")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OPTIONS: dict[str, bool | int] = {
     "use_fp16_storage": True,

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.domain.formatting import number
-from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+
+    from harness.domain.limits import Tolerance
 
 Axis = Literal["version", "build", "run"]
 

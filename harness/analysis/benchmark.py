@@ -9,22 +9,26 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.build.builder import Builder
 from harness.build.plan import BuildPlan, configure_command
-from harness.build.resolver import BuildResolver
 from harness.domain.spec import BuildSpec, CellSpec, FlagSet, Revision
-from harness.execution.cell_runner import CellRunner
-from harness.model.prepared_model import PreparedModel
-from harness.reference.prepared_input import PreparedInput
 from harness.sources.git import git
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
 from harness.util.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.build.resolver import BuildResolver
+    from harness.execution.cell_runner import CellRunner
+    from harness.model.prepared_model import PreparedModel
+    from harness.reference.prepared_input import PreparedInput
 
 ONE_LAYER = frozenset({"InnerProduct"})
 COMMITS = 3

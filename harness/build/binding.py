@@ -6,18 +6,21 @@ import sys
 import sysconfig
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pybind11
 
 from harness.build.cmake import first_error
 from harness.build.extension import MODULE
 from harness.build.plan import NATIVE
-from harness.build.toolchain import Compiler
 from harness.domain.spec import content_key
-from harness.util.build_store import Store
 from harness.util.errors import MachineError
 from harness.util.files import directory_atomically, sha256_of
 from harness.util.process import run
+
+if TYPE_CHECKING:
+    from harness.build.toolchain import Compiler
+    from harness.util.build_store import Store
 
 
 def binding_in_background(store: Store, compiler: Compiler) -> Future[Path]:

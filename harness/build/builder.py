@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.build.compiler_cache import find_compiler_cache
@@ -26,10 +26,14 @@ from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
-from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
 from harness.util.files import directory_atomically, stamp, write_atomically
 from harness.util.process import Processes, end_strays
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.util.build_store import Store
 
 SLOT = "HARNESS_SLOT"
 """Environment variable that marks what works in a build directory."""

@@ -12,13 +12,16 @@ import shutil
 import socket
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from harness.util.process import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 IDLE_SECONDS = 120
 """After this time without work, sccache's server ends by itself.

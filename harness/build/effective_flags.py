@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.domain.spec import FlagSet
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.domain.spec import FlagSet
 
 OPTION_MACROS: Mapping[str, str] = {
     "NCNN_SSE2": "__SSE2__",

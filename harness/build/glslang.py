@@ -6,16 +6,20 @@ It takes most of a Vulkan build's time, and hundreds of revisions of ncnn record
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build import cmake
-from harness.build.builder import Builder
-from harness.build.toolchain import Compiler
 from harness.domain.spec import content_key
-from harness.sources import SourceTree
 from harness.util.errors import MachineError
 from harness.util.files import directory_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.build.builder import Builder
+    from harness.build.toolchain import Compiler
+    from harness.sources import SourceTree
 
 CONFIG = Path("lib", "cmake", "glslang")
 """Where an installed glslang describes itself to CMake."""

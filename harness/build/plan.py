@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.build.effective_flags import resolve_against
-from harness.build.toolchain import Compiler
 from harness.build.trim import listed_layers, required_layers
 from harness.domain.spec import BuildSpec, FlagSet, content_key
-from harness.sources import SourceTree
 from harness.sources.options import known_options, read_option_fields
 from harness.util.files import sha256_of
+
+if TYPE_CHECKING:
+    from harness.build.toolchain import Compiler
+    from harness.sources import SourceTree
 
 NATIVE = Path(__file__).parent / "native"
 

@@ -10,14 +10,18 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from harness.util.build_store import Store
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from harness.util.build_store import Store
 
 OBJECTS_SHARE = 0.2
 """Part of the limit that is the compiler cache's; it keeps to that by itself."""

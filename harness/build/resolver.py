@@ -7,19 +7,23 @@ folder, the emulator or runner, Vulkan's headers and glslang are found out here 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from harness.build.builder import Build, Builder
 from harness.build.glslang import shared_glslang
 from harness.build.plan import BuildPlan, plan_build
 from harness.build.runner import compiler_of, runner_command
 from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing_features
 from harness.build.vulkan import check_sdk
-from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree, obtain, obtain_all
-from harness.util.build_store import Store
 from harness.util.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.build.builder import Build, Builder
+    from harness.domain.spec import BuildSpec, FlagSet, Revision
+    from harness.util.build_store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

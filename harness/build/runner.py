@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build.cmake import first_error
 from harness.build.plan import NATIVE
 from harness.build.toolchain import Compiler, find_compiler
 from harness.domain.spec import Target, content_key
-from harness.util.build_store import Store
 from harness.util.errors import MachineError
 from harness.util.files import directory_atomically, sha256_of
 from harness.util.process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.util.build_store import Store
 
 RUNNER = "runner"
 

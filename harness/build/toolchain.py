@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import archspec.cpu
 
 from harness.util.errors import MachineError
 from harness.util.process import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CANDIDATES = ("c++", "g++", "clang++")
 ANSWER_SECONDS = 60.0

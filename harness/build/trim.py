@@ -8,12 +8,15 @@ follows each version of ncnn.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.util.errors import LacksLayerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 ALWAYS = frozenset({"Input", "Packing", "Cast", "Flatten"})
 """Created by `Net` itself, whatever the model (layout conversion, extraction)."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build.toolchain import ANSWER_SECONDS, Compiler
 from harness.util.errors import MachineError
 from harness.util.process import capture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEADER = b"#include <vulkan/vulkan.h>\n"
 

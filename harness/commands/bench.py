@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -20,7 +19,6 @@ from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add
 from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
-from harness.config.tables import Config
 from harness.execution.cell_runner import machine
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
@@ -29,6 +27,12 @@ from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from harness.config.tables import Config
 
 HELP = "time each way to a result beside a plain build of ncnn"
 DESCRIPTION = """\

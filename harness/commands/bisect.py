@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markdown import Markdown
 
@@ -16,17 +16,13 @@ from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.history import Clone, Point, between, index_releases
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
-from harness.analysis.bisection.result import BisectionResult
 from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.loading import load_config
-from harness.config.tables import Config
 from harness.domain.commits import FILE, FaultyCommit
-from harness.domain.findings import Finding
-from harness.domain.records import CellRecord
 from harness.domain.spec import content_key
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.report.bisection_finding import (
@@ -41,6 +37,14 @@ from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.bisection.result import BisectionResult
+    from harness.config.tables import Config
+    from harness.domain.findings import Finding
+    from harness.domain.records import CellRecord
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "add_arguments", "execute"]
 

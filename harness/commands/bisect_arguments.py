@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.search import TransitionChoice
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
 from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, EXIT_SUSPECTS
+
+if TYPE_CHECKING:
+    import argparse
 
 HELP = "find the commit, the build flag or the run option that made results worse"
 DESCRIPTION = """\

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Criterion, Metric
 from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
-from harness.analysis.bisection.revision_tester import RevisionTester
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands.arguments import add_builds, add_jobs
 from harness.config.loading import load_config
-from harness.config.tables import Config
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
 from harness.util.errors import HarnessError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from harness.analysis.bisection.revision_tester import RevisionTester
+    from harness.config.tables import Config
 
 HELP = "one verdict on the checked-out commit, for `git bisect run`"
 DESCRIPTION = """\

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from harness.config.tables import Config
-from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, write_finding
-from harness.domain.records import CellRecord
-from harness.execution.run_directory import RunDirectory
 from harness.report.console import show
 from harness.report.csv_tables import layers_csv
 from harness.report.dataset import cmake_arguments
 from harness.report.model import assemble
 from harness.report.write import write_files
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from harness.config.tables import Config
+    from harness.domain.commits import FaultyCommit
+    from harness.domain.records import CellRecord
+    from harness.execution.run_directory import RunDirectory
 
 
 def conclude(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
-from harness.analysis.diagnosis.layer_findings import Diagnosis
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -28,9 +27,6 @@ from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
-from harness.config.tables import Config
-from harness.domain.records import CellRecord
-from harness.domain.spec import CellSpec, InputSpec
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
@@ -40,6 +36,14 @@ from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import scratch_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.diagnosis.layer_findings import Diagnosis
+    from harness.config.tables import Config
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import CellSpec, InputSpec
 
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\

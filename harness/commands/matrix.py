@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
@@ -10,6 +9,7 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 import harness
 from harness.commands.arguments import (
@@ -24,8 +24,6 @@ from harness.commands.arguments import (
 from harness.commands.reproduction import config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
-from harness.config.tables import Config
-from harness.domain.records import CellRecord
 from harness.domain.spec import Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine
 from harness.execution.local_machine import LocalMachine
@@ -37,6 +35,12 @@ from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from harness.config.tables import Config
+    from harness.domain.records import CellRecord
 
 HELP = "build every version and flag set, run the model on each, find the cause of a drop"
 DESCRIPTION = """\

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,6 +21,10 @@ from harness.report.terminal import show
 from harness.report.write import write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import append_line, write_atomically
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 HELP = "turn results into one HTML page, Markdown, CSV, JSON and JUnit XML"
 DESCRIPTION = """\

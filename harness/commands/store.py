@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from harness.build.pruning import StoreEntry, entries, prune, size_of
@@ -15,6 +13,12 @@ from harness.commands.arguments import COMMON_EXITS, add_builds
 from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from rich.console import Console
 
 HELP = "list what the build store holds, set its size, remove what was not used for longest"
 DESCRIPTION = """\

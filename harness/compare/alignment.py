@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from harness.compare.arrangement import Arrangement, arrangements, plain
-from harness.model.blob_layout import Shape
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from numpy.typing import NDArray
 
+    from harness.model.blob_layout import Shape
     from harness.model.param import Param
 
     Array = NDArray[Any]

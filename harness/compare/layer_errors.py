@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.compare.alignment import Alignment
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
+    from harness.compare.alignment import Alignment
     from harness.model.param import Param
 
     Array = NDArray[Any]

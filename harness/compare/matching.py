@@ -8,7 +8,6 @@ are equal (an Identity, a reshape), the one that follows from the layer's own in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,13 @@ import numpy as np
 
 from harness.compare.alignment import Alignment, align
 from harness.compare.arrangement import Arrangement, arrangements
-from harness.model.blob_layout import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
+    from harness.model.blob_layout import Shape
     from harness.model.param import Layer, Param
 
     Array = NDArray[Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.domain.formatting import number
@@ -10,6 +9,8 @@ from harness.domain.limits import NO_FLOORS, Tolerance, is_beyond
 from harness.domain.records import LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     Array = NDArray[Any]

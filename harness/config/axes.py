@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from harness.config.flags import FlagTable, resolve_flag_set
-from harness.config.tables import Config
 from harness.domain.spec import OptionValue, content_key
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from harness.config.tables import Config
 
 
 def with_axes(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config.flags import resolve_flag_set
 from harness.config.tables import ONE_AT_A_TIME, Config, Rule, SourceTable
@@ -20,6 +20,9 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.util.errors import SelectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 BASELINE = "default"
 """The run options that generated ones are compared with."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.domain.spec import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TargetTable(BaseModel):

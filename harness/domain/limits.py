@@ -7,17 +7,19 @@ of its noise floor, never in the rule. `docs/tolerance.md` has the why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.domain.metrics import measure
-from harness.domain.records import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from harness.domain.records import Metrics
 
     Array = NDArray[Any]
 

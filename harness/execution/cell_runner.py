@@ -5,28 +5,32 @@ from __future__ import annotations
 import platform
 import re
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
 import harness
-from harness.build.builder import Build
 from harness.build.toolchain import cpu_description, cpu_features
 from harness.compare.alignment import align
 from harness.compare.verdict import judge
-from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
-from harness.domain.spec import CellSpec
 from harness.execution.job import Job, JobInput
-from harness.execution.launcher import InputResult, Launcher
-from harness.execution.memory import CellMemory
-from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.files import scratch_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.build.builder import Build
+    from harness.domain.limits import Tolerance
+    from harness.domain.spec import CellSpec
+    from harness.execution.launcher import InputResult, Launcher
+    from harness.execution.memory import CellMemory
+    from harness.model.prepared_model import PreparedModel
 
 TAIL_LINES = 8
 REPEATS = 3

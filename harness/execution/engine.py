@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.build.builder import Build
-from harness.build.plan import BuildPlan
-from harness.build.resolver import BuildResolver
 from harness.domain.records import BuildRecord, CellRecord, Verdict
-from harness.domain.spec import BuildSpec, CellSpec
-from harness.execution.cell_runner import CellRunner
 from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, Event
-from harness.model.prepared_model import PreparedModel
-from harness.reference.prepared_input import PreparedInput
 from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from harness.build.plan import BuildPlan
+    from harness.build.resolver import BuildResolver
+    from harness.domain.spec import BuildSpec, CellSpec
+    from harness.execution.cell_runner import CellRunner
+    from harness.model.prepared_model import PreparedModel
+    from harness.reference.prepared_input import PreparedInput
 
 
 class Engine(Protocol):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.compare.layer_errors import with_alone
-from harness.config.tables import Limits
-from harness.domain.records import LayerRecord
 from harness.execution import worker
 from harness.execution.job import (
     MESSAGES,
@@ -21,10 +19,16 @@ from harness.execution.job import (
     JobInput,
     Opened,
 )
-from harness.execution.session import Array
 from harness.model.param import read_param
 from harness.util.files import read_lines
 from harness.util.process import Completed, Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from harness.config.tables import Limits
+    from harness.domain.records import LayerRecord
+    from harness.execution.session import Array
 
 MAX_DEATHS = 8
 """Processes that one input may cost; layers that were not run by then are not run at all."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.build.binding import binding_in_background
 from harness.build.builder import Builder
 from harness.build.resolver import BuildResolver
 from harness.build.toolchain import find_compiler
-from harness.config.tables import Config
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.execution.memory import CellMemory
-from harness.util.build_store import Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from harness.config.tables import Config
+    from harness.util.build_store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

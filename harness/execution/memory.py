@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import harness
-from harness.build.builder import Build
 from harness.build.toolchain import ANSWER_SECONDS
 from harness.domain.records import CellRecord, Verdict
 from harness.domain.spec import CellSpec, content_key
 from harness.execution.session import USE_VULKAN
-from harness.model.prepared_model import PreparedModel
-from harness.reference.prepared_input import PreparedInput
-from harness.util.build_store import Store
 from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
 from harness.util.process import capture
+
+if TYPE_CHECKING:
+    from harness.build.builder import Build
+    from harness.model.prepared_model import PreparedModel
+    from harness.reference.prepared_input import PreparedInput
+    from harness.util.build_store import Store
 
 RECORD = "record.json"
 MEASURING = ("domain", "model", "reference", "compare", "execution")

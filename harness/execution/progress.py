@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.domain.records import CellRecord
+if TYPE_CHECKING:
+    from harness.domain.records import CellRecord
 
 
 @dataclass(frozen=True, kw_only=True)

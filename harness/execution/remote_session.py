@@ -7,8 +7,8 @@ It starts anew for each batch of requests and loads the model each time.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from harness.execution.session import (
     device_properties,
 )
 from harness.util.process import signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 CODES = {4: "the model has no such blob", 6: "this build of ncnn cannot hold a tensor of that rank"}
 """What the core's codes for a blob mean; any other says that ncnn could not compute it."""

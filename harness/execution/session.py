@@ -7,15 +7,18 @@ process; a target that Python does not run on answers the same requests by anoth
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from harness.build.extension import load_binding
-from harness.domain.spec import When
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.domain.spec import When
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

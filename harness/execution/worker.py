@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.compare.alignment import Alignment
 from harness.compare.layer_errors import chain_records, error_of
-from harness.domain.records import LayerRecord, Metrics
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.remote_session import RemoteSession
 from harness.execution.session import (
@@ -32,6 +30,12 @@ from harness.execution.session import (
 )
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from harness.compare.alignment import Alignment
+    from harness.domain.records import LayerRecord, Metrics
 
 MESSAGES_FILE = "messages.jsonl"
 

@@ -6,7 +6,6 @@ by a four-byte tag that tells its storage; the others are raw fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.model.param import Layer
 
 

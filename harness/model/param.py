@@ -9,14 +9,17 @@ Values keep the characters they were written with, so that what is not edited is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, MAX_LITERAL, Plain, Value
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.domain.spec import ModelSpec, content_key
 from harness.model import convert as converter
@@ -13,9 +14,11 @@ from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import read_tensors
 from harness.sources.download import fetch_distribution
-from harness.util.build_store import Store
 from harness.util.errors import ModelError
 from harness.util.files import directory_atomically, sha256_of
+
+if TYPE_CHECKING:
+    from harness.util.build_store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

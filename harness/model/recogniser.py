@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.model.convert import convert, read_onnx
 from harness.model.param import write_param
 from harness.model.weights import write_weights
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROJECT = "rapidocr-onnxruntime"
 VERSION = "1.2.3"

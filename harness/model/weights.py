@@ -8,9 +8,7 @@ little-endian and padded to four bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,9 @@ from harness.util.errors import ModelError
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from harness.model.param import Layer, Param
 
 Array = NDArray[np.generic]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,18 @@ from harness.domain.limits import PLAUSIBLE_FLOOR, noise_floors
 from harness.domain.spec import InputSpec, content_key
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.ctc import ctc_decode
-from harness.model.prepared_model import PreparedModel
 from harness.reference.inputs import make_input
 from harness.reference.values import Reference, reference_for
-from harness.util.build_store import Store
 from harness.util.errors import ModelError
 from harness.util.files import directory_atomically, stamp, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from harness.model.prepared_model import PreparedModel
+    from harness.util.build_store import Store
 
     Array = NDArray[Any]
 

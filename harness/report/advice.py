@@ -5,13 +5,16 @@ Everything said here was measured: a configuration counts as precise only if eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import build_settings
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
 from harness.report.formatting import largest, output_error, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 NOISE = 1.05
 """Latencies that differ by less than this factor are the same."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
-from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.result import BisectionResult, Commit, Side
-from harness.analysis.bisection.submodel import Subject
-from harness.analysis.delta_debugging import MinimalSet
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
 from harness.domain.formatting import number
-from harness.domain.records import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.result import BisectionResult, Commit, Side
+    from harness.analysis.bisection.submodel import Subject
+    from harness.analysis.delta_debugging import MinimalSet
+    from harness.domain.records import Metrics
 
 DIFF_LINES = 60
 FILES = 12

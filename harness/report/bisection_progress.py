@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from harness.analysis.bisection.search_driver import Finished, Starting
 from harness.domain.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.analysis.bisection.configurations import Difference
     from harness.analysis.delta_debugging import Progress
 

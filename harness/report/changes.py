@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from harness.domain.formatting import number
-from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import machine_name
 from harness.report.formatting import SYMBOLS, output_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.domain.limits import Tolerance
 
 FACTOR = 2.0
 """An error that changed by less is the same: another compiler moves it that far."""

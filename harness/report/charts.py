@@ -6,18 +6,21 @@ and take what the reader has chosen as parameters whose names begin with `pick_`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from harness.domain.commits import FaultyCommit
 from harness.domain.formatting import short
-from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, date_of
 from harness.report.rows import affordable, cell_row, curve_row, layer_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.domain.commits import FaultyCommit
+    from harness.domain.limits import Tolerance
 
 FLOOR = 1e-9
 """Where a logarithmic axis draws an error of exactly 0."""

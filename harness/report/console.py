@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,6 +13,10 @@ from rich.text import Text
 from harness.domain.records import Verdict
 from harness.execution.progress import BuildFinished, BuildStarted, Event
 from harness.report.summary import COLUMNS, Summary, cause_lines, exception_lines, row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 STYLES = {
     Verdict.OK: "green",

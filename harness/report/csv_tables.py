@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.domain.records import CellRecord, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:

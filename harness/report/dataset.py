@@ -6,18 +6,22 @@ import json
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
-from harness.config.tables import Config
 from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, read_records
 from harness.execution.run_directory import CELLS, LEFT_OUT
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from harness.config.tables import Config
 
 _DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import build_settings, own_error
-from harness.domain.records import BuildRecord, CellRecord, LayerRecord
 from harness.report.dataset import changed_options
-from harness.report.grid import Tile
-from harness.report.model import Report
+
+if TYPE_CHECKING:
+    from harness.domain.records import BuildRecord, CellRecord, LayerRecord
+    from harness.report.grid import Tile
+    from harness.report.model import Report
 
 WORST_LAYERS = 5
 

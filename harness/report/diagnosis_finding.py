@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.analysis.diagnosis.layer_findings import Diagnosis, Score, TriedFix
+from typing import TYPE_CHECKING
+
 from harness.domain.findings import Finding, Section
 from harness.domain.formatting import number
 from harness.report.diagnosis_text import (
@@ -13,6 +14,9 @@ from harness.report.diagnosis_text import (
     row,
     shown,
 )
+
+if TYPE_CHECKING:
+    from harness.analysis.diagnosis.layer_findings import Diagnosis, Score, TriedFix
 
 SHOWN = 12
 """Layers at fault in the table; the folded one has all."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +18,12 @@ from harness.analysis.diagnosis.layer_findings import (
 )
 from harness.domain.formatting import number
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
 
 STYLES = {
     Status.AT_FAULT: "bold red",

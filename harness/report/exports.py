@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
@@ -14,7 +14,9 @@ from harness.report.csv_tables import matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
 from harness.report.formatting import output_error
-from harness.report.model import Part, Report
+
+if TYPE_CHECKING:
+    from harness.report.model import Part, Report
 
 _RESULTS = {
     Verdict.DROP: Failure,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from harness.domain.records import CellRecord, LayerRecord, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 SYMBOLS: Mapping[Verdict, str] = MappingProxyType(
     {

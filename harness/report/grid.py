@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
@@ -17,6 +17,9 @@ from harness.report.formatting import (
     worst,
     worst_layer,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ALL_INPUTS = ""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment
+from typing import TYPE_CHECKING
 
-from harness.domain.findings import Finding
 from harness.report.grid import Table, Tile, tables
-from harness.report.model import Report
 from harness.report.templating import environment
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from harness.domain.findings import Finding
+    from harness.report.model import Report
 
 LIMIT = 60_000
 """Characters; GitHub refuses bodies of issues and comments above 65 536."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from harness.analysis.attribution import Cause
-from harness.domain.commits import FaultyCommit
-from harness.domain.findings import Finding
-from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
 from harness.report.changes import Changes, compare
 from harness.report.dataset import Scope, absent, scopes
 from harness.report.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from harness.analysis.attribution import Cause
+    from harness.domain.commits import FaultyCommit
+    from harness.domain.findings import Finding
+    from harness.domain.limits import Tolerance
 
 UNKNOWN_REASON = "not among the cells of its configuration, or the run was interrupted"
 NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
-from harness.report.model import Part, Report
 from harness.report.provenance import Provenance, provenance
 from harness.report.templating import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.report.model import Part, Report
 
 LIBRARIES = {"vega": "6.4.0", "vega-lite": "6.4.1", "vega-embed": "7.3.0"}
 """What draws the pictures in the browser, with versions: files below `javascript/`."""

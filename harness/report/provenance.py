@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.domain.records import CellRecord
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.domain.records import CellRecord
 
 
 @dataclass(frozen=True, kw_only=True)

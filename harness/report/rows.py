@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.domain.records import CellRecord, LayerRecord, Metrics
 from harness.report.dataset import date_of
 from harness.report.formatting import chain_error, largest, output_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.domain.records import CellRecord, LayerRecord, Metrics
 
 
 def layer_names(records: Iterable[CellRecord]) -> list[tuple[str, str]]:

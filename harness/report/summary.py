@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import Cause, attribute, own_error
 from harness.domain.formatting import number
-from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.domain.limits import Tolerance
 
 COLUMNS = (
     "build",

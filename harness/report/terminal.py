@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
+
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -10,8 +11,12 @@ from harness.domain.formatting import milliseconds, number
 from harness.report.console import STYLES
 from harness.report.formatting import SYMBOLS
 from harness.report.grid import Table, Tile, tables
-from harness.report.model import Part, Report
 from harness.report.summary import cause_lines, exception_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.report.model import Part, Report
 
 
 def show(console: Console, report: Report) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.report.exports import csv, json_text
 from harness.report.markdown import markdown
-from harness.report.model import Report
 from harness.report.page import html
 from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.report.model import Report
 
 
 def write_files(report: Report, page: Path) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources.checkout import obtain_git
@@ -13,6 +11,9 @@ from harness.sources.index import obtain_index
 from harness.sources.tree import SourceTree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from harness.domain.spec import Revision
 
 __all__ = ["SourceTree", "obtain", "obtain_all"]

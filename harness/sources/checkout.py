@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,8 @@ from harness.util.files import append_line, directory_atomically, disk_trouble_e
 from harness.util.process import capture, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.domain.spec import Revision
 
 LINK_MODE = "120000"

@@ -12,12 +12,11 @@ import shutil
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache as memoised
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import httpx2
 from filelock import FileLock
@@ -36,6 +35,9 @@ from harness.util.files import (
     disk_trouble_explained,
     sha256_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 Kind = Literal["wheel", "sdist"]
 _WORDS: dict[Kind, str] = {"wheel": "wheel", "sdist": "source distribution"}

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.sources.download import nearest
 from harness.util.errors import SourceError, UsageError
 from harness.util.process import capture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CONFIG = {
     "core.hooksPath": "/dev/null",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import tarfile
 import zlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources.download import fetch_distribution
@@ -24,6 +22,9 @@ from harness.util.errors import SourceError
 from harness.util.files import sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from harness.domain.spec import Revision
 
 PROJECT = "ncnn"

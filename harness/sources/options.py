@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.domain.spec import OptionValue, RunSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 _DECLARED = re.compile(r"^\s+(bool|int)\s+(\w+)\s*;", re.MULTILINE)
 _ASSIGNED = re.compile(r"^\s+(\w+)\s*=\s*(true|false|-?\d+)\s*;", re.MULTILINE)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from harness.util.errors import SourceError
 from harness.util.files import directory_atomically, disk_trouble_explained, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Fork:
 class ForkServer:
     """Forks processes that have a module imported already; starts when it is first needed.
 
-    It ends together with the process that uses it.
+    It ends together with this object, or with the process that uses it.
     """
 
     def __init__(self, module: str) -> None:
@@ -124,7 +125,14 @@ class ForkServer:
                     # Ctrl-C is for the caller, who ends what runs.
                     start_new_session=True,
                 )
+            weakref.finalize(self, _end, self._socket, self._process)
         return self._socket
+
+
+def _end(connection: socket.socket, server: subprocess.Popen[bytes]) -> None:
+    """Close a server's socket, at which it ends, and reap it."""
+    connection.close()
+    server.wait()
 
 
 def _line(pipe: int) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import obtain
 from harness.util.build_store import Store
 from harness.util.process import capture, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLAGS = FlagSet(name="plain", options=(("NCNN_AVX512", "OFF"), ("NCNN_RUNTIME_CPU", "OFF")))
 

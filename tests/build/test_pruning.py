@@ -49,7 +49,8 @@ def test_prune_to_the_limit_of_the_store(store: Store) -> None:
     older, newer = build(store, "older", kib=64), build(store, "newer", kib=64, used=OLD + 1)
     store.set_limit(100 * 1024 / 2**30)
     assert [entry.path for entry in prune(store)] == [older]
-    assert newer.exists() and not older.exists()
+    assert newer.exists()
+    assert not older.exists()
     assert [path.name for path in store.modules.iterdir()] == ["newer"]
 
 
@@ -83,7 +84,8 @@ def test_leftovers_go(store: Store) -> None:
     with store.slot() as held:
         assert held == slot
         prune(store)
-        assert slot.exists() and not half.exists()
+        assert slot.exists()
+        assert not half.exists()
     prune(store)
     assert not slot.exists()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,11 +12,15 @@ from harness.__main__ import main
 from harness.build import resolver
 from harness.build.plan import BuildPlan, plan_build
 from harness.build.toolchain import Compiler
-from harness.domain.spec import Revision, Target
 from harness.execution import local_machine
 from harness.sources import SourceTree
 from tests import one_layer
 from tests.sources.conftest import empty_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.domain.spec import Revision, Target
 
 HOST, GLSLANG = Path("/bin/host-g++"), Path("/glslang")
 NCNN = {

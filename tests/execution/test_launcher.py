@@ -50,7 +50,9 @@ def test_blobs_are_kept_of_the_chain_and_of_each_layer_alone(
     x, y, alone = (
         result.chain_blob("x"), result.chain_blob("y"), result.alone_blob("relu", "y"),
     )  # fmt: skip
-    assert x is not None and y is not None and alone is not None
+    assert x is not None
+    assert y is not None
+    assert alone is not None
     np.testing.assert_array_equal(x, given)
     np.testing.assert_array_equal(y, np.maximum(given, 0))
     np.testing.assert_array_equal(alone, y)

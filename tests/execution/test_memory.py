@@ -72,7 +72,8 @@ def test_limits_of_today_judge_numbers_of_yesterday(
     lenient = replace(runner, tolerance=Tolerance(layer=1, output=1))
     (after,) = run(lenient, tmp_path, core, store, 1)
     assert (before.verdict, after.verdict) == (Verdict.DROP, Verdict.OK)
-    assert after.recalled and after.output == before.output
+    assert after.recalled
+    assert after.output == before.output
 
 
 def test_what_died_is_measured_again(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.param import Layer, Param
+if TYPE_CHECKING:
+    from harness.model.param import Layer, Param
 
 Array = NDArray[np.floating]
 Tensors = Mapping[str, Array]
@@ -78,7 +80,8 @@ def pooling(layer: Layer, _: Tensors, x: Array) -> Array:
     reduce: Callable[..., Array] = np.mean if layer.get(0) else np.max
     if layer.get(4):
         return reduce(x, axis=(1, 2))
-    assert layer.get(5) == 1 and not layer.get(6)
+    assert layer.get(5) == 1
+    assert not layer.get(6)
     width, stride_w, left = layer.integer(1, 0), layer.integer(2, 1), layer.integer(3, 0)
     height, stride_h, top = layer.integer(11, 0), layer.integer(12, 1), layer.integer(13, 0)
     pads = ((0, 0), (top, layer.integer(15, 0)), (left, layer.integer(14, 0)))

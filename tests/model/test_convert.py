@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 import pytest
 
 from harness.model.convert import convert
@@ -13,6 +13,9 @@ from harness.model.param import Layer, Param, write
 from harness.util.errors import ModelError
 from tests.model.interpreter import interpret
 from tests.model.onnx_text import Array, evaluate, model
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def draw(*shape: int) -> Array:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from harness.model.param import Layer, Param, parse, read_param, write, write_param
 from harness.model.value import Value
 from harness.util.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOOL_WRITTEN = """7767517
 5 6

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -12,6 +12,9 @@ from harness.model.param import read_param
 from harness.model.weights import read_weights
 from harness.util.errors import ModelError
 from tests.model.onnx_text import model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WEIGHT = np.ones((4, 3, 1, 1), np.float32)
 

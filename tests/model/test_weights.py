@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from harness.model.weights import (
     write_weights,
 )
 from harness.util.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINES = {
     "Convolution c 0=4 1=3 11=2 5=1 6=72": ["weight 4x3x2x3 tag", "bias 4"],

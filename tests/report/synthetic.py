@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.domain.records import (
     BuildRecord,
@@ -17,6 +15,10 @@ from harness.domain.records import (
 )
 from harness.report.model import assemble
 from harness.report.write import write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 VERSIONS = ("20220420", "20220729", "20221128", "20240102", "20250503", "20261020")
 FLAGS = ("sse2", "avx2-nof16c", "avx2", "avx512", "runtime")

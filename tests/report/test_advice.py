@@ -39,7 +39,8 @@ def test_fastest_precise_configuration_of_the_newest_version_is_recommended() ->
     assert [record.input for record in best.records] == ["short", "long"]
     assert {(r.flags, r.run) for r in best.rival} == {("avx512", "default")}
     assert {(r.flags, r.run) for r in best.plain} == {("avx512", "default")}
-    assert best.plain_ms is not None and best.latency_ms is not None
+    assert best.plain_ms is not None
+    assert best.latency_ms is not None
     assert best.plain_ms < best.latency_ms
 
 

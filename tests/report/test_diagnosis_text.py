@@ -128,7 +128,8 @@ def test_files_are_complete(tmp_path: Path) -> None:
     assert list(table["alone_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
     told = as_finding(diagnosis(), "")
     every = next(s for s in told.sections if s.heading.startswith("All 2 blobs"))
-    assert every.folded and every.rows[0][:4] == ("InnerProduct a", "a", "va", "at fault")
+    assert every.folded
+    assert every.rows[0][:4] == ("InnerProduct a", "a", "va", "at fault")
     assert "All 2 blobs" not in finding_markdown(told)
 
 

@@ -71,7 +71,8 @@ def test_page_loads_nothing(page: _Elements) -> None:
     ]
     assert set(loads) <= {"data:,"} | {v for v in loads if v and v.startswith("#")}
     policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
-    assert policy and policy.startswith("default-src 'none'")
+    assert policy
+    assert policy.startswith("default-src 'none'")
 
 
 def test_styles_load_nothing(text: str) -> None:

@@ -39,7 +39,8 @@ def test_only_what_a_build_needs(repo: Repo, tmp_path: Path) -> None:
     sha = repo.git("rev-parse", "HEAD")
     assert contents(tree.path) == NCNN
     assert tree.digest == tree_digest(tree.path)
-    assert tree.commit == sha and tree.date == "2020-01-01T12:00:00+08:00"
+    assert tree.commit == sha
+    assert tree.date == "2020-01-01T12:00:00+08:00"
     assert tree.description == f"commit {sha} (20200101) of {repo.path}"
 
 
@@ -215,7 +216,8 @@ def test_glslang_of_the_recorded_revision(repo: Repo, tmp_path: Path, inside: bo
     module = add_glslang(repo, place, url)
     module.commit("later", SPIRV__later="x")
     tree = get(repo.path, "HEAD", tmp_path, with_glslang=True)
-    assert tree.glslang is not None and (tree.path / "glslang").resolve() == tree.glslang
+    assert tree.glslang is not None
+    assert (tree.path / "glslang").resolve() == tree.glslang
     expected = {"CMakeLists.txt": "project(glslang)", "SPIRV/spirv.h": "int spirv;"}
     assert contents(tree.glslang) == expected
     assert get(repo.path, "HEAD", tmp_path).digest == tree.digest
@@ -228,7 +230,8 @@ def test_same_source_with_another_glslang(repo: Repo, tmp_path: Path) -> None:
     repo.git("update-index", "--cacheinfo", f"160000,{sha},glslang")
     repo.git("commit", "--quiet", "--message", "glslang moves")
     new = get(repo.path, "HEAD", tmp_path, with_glslang=True)
-    assert new.digest == old.digest and new.glslang_digest != old.glslang_digest
+    assert new.digest == old.digest
+    assert new.glslang_digest != old.glslang_digest
     assert (new.path / "glslang/SPIRV/later.cpp").is_file()
     assert not (old.path / "glslang/SPIRV/later.cpp").exists()
     assert not (get(repo.path, "HEAD", tmp_path).path / "glslang").exists()

@@ -18,7 +18,9 @@ def get(root: Path, *, with_glslang: bool = False) -> SourceTree:
 def test_used_as_it_is(tmp_path: Path) -> None:
     root = plant(tmp_path / "ncnn", NCNN)
     tree = get(root)
-    assert tree.path == root and str(root) in tree.description and tree.commit == ""
+    assert tree.path == root
+    assert str(root) in tree.description
+    assert tree.commit == ""
     (root / "src/net.cpp").write_text("changed")
     assert get(root).digest != tree.digest
     assert list(tmp_path.iterdir()) == [root]
@@ -30,7 +32,8 @@ def test_glslang_of_the_directory(tmp_path: Path) -> None:
         get(root, with_glslang=True)
     plant(root, {"glslang/CMakeLists.txt": ""})
     tree = get(root, with_glslang=True)
-    assert tree.glslang == root / "glslang" and tree.glslang_digest
+    assert tree.glslang == root / "glslang"
+    assert tree.glslang_digest
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

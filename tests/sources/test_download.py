@@ -46,7 +46,8 @@ def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
             "NCNN", "1.0.20200101", kind="sdist", cache=cache, session_log=log
         )
     source = links / "ncnn-1.0.20200101.tar.gz"
-    assert path.name == source.name and path.read_bytes() == source.read_bytes()
+    assert path.name == source.name
+    assert path.read_bytes() == source.read_bytes()
     assert log.read_text() == f"downloaded {source.as_uri()} sha256={sha256_of(source)}\n"
     source.unlink()
     assert fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache) == path
@@ -92,8 +93,8 @@ def test_hash_of_the_index(links: Path, tmp_path: Path, monkeypatch: pytest.Monk
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(SourceError, match="not have the hash that the index states"):
         fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two")
+    pinned = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(SourceError, match="the index states another SHA-256"):
-        pinned = hashlib.sha256(b"other").hexdigest()
         fetch_distribution(
             "ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two", sha256=pinned
         )

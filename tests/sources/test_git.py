@@ -112,7 +112,8 @@ def test_release_tags(repo: Repo, history: dict[str, str]) -> None:
 def test_shallow_clone(repo: Repo, history: dict[str, str], tmp_path: Path) -> None:
     clone = tmp_path / "shallow"
     repo.git("clone", "--quiet", "--depth=1", repo.path.as_uri(), str(clone))
-    assert git.is_shallow(clone) and not git.is_shallow(repo.path)
+    assert git.is_shallow(clone)
+    assert not git.is_shallow(repo.path)
     for rev in ("20200101", history["first"]):
         with pytest.raises(SourceError, match="git fetch --unshallow"):
             git.resolve(clone, rev)

@@ -36,7 +36,8 @@ def test_release(links: Path, tmp_path: Path) -> None:
         if path.is_file()
     }
     assert written == NCNN
-    assert tree.date == "2025-05-03" and tree.glslang is None
+    assert tree.date == "2025-05-03"
+    assert tree.glslang is None
     assert tree.description.startswith(f"{archive.name} from the package index, SHA-256 ")
     archive.unlink()
     assert get(tmp_path) == tree == get(tmp_path, "1.0.20250503")

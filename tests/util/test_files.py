@@ -12,10 +12,13 @@ from harness.util.files import (
 
 
 def test_failed_directory_leaves_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "made"
-    with pytest.raises(RuntimeError), directory_atomically(target) as work:
-        (work / "half").write_text("x")
-        raise RuntimeError
+    def fails() -> None:
+        with directory_atomically(tmp_path / "made") as work:
+            (work / "half").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
     assert list(tmp_path.iterdir()) == []
 
 

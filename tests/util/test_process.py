@@ -53,7 +53,9 @@ def test_run_keeps_log_and_returns_output(tmp_path: Path) -> None:
     log = tmp_path / "deep" / "log"
     for text in ("one", "two"):
         done = run([PYTHON, "-c", f"print('{text}')"], log=log, timeout=60)
-        assert done.ok and done.output == f"{text}\n" and done.fate == "exit code 0"
+        assert done.ok
+        assert done.output == f"{text}\n"
+        assert done.fate == "exit code 0"
     written = log.read_text().splitlines()
     assert [line for line in written if not line.startswith("$ ")] == ["one", "two"]
 
@@ -95,12 +97,15 @@ def test_capture_is_binary_both_ways() -> None:
         "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); print('e', file=sys.stderr)"
     )
     done = capture([PYTHON, "-c", code], timeout=60, stdin=data)
-    assert done.ok and done.stdout == data and done.stderr == "e\n"
+    assert done.ok
+    assert done.stdout == data
+    assert done.stderr == "e\n"
 
 
 def test_capture_times_out() -> None:
     done = capture([PYTHON, "-c", "import time; time.sleep(600)"], timeout=0.2)
-    assert done.timed_out and not done.ok
+    assert done.timed_out
+    assert not done.ok
 
 
 def test_environment_is_set_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:

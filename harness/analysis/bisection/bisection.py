@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,7 @@ from harness.analysis.bisection.configurations import (
     fix,
 )
 from harness.analysis.bisection.criterion import Metric, Observation
-from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
-from harness.analysis.bisection.measurement import Measurement
 from harness.analysis.bisection.release_ends import ends_among
 from harness.analysis.bisection.relevance import Relevance, classes_of
 from harness.analysis.bisection.result import BisectionResult, bisection_result
@@ -27,14 +24,18 @@ from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import AnswerKind
 from harness.analysis.bisection.search_driver import Listener, SearchDriver, SearchResult, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
-from harness.domain.limits import Tolerance
 from harness.domain.outcomes import Event
-from harness.domain.spec import OptionValue
 from harness.sources.options import known_options
 from harness.util.errors import LacksLayerError, NotReproducibleError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from harness.analysis.bisection.history import Clone, Point
+    from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.delta_debugging import Progress
+    from harness.domain.limits import Tolerance
+    from harness.domain.spec import OptionValue
 
 SWITCHES = "use_"
 """Run options of ncnn that switch a way of computing begin with this."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.analysis.bisection.criterion import Criterion, Observation, criterion_between
-from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
-from harness.analysis.bisection.search_driver import Terms
-from harness.analysis.bisection.submodel import Subject
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
 from harness.domain.outcomes import Outcome
 from harness.domain.spec import FlagSet, OptionValue, content_key
 from harness.util.errors import NotReproducibleError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.search_driver import Terms
+    from harness.analysis.bisection.submodel import Subject
 
 V = TypeVar("V")
 THREADS = "num_threads"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.domain.spec import Revision
 from harness.sources import git
@@ -12,6 +11,10 @@ from harness.sources.checkout import find_or_fetch, open_repository
 from harness.sources.download import list_versions
 from harness.sources.index import FIRST_WITH_SOURCE, PROJECT
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 SHORT = 12
 """Digits of a commit id in labels: unique in any repository of ncnn, and stable."""

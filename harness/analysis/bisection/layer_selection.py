@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from harness.analysis.bisection.criterion import Metric
-from harness.analysis.bisection.measurement import Measurement
-from harness.config.rules import Rules
-from harness.domain.limits import Tolerance
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.analysis.bisection.criterion import Metric
+    from harness.analysis.bisection.measurement import Measurement
+    from harness.config.rules import Rules
+    from harness.domain.limits import Tolerance
 
 
 def worst_layer(bad: Measurement, tolerance: Tolerance) -> str | None:

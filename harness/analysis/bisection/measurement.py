@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +12,10 @@ from harness.analysis.bisection.criterion import Metric, Observation
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.util.files import append_line, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 class Measurement(BaseModel):

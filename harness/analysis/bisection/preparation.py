@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
-from harness.config.tables import Config
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
-from harness.util.build_store import Store
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.analysis.bisection.measurement import Memory
+    from harness.config.tables import Config
+    from harness.util.build_store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

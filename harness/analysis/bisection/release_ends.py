@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Criterion, Metric, Observation, criterion_between
-from harness.analysis.bisection.history import Point
-from harness.config.rules import Rules
 from harness.domain.outcomes import Outcome
 from harness.util.errors import NotReproducibleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.analysis.bisection.history import Point
+    from harness.config.rules import Rules
 
 
 def ends_among(

@@ -7,14 +7,18 @@ the same library as their parents, and one measurement stands for all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.history import Clone, Point
 from harness.build.trim import listed_layers, required_layers
 from harness.sources.tree import is_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.analysis.bisection.history import Clone, Point
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"(?:[^"]*/)?([^"/]+)"', re.MULTILINE)
 _LAYERS = PurePosixPath("src/layer")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.history import Clone, Point
-from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search import AnswerKind, Transition
-from harness.analysis.bisection.search_driver import SearchResult
 from harness.domain.base import StoredValue
 from harness.domain.records import Metrics
 from harness.sources import git
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.bisection.history import Clone, Point
+    from harness.analysis.bisection.measurement import Measurement
+    from harness.analysis.bisection.revision_tester import Variant
+    from harness.analysis.bisection.search_driver import SearchResult
 
 
 class Side(StoredValue):

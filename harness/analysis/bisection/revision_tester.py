@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import harness
-from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement, Memory
-from harness.analysis.bisection.submodel import Subject
-from harness.build.builder import Build
 from harness.build.plan import core_digest
-from harness.build.resolver import BuildResolver
 from harness.domain.outcomes import Event
 from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import (
@@ -26,6 +23,12 @@ from harness.domain.spec import (
 )
 from harness.execution.cell_runner import CellRunner, machine
 from harness.util.errors import BuildError, LacksLayerError
+
+if TYPE_CHECKING:
+    from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.submodel import Subject
+    from harness.build.builder import Build
+    from harness.build.resolver import BuildResolver
 
 _EVENTS = {
     Failure.TIMEOUT: Event.TIMEOUT,

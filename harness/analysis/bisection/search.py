@@ -10,15 +10,18 @@ Every point of history has one place in a list, from `first` (the older end) to 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.point_choice import choose
 from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
 from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SKIP_BUDGET = 24
 """Points that cannot be tested, within what is left, after which the search gives up."""

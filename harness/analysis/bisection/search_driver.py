@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Criterion, Judgement, Metric, criterion_between
-from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.measurement import Measurement
 from harness.analysis.bisection.point_outcomes import PointOutcome
 from harness.analysis.bisection.relevance import neighbours
-from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import (
     SKIP_BUDGET,
     Answer,
@@ -27,10 +25,15 @@ from harness.analysis.bisection.search import (
     next_probe,
     remaining,
 )
-from harness.analysis.bisection.submodel import Subject
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import NotReproducibleError, UsageError
+
+if TYPE_CHECKING:
+    from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.measurement import Measurement
+    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.submodel import Subject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +13,14 @@ from harness.compare.alignment import align
 from harness.domain.spec import content_key
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.param import Layer, Param, write, write_param
-from harness.model.prepared_model import PreparedModel
 from harness.model.weights import read_tensors, write_weights
-from harness.reference.prepared_input import PreparedInput
-from harness.util.build_store import Store
 from harness.util.errors import UsageError
 from harness.util.files import directory_atomically, sha256_of
+
+if TYPE_CHECKING:
+    from harness.model.prepared_model import PreparedModel
+    from harness.reference.prepared_input import PreparedInput
+    from harness.util.build_store import Store
 
 Shapes = Mapping[str, Sequence[int]]
 """Shape that ncnn gives a blob, by name of the blob."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, Verdict, read_records
-from harness.domain.spec import CellSpec
 from harness.execution.run_directory import CELLS
 from harness.util.errors import SelectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.domain.spec import CellSpec
 
 
 def chosen_cell(cells: Sequence[CellSpec], *, cell: str, results: Path) -> CellSpec:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
-from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
 from harness.analysis.diagnosis.mechanism import Explanation, explain
 from harness.analysis.diagnosis.prepare import References, aligned_values
-from harness.domain.spec import InputSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
+    from harness.domain.spec import InputSpec
 
 
 @dataclass(kw_only=True)

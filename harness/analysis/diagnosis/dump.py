@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
 from harness.analysis.diagnosis.prepare import References, aligned_values
-from harness.domain.spec import InputSpec
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
 from harness.util.files import scratch_directory, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
+    from harness.domain.spec import InputSpec
 
     Array = NDArray[Any]
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis.arithmetic import EXACT
-from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Prediction
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from harness.analysis.diagnosis.layer_run import LayerRun
 
     Array = NDArray[Any]
 

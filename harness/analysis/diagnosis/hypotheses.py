@@ -6,7 +6,6 @@ prediction that removes the error makes it a mechanism (see `harness.analysis.di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,15 @@ import numpy as np
 from harness.analysis.diagnosis import narrow_formats as numbers
 from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, matmul_in_fp16
 from harness.analysis.diagnosis.estimates import fitted_rows, learnt_table
-from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Hypothesis, Prediction
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
+
+    from harness.analysis.diagnosis.layer_run import LayerRun
 
     Array = NDArray[Any]
 

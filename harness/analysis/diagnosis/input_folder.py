@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from harness.domain.spec import InputSpec
 from harness.util.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 TENSORS = (".npy", ".npz")
 PIXELS = 127.5

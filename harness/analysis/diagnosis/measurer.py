@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +11,21 @@ import numpy as np
 
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.diagnosis.layer_run import LayerRun
-from harness.compare.alignment import Alignment
 from harness.domain.limits import PLAUSIBLE_FLOOR, Tolerance, is_beyond
 from harness.domain.metrics import measure
-from harness.domain.records import LayerRecord
 from harness.execution.job import JobInput
-from harness.execution.launcher import InputResult, Launcher
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.weights import read_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from harness.compare.alignment import Alignment
+    from harness.domain.records import LayerRecord
     from harness.execution.job import Job
+    from harness.execution.launcher import InputResult, Launcher
     from harness.model.param import Layer, Param
     from harness.reference.values import Reference
 
@@ -195,7 +196,8 @@ class Measurer:
 
     def _finding(self, measured: Measured) -> InputFinding:
         subject, chain = measured.subject, measured.result.chain
-        assert chain is not None and chain.output is not None
+        assert chain is not None
+        assert chain.output is not None
         value = subject.by_blob[subject.job.output].value
         floor = measured.truth.runtime_error(value)
         return InputFinding(

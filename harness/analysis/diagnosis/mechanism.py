@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from harness.analysis.diagnosis.hypotheses import about_computation
-from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.model_files import about_file
-from harness.analysis.diagnosis.prediction import Hypothesis
 from harness.domain.base import MessageValue
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
+
+    from harness.analysis.diagnosis.layer_run import LayerRun
+    from harness.analysis.diagnosis.prediction import Hypothesis
 
     Array = NDArray[Any]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,14 @@ import numpy as np
 
 from harness.analysis.diagnosis import narrow_formats as numbers
 from harness.analysis.diagnosis.hypotheses import epsilons, predicted, transposed, with_weight
-from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.prediction import Hypothesis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from harness.analysis.diagnosis.layer_run import LayerRun
 
     Array = NDArray[Any]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.diagnoser import Diagnoser
 from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
@@ -18,14 +17,19 @@ from harness.analysis.diagnosis.fixes.run_options import option_fixes
 from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summarised
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
 from harness.analysis.diagnosis.prepare import References, aligned, aligned_values, subject_of
-from harness.build.builder import Build
-from harness.domain.records import CellRecord
-from harness.domain.spec import BuildSpec, CellSpec, InputSpec
-from harness.execution.local_machine import LocalMachine
-from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.build.builder import Build
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import BuildSpec, CellSpec, InputSpec
+    from harness.execution.local_machine import LocalMachine
+    from harness.model.prepared_model import PreparedModel
 
 FIXES = ("options", "masks", "rewrite", "flags", "version")
 BENCH_INPUTS = 2

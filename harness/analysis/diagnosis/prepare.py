@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
-from harness.compare.alignment import Alignment
 from harness.compare.matching import Ancestry, Sample, match
 from harness.domain.spec import CellSpec, InputSpec
 from harness.execution.cell_runner import job_of
-from harness.execution.launcher import InputResult
 from harness.model.onnx_graph import OnnxGraph
-from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import tensors_of
 from harness.reference.values import Reference, reference_for
 from harness.util.errors import ModelError
 from harness.util.files import scratch_directory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from harness.build.builder import Build
+    from harness.compare.alignment import Alignment
+    from harness.execution.launcher import InputResult
+    from harness.model.prepared_model import PreparedModel
     from harness.util.build_store import Store
 
     Array = NDArray[Any]

@@ -7,8 +7,6 @@ that they equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
@@ -21,6 +19,9 @@ from harness.model.convert.graph import Shape, load
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from harness.model.param import Param
 
 __all__ = ["convert", "read_onnx"]

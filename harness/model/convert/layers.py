@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,8 @@ from harness.model.convert.fuse import parameter
 from harness.model.convert.graph import Array, Node, Shape, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.model.value import Plain
 
 UNARY = {"Abs": 0, "Neg": 1, "Floor": 2, "Ceil": 3, "Sqrt": 5, "Exp": 7, "Log": 8, "Reciprocal": 15}

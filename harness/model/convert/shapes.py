@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.model.convert.fuse import parameter
 from harness.model.convert.graph import Node, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.model.convert.emit import Axes, Emitter, Rule
     from harness.model.value import Plain
 

@@ -81,7 +81,7 @@ class Simulation:
             subject=subject,
             truth=truth,
             finding=finding,
-            result=cast(Any, None),
+            result=cast("Any", None),
         )
 
 
@@ -89,8 +89,8 @@ def evaluator(errors: Errors, folder: Path, graph: Param = CHAIN) -> FixEvaluato
     job = Job(binding="", core="core", param="", bin="", inputs=(), output="y")
     return FixEvaluator(
         subject=ConfiguredModel(job=job, graph=graph, inputs={}, initialisers={}),
-        truths=[Truth(name="x", tensors={}, exact=cast(Any, None), single=cast(Any, None))],
-        measurer=cast(Measurer, Simulation(errors)),
+        truths=[Truth(name="x", tensors={}, exact=cast("Any", None), single=cast("Any", None))],
+        measurer=cast("Measurer", Simulation(errors)),
         folder=folder,
         scratch=folder / "scratch",
         notify=lambda _: None,
@@ -246,5 +246,5 @@ def test_rewrite_beside_options_that_cure_is_needless(tmp_path: Path) -> None:
 
 
 def test_rewrite_of_a_model_without_such_a_chain(tmp_path: Path) -> None:
-    fix = only(list(rewrite_fixes(evaluator(lambda _: {}, tmp_path), lambda _: cast(Any, None))))
+    fix = only(list(rewrite_fixes(evaluator(lambda _: {}, tmp_path), lambda _: cast("Any", None))))
     assert fix.outcome == "not tried"

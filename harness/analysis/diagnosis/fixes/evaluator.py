@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.layer_findings import (
     InputFinding,
@@ -15,7 +14,12 @@ from harness.analysis.diagnosis.layer_findings import (
     Status,
     TriedFix,
 )
-from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer, Truth
 
 INF = float("inf")
 ALIKE = 1.25

@@ -6,16 +6,20 @@ keeps its speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from harness.analysis.delta_debugging import Result
-from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.minimal_set import USELESS, described, search
 from harness.analysis.diagnosis.fixes.param_files import difference, with_file
 from harness.analysis.diagnosis.layer_findings import TriedFix
-from harness.analysis.diagnosis.measurer import ConfiguredModel
-from harness.analysis.diagnosis.mechanism import Explanation
-from harness.model.param import Param
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
+    from harness.analysis.diagnosis.measurer import ConfiguredModel
+    from harness.analysis.diagnosis.mechanism import Explanation
+    from harness.model.param import Param
 
 MASK_KEY = 31
 FP16 = 1 << 0 | 1 << 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 USELESS = "all of these together change nothing"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.layer_findings import TriedFix
 from harness.build.builder import Build
 from harness.build.toolchain import missing_features
 from harness.domain.spec import BuildSpec
+
+if TYPE_CHECKING:
+    from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 
 Finder = Callable[[BuildSpec], Build | None]
 """Returns a finished build, or None if there is none; nothing is compiled for a fix."""

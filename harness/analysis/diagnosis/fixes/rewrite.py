@@ -6,18 +6,22 @@ InnerProduct and a 1x1 Convolution keep the same tensors in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.param_files import difference, with_file
 from harness.analysis.diagnosis.layer_findings import TriedFix
-from harness.analysis.diagnosis.measurer import ConfiguredModel
-from harness.build.builder import Build
 from harness.domain.formatting import number
 from harness.model.param import Layer, Param
 from harness.model.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
+    from harness.analysis.diagnosis.measurer import ConfiguredModel
+    from harness.build.builder import Build
 
 NO_OPTIONS: Mapping[str, bool] = MappingProxyType({})
 POINTWISE = frozenset(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from harness.analysis.delta_debugging import Result
-from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.minimal_set import USELESS, described, search
 from harness.analysis.diagnosis.layer_findings import TriedFix
-from harness.analysis.diagnosis.measurer import ConfiguredModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
+    from harness.analysis.diagnosis.measurer import ConfiguredModel
 
 EXACTNESS = ("fp16", "bf16", "int8", "packing", "winograd", "sgemm")
 """Words in the names of options that trade exactness, or another order of sums, for speed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic
 from harness.analysis.diagnosis.formulas import linear, normal, pointwise
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from harness.model.param import Layer
