@@ -62,6 +62,8 @@ class Benchmark:
     other_flags: FlagSet
     model: PreparedModel
     jobs: int
+    notify: Callable[[str], None] = lambda _: None
+    """Told what is timed now, and how far a plain build is."""
 
     def naive(self, flags: FlagSet) -> Timing:
         """Time CMake and Ninja on the whole library, as somebody without this tool runs them.
@@ -74,18 +76,23 @@ class Benchmark:
         log = self.scratch / "naive.log"
         shutil.rmtree(build, ignore_errors=True)
 
+        def watch(line: str) -> None:
+            steps = cmake.progress(line)
+            if steps:
+                self.notify(f"naive, {flags.name}: {steps[0]} of {steps[1]} files")
+
         def both() -> None:
             steps: tuple[list[str | Path], ...] = (
                 configure_command(plan, plan.tree.path, build),
                 [cmake.NINJA, "-C", build, "-j", str(self.jobs), "ncnn"],
             )
             for command in steps:
-                done = run(command, log=log, timeout=SECONDS)
+                done = run(command, log=log, timeout=SECONDS, watch=watch)
                 if not done.ok:
                     error = cmake.first_error(done.output)
                     raise BuildError(f"the naive build failed: {error} (log: {log})")
 
-        return _timed(f"naive, {flags.name}", both)
+        return self._timed(f"naive, {flags.name}", both)
 
     def builds(self) -> Iterator[Timing]:
         """Time the ways to a build that this tool has, the cold ones first.
@@ -94,16 +101,16 @@ class Benchmark:
             BuildError: something does not compile.
         """
         one = self._plan(self.revision, self.flags, ONE_LAYER)
-        yield _build("cold, one layer", one, self._builder("one"))
+        yield self._build("cold, one layer", one, self._builder("one"))
         layers = self.model.graph.layer_types()
         trimmed = self._plan(self.revision, self.flags, layers)
         builder = self._builder("trimmed")
-        yield _build("cold, trimmed", trimmed, builder)
-        yield _build("cached", trimmed, builder)
+        yield self._build("cold, trimmed", trimmed, builder)
+        yield self._build("cached", trimmed, builder)
         other = self._plan(self.other, self.flags, layers)
-        yield _build("other version", other, builder, note=self.other.label)
+        yield self._build("other version", other, builder, note=self.other.label)
         flags = self._plan(self.revision, self.other_flags, layers)
-        yield _build("other flag set", flags, builder, note=self.other_flags.name)
+        yield self._build("other flag set", flags, builder, note=self.other_flags.name)
 
     def commits(self, repo: str, newest: str) -> Timing:
         """Time the builds of some commits, each after its predecessor.
@@ -123,7 +130,7 @@ class Benchmark:
         for sha in reversed(listed.decode().split()):
             revision = Revision(label=sha[:12], kind="git", name=sha, where=repo)
             plan = self._plan(revision, self.flags, self.model.graph.layer_types())
-            seconds.append(_build("next commit", plan, builder).seconds)
+            seconds.append(self._build("next commit", plan, builder).seconds)
         middle = statistics.median(seconds[1:])
         each = ", ".join(f"{value:.1f}" for value in seconds[1:])
         return Timing(
@@ -141,7 +148,9 @@ class Benchmark:
         resolver = replace(self.resolver, builder=self._builder("trimmed"))
         build = resolver.make(plan)
         own = [replace(cell, build=plan.spec) for cell in cells]
-        timing = _timed("run", lambda: runner.run(own, build, self.model, inputs, recall=False))
+        timing = self._timed(
+            "run", lambda: runner.run(own, build, self.model, inputs, recall=False)
+        )
         note = f"per cell, of {len(own)} that share a process"
         return replace(timing, what="run one cell", seconds=timing.seconds / len(own), note=note)
 
@@ -162,24 +171,23 @@ class Benchmark:
                 raise MachineError(f"the matrix ended with {done.fate}. See {log}.")
 
         for what in ("cold, matrix", "warm, matrix"):
-            yield _timed(what, whole, note=config.name)
+            yield self._timed(what, whole, note=config.name)
+
+    def _build(self, what: str, plan: BuildPlan, builder: Builder, *, note: str = "") -> Timing:
+        return self._timed(what, lambda: builder.build(plan), note=note)
+
+    def _timed(self, what: str, action: Callable[[], object], *, note: str = "") -> Timing:
+        self.notify(f"{what} {note}".strip())
+        started = time.perf_counter()
+        action()
+        seconds = time.perf_counter() - started
+        return Timing(what=what, seconds=seconds, load=os.getloadavg()[0], note=note)
 
     def _builder(self, name: str) -> Builder:
         return Builder(store=Store(root=self.scratch / name), jobs=self.jobs, timeout=SECONDS)
 
     def _plan(self, revision: Revision, flags: FlagSet, layers: frozenset[str] | None) -> BuildPlan:
         return self.resolver.plan(BuildSpec(revision=revision, flags=flags, layers=layers))
-
-
-def _build(what: str, plan: BuildPlan, builder: Builder, *, note: str = "") -> Timing:
-    return _timed(what, lambda: builder.build(plan), note=note)
-
-
-def _timed(what: str, action: Callable[[], object], *, note: str = "") -> Timing:
-    started = time.perf_counter()
-    action()
-    seconds = time.perf_counter() - started
-    return Timing(what=what, seconds=seconds, load=os.getloadavg()[0], note=note)
 
 
 def ratios(timing: Timing, naive: Sequence[Timing]) -> list[float]:

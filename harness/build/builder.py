@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.build import cmake
@@ -25,12 +26,13 @@ from harness.build.plan import (
 from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
-from harness.domain.spec import content_key
+from harness.domain.spec import BuildSpec, content_key
 from harness.util.errors import BuildError, MachineError
 from harness.util.files import directory_atomically, stamp, write_atomically
 from harness.util.process import Processes, end_strays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.util.build_store import Store
@@ -84,6 +86,8 @@ class Builder:
     """Seconds that one configure or compile step may take."""
     retry_failed: bool = False
     processes: Processes = field(default_factory=Processes)
+    watch: Callable[[BuildSpec, int, int], None] | None = None
+    """Told from time to time how many of how many steps of a build are done."""
 
     def find(self, plan: BuildPlan) -> Build | None:
         """Return a finished build, or None; another revision's will do if it is the same library.
@@ -165,13 +169,22 @@ class Builder:
         )
         for step, command in steps:
             done = self.processes.run(
-                command, log=work / LOG, timeout=self.timeout, env=environment
+                command,
+                log=work / LOG,
+                timeout=self.timeout,
+                env=environment,
+                watch=partial(self._watched, plan.spec),
             )
             if not done.ok:
                 error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
                 return _Failure(error=error, output=done.output)
         cmake.remember_answers(build, answers)
         return None
+
+    def _watched(self, spec: BuildSpec, line: str) -> None:
+        steps = cmake.progress(line)
+        if self.watch and steps:
+            self.watch(spec, *steps)
 
     def _launcher(self) -> dict[str, str]:
         """Return the environment that puts the compiler cache in front of the compiler."""

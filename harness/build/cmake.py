@@ -27,6 +27,7 @@ _FIRST_ERROR = re.compile(
     r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
     re.MULTILINE,
 )
+_PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")
 _TRANSIENT = ("No space left on device", "Killed signal terminated program", "Cannot allocate")
 
 
@@ -95,6 +96,12 @@ def representative(commands: Iterable[CompileCommand], arch: str) -> CompileComm
     kernels = [c for c in commands if c.file.parent.name == arch]
     preferred = [c for c in kernels if c.file.name == f"innerproduct_{arch}.cpp"]
     return next(iter(preferred or kernels), None)
+
+
+def progress(line: str) -> tuple[int, int] | None:
+    """Return how many of how many steps Ninja has done, from a line that it prints."""
+    found = _PROGRESS.match(line)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def first_error(output: str) -> str:

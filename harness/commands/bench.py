@@ -23,14 +23,14 @@ from harness.execution.cell_runner import machine
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
-from harness.report.console import wide_console
+from harness.report.console import Ticker, wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.config.tables import Config
 
@@ -93,7 +93,7 @@ def execute(options: argparse.Namespace) -> int:
     naive: list[Timing] = []
     timings: list[Timing] = []
     try:
-        for timing in _measure(options, config, store, scratch):
+        for timing in _measure(options, config, store, scratch, Ticker(console)):
             if timing.what.startswith("naive"):
                 naive.append(timing)
             timings.append(timing)
@@ -109,7 +109,11 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _measure(
-    options: argparse.Namespace, config: Config, store: Store, scratch: Path
+    options: argparse.Namespace,
+    config: Config,
+    store: Store,
+    scratch: Path,
+    notify: Callable[[str], None],
 ) -> Iterator[Timing]:
     base = options.config.resolve().parent
     machine = LocalMachine.prepared(config, store, jobs=options.jobs)
@@ -124,6 +128,7 @@ def _measure(
         other_flags=resolve_flag_set(options.other_flags, config.flags, config.targets),
         model=model,
         jobs=options.jobs,
+        notify=notify,
     )
     yield benchmark.naive(resolve_flag_set(options.flags, config.flags, config.targets))
     yield from benchmark.builds()

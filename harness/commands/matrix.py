@@ -169,7 +169,7 @@ def execute(options: argparse.Namespace) -> int:
             console, builds=len(matrix.builds), cells=len(matrix.cells)
         ) as reporter:
             engine = LocalEngine(
-                resolver=machine.resolver,
+                resolver=machine.resolver.watched(reporter.build_advanced),
                 runner=machine.cells,
                 model=model,
                 inputs=prepared,

@@ -28,3 +28,16 @@ def short(value: float) -> str:
 def milliseconds(value: float | None) -> str:
     """Return a latency such as `12.3 ms`."""
     return f"{value:.1f} ms" if value is not None else "–"
+
+
+UNSTEADY = 1.5
+"""Passes that differ by more than this factor were disturbed: their range is shown."""
+
+
+def latency(fastest: float | None, slowest: float | None) -> str:
+    """Return a latency in milliseconds: `12.3`, or `12.3–54.0` where passes differ much."""
+    if fastest is None:
+        return ""
+    if slowest is not None and slowest > UNSTEADY * fastest:
+        return f"{fastest:.1f}–{slowest:.1f}"
+    return f"{fastest:.1f}"

@@ -17,6 +17,16 @@ class BuildStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildAdvanced:
+    """Some more of a build is done."""
+
+    build: str
+    done: int
+    total: int
+    """In steps of Ninja."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildFinished:
     """A build is there, or has failed."""
 
@@ -35,4 +45,4 @@ class CellFinished:
     record: CellRecord
 
 
-Event = BuildStarted | BuildFinished | CellFinished
+Event = BuildStarted | BuildAdvanced | BuildFinished | CellFinished

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import build_settings
+from harness.domain.formatting import latency as latency_range
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
 from harness.report.formatting import largest, output_error, worst
@@ -67,6 +68,15 @@ class Recommendation:
     def latency_ms(self) -> float | None:
         """Latency on the slowest input in milliseconds."""
         return latency(self.records)
+
+    @property
+    def latency_words(self) -> str:
+        """The same in words, with its range where passes differ much."""
+        timed = [r for r in self.records if r.latency_ms is not None]
+        if self.latency_ms is None or not timed:
+            return "latency not measured"
+        slowest = max(timed, key=lambda record: record.latency_ms or 0.0)
+        return f"{latency_range(slowest.latency_ms, slowest.slowest_ms)} ms"
 
     @property
     def plain_ms(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.domain.records import Verdict
-from harness.execution.progress import BuildFinished, BuildStarted, Event
+from harness.execution.progress import BuildAdvanced, BuildFinished, BuildStarted, Event
 from harness.report.summary import COLUMNS, Summary, cause_lines, exception_lines, row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from harness.domain.spec import BuildSpec
 
 STYLES = {
     Verdict.OK: "green",
@@ -29,11 +32,29 @@ STYLES = {
 
 
 PIPE_WIDTH = 160
+TICK_SECONDS = 30.0
 
 
 def wide_console() -> Console:
     """Return a console on stdout; in a pipe or a log, tables are not squeezed to 80 columns."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+class Ticker:
+    """Says what long work is at, in a line of its own every now and then."""
+
+    def __init__(self, console: Console, every: float = TICK_SECONDS) -> None:
+        self._console = console
+        self._every = every
+        self._subject = ""
+        self._told = 0.0
+
+    def __call__(self, text: str) -> None:
+        """Tell something new at once, and how far the same thing is only now and then."""
+        subject, now = text.partition(":")[0], time.monotonic()
+        if subject != self._subject or now - self._told >= self._every:
+            self._console.print(Text(f"… {text}", style="dim"), highlight=False, soft_wrap=True)
+            self._subject, self._told = subject, now
 
 
 class MatrixProgress:
@@ -67,6 +88,9 @@ class MatrixProgress:
         if isinstance(event, BuildStarted):
             self._progress.update(self._builds, description=f"building {event.build}")
             self._say(f"building  {event.build} ({self._left} builds left)")
+        elif isinstance(event, BuildAdvanced):
+            words = f"building {event.build}, {event.done} of {event.total} files"
+            self._progress.update(self._builds, description=words)
         elif isinstance(event, BuildFinished):
             self._left -= 1
             self._progress.advance(self._builds)
@@ -76,6 +100,10 @@ class MatrixProgress:
             self._progress.advance(self._cells)
             if record.verdict.is_finding and record.verdict != Verdict.DROP:
                 self._say(f"{record.verdict}  {record.cell}: {record.reason}")
+
+    def build_advanced(self, spec: BuildSpec, done: int, total: int) -> None:
+        """Show how far a build is, where it can be shown in place."""
+        self(BuildAdvanced(build=spec.id, done=done, total=total))
 
     def resumed(self, path: Path, cells: int) -> None:
         """Say that an interrupted run goes on."""

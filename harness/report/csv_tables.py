@@ -42,6 +42,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 ),
                 "inner_product_scale_relative": type_error(record, "InnerProduct"),
                 "latency_ms": record.latency_ms,
+                "slowest_ms": record.slowest_ms,
                 "text": record.text,
                 "reference_text": record.reference_text,
                 "build_key": record.build.key,

@@ -51,6 +51,7 @@ def cell_row(record: CellRecord, best: set[str]) -> dict[str, Any]:
         "out": _digits(output_error(record)),
         "worst": _digits(largest(map(chain_error, record.layers))),
         "ms": record.latency_ms,
+        "ms_to": record.slowest_ms or record.latency_ms,
         "best": record.cell in best,
     }
 

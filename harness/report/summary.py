@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import Cause, attribute, own_error
-from harness.domain.formatting import number
+from harness.domain.formatting import latency, number
 from harness.domain.records import CellRecord, Verdict
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def row(record: CellRecord) -> tuple[str, ...]:
         number(record.output.max_abs) if record.output else "",
         f"{at_fault.type} {at_fault.name}" if at_fault else "",
         number(own_error(at_fault) or 0.0) if at_fault else "",
-        f"{record.latency_ms:.1f}" if record.latency_ms else "",
+        latency(record.latency_ms, record.slowest_ms),
         record.text,
     )
 

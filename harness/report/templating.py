@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
 from harness.analysis.attribution import own_error
-from harness.domain.formatting import milliseconds, number, short
+from harness.domain.formatting import latency, milliseconds, number, short
 from harness.domain.records import Verdict
 from harness.report.formatting import MEANINGS, SYMBOLS, chain_error
 
@@ -29,6 +29,7 @@ def environment() -> Environment:
         "number": number,
         "short": short,
         "milliseconds": milliseconds,
+        "latency": lambda record: latency(record.latency_ms, record.slowest_ms),
         "own_error": own_error,
         "chain_error": chain_error,
         "decibels": _decibels,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.domain.formatting import milliseconds, number
+from harness.domain.formatting import number
 from harness.report.console import STYLES
 from harness.report.formatting import SYMBOLS
 from harness.report.grid import Table, Tile, tables
@@ -34,7 +34,7 @@ def show(console: Console, report: Report) -> None:
             _line(
                 console,
                 f"  ★ {best.version} built as {best.flags}, run with {best.run}: error "
-                f"{number(best.error)}, {milliseconds(best.latency_ms)}",
+                f"{number(best.error)}, {best.latency_words}",
             )
         _heading(console, f"{part.scope.model} on {part.scope.machine}")
         _line(console, f"  {part.sentence}.")

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LINE_BYTES = 1 << 10
+WATCH_SECONDS = 2.0
+"""How often a program's watcher is told how far it is."""
+Watch = Callable[[str], None]
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
 
@@ -120,6 +125,7 @@ class Processes:
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
         tail_bytes: int = TAIL_BYTES,
+        watch: Watch | None = None,
     ) -> Completed:
         """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
 
@@ -130,6 +136,7 @@ class Processes:
             cwd: working directory.
             env: variables set on top of the current environment; None removes one.
             tail_bytes: how much of the output to return at most.
+            watch: told the last line of the output every few seconds.
 
         Raises:
             MachineError: the program does not exist.
@@ -141,9 +148,14 @@ class Processes:
             timed_out = False
             with self._known(process.pid):
                 try:
-                    process.wait(timeout)
-                except subprocess.TimeoutExpired:
-                    timed_out = True
+                    while not _ended(
+                        process, min(WATCH_SECONDS, max(0.0, started + timeout - time.monotonic()))
+                    ):
+                        timed_out = time.monotonic() - started >= timeout
+                        if timed_out:
+                            break
+                        if watch:
+                            watch(_last_line(log, start))
                 finally:
                     kill_group(process)
         return self._completed(
@@ -234,10 +246,11 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
     tail_bytes: int = TAIL_BYTES,
+    watch: Watch | None = None,
 ) -> Completed:
     """Run one program by itself, see `Processes.run`."""
     return Processes().run(
-        command, log=log, timeout=timeout, cwd=cwd, env=env, tail_bytes=tail_bytes
+        command, log=log, timeout=timeout, cwd=cwd, env=env, tail_bytes=tail_bytes, watch=watch
     )
 
 
@@ -250,6 +263,19 @@ def _logged(log: Path, title: str) -> Iterator[tuple[IO[bytes], int]]:
         stream.write(f"$ {title}\n".encode())
         stream.flush()
         yield stream, stream.tell()
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a program, but not for long."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _last_line(log: Path, start: int) -> str:
+    return (_tail(log, start, LINE_BYTES).splitlines() or [""])[-1]
 
 
 def _tail(log: Path, start: int, tail_bytes: int = TAIL_BYTES) -> str:

@@ -1,6 +1,6 @@
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,7 @@ class FakeTools:
         log: Path,
         timeout: float,
         env: Mapping[str, str | None],
+        watch: Callable[[str], None],
     ) -> Completed:
         output = ""
         if command[0] == cmake.CMAKE:
@@ -61,6 +62,7 @@ class FakeTools:
         else:
             self.environments.append(dict(env))
             output = self.ends.pop(0)
+            watch("[7/9] Building CXX object innerproduct.cpp.o")
             Path(command[2], CORE).touch()
         with log.open("a") as stream:
             stream.write(output)
@@ -156,6 +158,15 @@ def test_a_full_disk_is_no_failure_of_the_build(
         builder.build(plan)
     assert len(tools.environments) == 1
     assert builder.build(plan)
+
+
+def test_somebody_is_told_how_far_a_build_is(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    run_with(monkeypatch, "")
+    told: list[tuple[str, int, int]] = []
+    replace(builder, watch=lambda spec, *steps: told.append((spec.id, *steps))).build(plan)
+    assert told == [(plan.spec.id, 7, 9)]
 
 
 def test_answers_of_the_compiler_are_kept(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.util import process
 from harness.util.errors import MachineError
 from harness.util.process import Processes, capture, end_strays, run, signal_name
 
@@ -47,6 +48,25 @@ def test_stop_ends_what_other_threads_run_and_makes_no_result_of_it(tmp_path: Pa
             done.result()
     # Others are not concerned.
     assert run([PYTHON, "-c", "pass"], log=tmp_path / "log", timeout=60).ok
+
+
+def test_watcher_is_told_the_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "WATCH_SECONDS", 0.05)
+    seen: list[str] = []
+    go = tmp_path / "go"
+    code = (
+        "import pathlib, time; print('[1/2]', flush=True)\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+    )
+
+    def watch(line: str) -> None:
+        seen.append(line)
+        if line == "[1/2]":
+            go.touch()
+
+    done = run([PYTHON, "-c", code], log=tmp_path / "log", timeout=60, watch=watch)
+    assert done.ok
+    assert seen[-1] == "[1/2]"
 
 
 def test_run_keeps_log_and_returns_output(tmp_path: Path) -> None:
