@@ -1,4 +1,4 @@
-"""A laboratory without a compiler: what each revision gives is told by a function."""
+"""A tester of revisions without a compiler: what each revision gives is told by a function."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from harness.model.param import parse
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput
 from harness.reference.values import Reference
+from harness.sources import SourceTree
+from harness.util.build_store import Store
 
 GRAPH = parse("7767517\n2 2\nInput in 0 1 x\nInnerProduct fc 1 1 x y 0=1 1=0 2=1\n")
 PERFECT = Metrics(
@@ -83,6 +85,22 @@ Value = Callable[[Point, Variant, bool], float | Event]
 
 
 @dataclass
+class FakeResolver:
+    """Sources in which every revision declares the same CMake options."""
+
+    tree: Path = Path("tree")
+    store: Store = field(default_factory=lambda: Store(root=Path("store")))
+
+    def source(self, revision: Revision) -> SourceTree:
+        del revision
+        return SourceTree(path=self.tree, digest="d", description="")
+
+    def arch(self, flags: FlagSet) -> str:
+        del flags
+        return "x86"
+
+
+@dataclass
 class FakeTester:
     """Measures by asking a function; the memory is a list that outlives it."""
 
@@ -96,6 +114,9 @@ class FakeTester:
     """Measurements until somebody presses Ctrl-C."""
     measurements: int = 0
     whole: Subject = field(default_factory=lambda: subject(alone=False))
+    options: dict[str, bool | int] = field(default_factory=dict)
+    """What is in force at every revision, unless the run options say something else."""
+    resolver: FakeResolver = field(default_factory=lambda: FakeResolver())
 
     def recall(
         self, what: Subject, how: Variant, *, this_session: bool = False
@@ -112,15 +133,14 @@ class FakeTester:
             found = Measurement(point=where.id, event=value, alone=what.alone)
         else:
             found = measured(where.id, value, alone=what.alone)
+        in_force = {**self.options, **dict(how.run.options)}
+        found = found.model_copy(update={"options": in_force})
         self.memory[what.alone][where.id].append(found)
         return found
 
     def is_built(self, where: Point, how: Variant) -> bool:
         del how
         return where.title.endswith("7")
-
-    def source(self, revision: Revision) -> None:
-        del revision
 
     @property
     def real(self) -> RevisionTester:
