@@ -13,7 +13,6 @@ from harness.config.tables import ONE_AT_A_TIME, Config, Rule, SourceTable
 from harness.domain.spec import (
     BuildSpec,
     CellSpec,
-    FlagSet,
     InputSpec,
     ModelSpec,
     Revision,
@@ -230,8 +229,3 @@ def _no_match(option: str, pattern: str, cells: Iterable[CellSpec]) -> str:
     )
     hint = f" The nearest id is '{near[0]}'." if near else ""
     return f"{option} '{pattern}' matches none of {len(ids)} cells.{hint} --list shows all ids."
-
-
-def flag_sets_of(matrix: Matrix) -> tuple[FlagSet, ...]:
-    """Return the distinct flag sets in use."""
-    return tuple(dict.fromkeys(build.flags for build in matrix.builds))

@@ -108,38 +108,9 @@ class Param:
         at = self._index(name)
         return Param((*self.layers[:at], *layers, *self.layers[at + 1 :]))
 
-    def insert_after(self, name: str, *layers: Layer) -> Param:
-        """Put layers behind one."""
-        return self.replace_layer(name, self.layer(name), *layers)
-
-    def remove_layer(self, name: str) -> Param:
-        """Leave one layer out; its blobs stay with whoever else names them."""
-        return self.replace_layer(name)
-
     def set_param(self, name: str, key: int, plain: Plain) -> Param:
         """Set one parameter of one layer."""
         return self.replace_layer(name, self.layer(name).with_param(key, plain))
-
-    def rename_blob(self, old: str, new: str) -> Param:
-        """Rename a blob wherever it stands.
-
-        Raises:
-            ModelError: there is no such blob, or the new name is taken or not a word.
-        """
-        if old not in self.blobs:
-            raise ModelError(f"no blob is named {old}.{_nearest(old, self.blobs)}")
-        if new in self.blobs or not re.fullmatch(r"\S{1,255}", new):
-            raise ModelError(f"blob {old}: {new!r} is taken or no word. Choose another name.")
-
-        def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(new if name == old else name for name in names)
-
-        return Param(
-            tuple(
-                replace(layer, inputs=renamed(layer.inputs), outputs=renamed(layer.outputs))
-                for layer in self.layers
-            )
-        )
 
     def _index(self, name: str) -> int:
         found = [at for at, layer in enumerate(self.layers) if layer.name == name]

@@ -22,8 +22,6 @@ MEMBER = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
 INPUT = "x"
 INPUT_SHAPE = (1, 3, 48, 320)
 """Batch, RGB channels, height, width; the converted model takes any width that 8 divides."""
-OUTPUT = "softmax_5.tmp_0"
-"""Probabilities of shape (steps, classes), one step per 8 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,11 +111,6 @@ class Answer:
         """The points of which one made the change asked for; exactly one if it was found."""
         return self.transition.suspects if self.transition else ()
 
-    @property
-    def is_confident(self) -> bool:
-        """Whether the change is known to lie in `suspects` by clear and repeated verdicts."""
-        return self.transition is not None and not self.doubtful
-
 
 @dataclass(frozen=True, kw_only=True)
 class Search:

@@ -51,7 +51,7 @@ def test_part_has_the_layer_its_weights_and_the_recorded_input(
 
 def test_several_layers_stand_side_by_side(whole: Subject, store: Store) -> None:
     layer = whole.model.graph.layer("fc")
-    twice = whole.model.graph.insert_after("fc", replace(layer, name="fd", outputs=("z",)))
+    twice = whole.model.graph.replace_layer("fc", layer, replace(layer, name="fd", outputs=("z",)))
     weights = Path(whole.model.bin).read_bytes()
     twin = store.root / "twin.bin"
     twin.write_bytes(weights * 2)

@@ -213,7 +213,7 @@ def test_rewrite_leaves_alone_what_it_would_break(name: str, replacement: str) -
 
 
 def test_rewrite_leaves_an_output_of_the_model_alone() -> None:
-    graph = SE_BLOCK.remove_layer("m").remove_layer("s")
+    graph = SE_BLOCK.replace_layer("m").replace_layer("s")
     assert rewritten(graph)[1] == ()
 
 
