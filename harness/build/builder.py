@@ -11,8 +11,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.build import cmake
 from harness.build.compiler_cache import find_compiler_cache
@@ -26,7 +25,7 @@ from harness.build.plan import (
 from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
-from harness.domain.spec import BuildSpec, content_key
+from harness.domain.spec import content_key
 from harness.util.errors import BuildError, MachineError
 from harness.util.files import directory_atomically, stamp, write_atomically
 from harness.util.process import Processes, end_strays
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.util.build_store import Store
+
+Watch: TypeAlias = "Callable[[str, int, int], None]"
+"""Told the name of a build, and how many of how many steps of it are done."""
 
 SLOT = "HARNESS_SLOT"
 """Environment variable that marks what works in a build directory."""
@@ -86,8 +88,8 @@ class Builder:
     """Seconds that one configure or compile step may take."""
     retry_failed: bool = False
     processes: Processes = field(default_factory=Processes)
-    watch: Callable[[BuildSpec, int, int], None] | None = None
-    """Told from time to time how many of how many steps of a build are done."""
+    watch: Watch | None = None
+    """Told how far a build is, whenever Ninja says so."""
 
     def find(self, plan: BuildPlan) -> Build | None:
         """Return a finished build, or None; another revision's will do if it is the same library.
@@ -173,7 +175,7 @@ class Builder:
                 log=work / LOG,
                 timeout=self.timeout,
                 env=environment,
-                watch=partial(self._watched, plan.spec),
+                watch=self.watching(plan.spec.id),
             )
             if not done.ok:
                 error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
@@ -181,10 +183,15 @@ class Builder:
         cmake.remember_answers(build, answers)
         return None
 
-    def _watched(self, spec: BuildSpec, line: str) -> None:
-        steps = cmake.progress(line)
-        if self.watch and steps:
-            self.watch(spec, *steps)
+    def watching(self, build: str) -> Callable[[str], None]:
+        """Return what reads the lines of Ninja and tells how far a build is."""
+
+        def read(line: str) -> None:
+            steps = cmake.progress(line)
+            if self.watch and steps:
+                self.watch(build, *steps)
+
+        return read
 
     def _launcher(self) -> dict[str, str]:
         """Return the environment that puts the compiler cache in front of the compiler."""

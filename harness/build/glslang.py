@@ -97,7 +97,9 @@ def _compile(
         [cmake.CMAKE, "--install", work, "--prefix", prefix],
     )
     for command in steps:
-        done = builder.processes.run(command, log=log, timeout=builder.timeout)
+        done = builder.processes.run(
+            command, log=log, timeout=builder.timeout, watch=builder.watching("glslang")
+        )
         if not done.ok:
             raise MachineError(
                 f"glslang does not compile: {cmake.first_error(done.output)}. Vulkan builds need "

@@ -19,7 +19,7 @@ from harness.sources import SourceTree, obtain, obtain_all
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from harness.build.builder import Build, Builder
     from harness.domain.spec import BuildSpec, FlagSet, Revision
@@ -38,10 +38,6 @@ class BuildResolver:
     def store(self) -> Store:
         """Where sources and finished builds are."""
         return self.builder.store
-
-    def watched(self, watch: Callable[[BuildSpec, int, int], None]) -> BuildResolver:
-        """Return the same with somebody who is told how far each build is, see `Builder`."""
-        return replace(self, builder=replace(self.builder, watch=watch))
 
     def compiler(self, flags: FlagSet) -> Compiler:
         """Return what compiles a flag set.

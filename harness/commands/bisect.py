@@ -132,6 +132,7 @@ def _answer(
         retry_failed=options.retry_failed,
         remember=not options.fresh,
         input=options.input or config.bisect.input,
+        watch=reporter.build_advanced,
     )
     bisection = Bisection(
         tester=revision_tester(request, Memory(path=run.path / "measurements.jsonl")),

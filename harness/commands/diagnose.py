@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
@@ -30,7 +28,7 @@ from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layer
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
-from harness.report.console import wide_console
+from harness.report.console import Ticker, saying, wide_console
 from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
@@ -114,10 +112,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.inputs:
         specs = inputs_in(options.inputs, specs)
     store = Store(root=options.builds.resolve())
-    machine = LocalMachine.prepared(config, store, jobs=options.jobs)
     console = wide_console()
+    machine = LocalMachine.prepared(
+        config, store, jobs=options.jobs, watch=Ticker(console, at_once=False).build_advanced
+    )
     with (
-        console.status("fetching the model") as status,
+        saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
     ):
         model = prepare_model(model_of(config, base), store)
@@ -127,7 +127,7 @@ def execute(options: argparse.Namespace) -> int:
         pipeline = DiagnosisPipeline(
             machine=machine,
             model=model,
-            say=lambda words: status.update(Text(words)),
+            say=say,
             passing=scratch / "references" if options.inputs else None,
         )
         subject = pipeline.subject(cell, specs)
@@ -146,7 +146,7 @@ def execute(options: argparse.Namespace) -> int:
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
             dump(subject, specs, pipeline.references, pipeline.measurer, options.dump, pipeline.say)
-        status.update(Text("writing the report"))
+        say("writing the report")
         records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
         write(diagnosis, folder)
         page = conclude(

@@ -30,7 +30,7 @@ from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.reference.prepared_input import prepare_input
-from harness.report.console import MatrixProgress, wide_console
+from harness.report.console import MatrixProgress, saying, wide_console
 from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
@@ -137,11 +137,17 @@ def execute(options: argparse.Namespace) -> int:
     if options.list:
         return _list(matrix, as_json=options.json)
     console = wide_console()
+    reporter = MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells))
     machine = LocalMachine.prepared(
-        config, store, jobs=options.jobs, retry_failed=options.retry_failed, fresh=options.fresh
+        config,
+        store,
+        jobs=options.jobs,
+        retry_failed=options.retry_failed,
+        fresh=options.fresh,
+        watch=reporter.build_advanced,
     )
     with (
-        console.status("fetching model, inputs and sources"),
+        saying(console, "fetching model, inputs and sources"),
         # These take as long as evaluating the model, and need nothing of it.
         ThreadPoolExecutor(1) as pool,
     ):
@@ -165,11 +171,9 @@ def execute(options: argparse.Namespace) -> int:
     # What tells the result takes a second to import, in which this thread only waits for cells.
     with ThreadPoolExecutor(1) as pool:
         telling = pool.submit(importlib.import_module, "harness.commands.conclusion")
-        with MatrixProgress(
-            console, builds=len(matrix.builds), cells=len(matrix.cells)
-        ) as reporter:
+        with reporter:
             engine = LocalEngine(
-                resolver=machine.resolver.watched(reporter.build_advanced),
+                resolver=machine.resolver,
                 runner=machine.cells,
                 model=model,
                 inputs=prepared,

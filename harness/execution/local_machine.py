@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from harness.build.builder import Watch
     from harness.config.tables import Config
     from harness.util.build_store import Store
 
@@ -41,6 +42,7 @@ class LocalMachine:
         jobs: int,
         retry_failed: bool = False,
         fresh: bool = False,
+        watch: Watch | None = None,
     ) -> LocalMachine:
         """Announce a user of the store and start what takes long.
 
@@ -50,6 +52,7 @@ class LocalMachine:
             jobs: compilers at a time.
             fresh: whether to measure anew what is remembered.
             retry_failed: whether to compile builds again that failed before.
+            watch: who is told how far a build is.
 
         Raises:
             MachineError: there is no compiler.
@@ -64,6 +67,7 @@ class LocalMachine:
             timeout=config.limits.build_seconds,
             retry_failed=retry_failed,
             processes=launcher.processes,
+            watch=watch,
         )
         return cls(
             store=store,

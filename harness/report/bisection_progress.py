@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.analysis.bisection.search_driver import Finished, Starting
 from harness.domain.outcomes import Outcome
+from harness.report.console import Ticker
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,7 @@ class BisectionProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.build_advanced = Ticker(console, at_once=False).build_advanced
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,10 +17,9 @@ from harness.execution.progress import BuildAdvanced, BuildFinished, BuildStarte
 from harness.report.summary import COLUMNS, Summary, cause_lines, exception_lines, row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.domain.spec import BuildSpec
 
 STYLES = {
     Verdict.OK: "green",
@@ -43,18 +43,52 @@ def wide_console() -> Console:
 class Ticker:
     """Says what long work is at, in a line of its own every now and then."""
 
-    def __init__(self, console: Console, every: float = TICK_SECONDS) -> None:
+    def __init__(
+        self, console: Console, *, every: float = TICK_SECONDS, at_once: bool = True
+    ) -> None:
+        """Begin.
+
+        Args:
+            console: where to.
+            every: how many seconds to say nothing new about the same thing.
+            at_once: whether something new is told at once, or only if it takes that long.
+        """
         self._console = console
         self._every = every
+        self._at_once = at_once
         self._subject = ""
         self._told = 0.0
 
     def __call__(self, text: str) -> None:
-        """Tell something new at once, and how far the same thing is only now and then."""
+        """Tell something new, and how far the same thing is only now and then."""
         subject, now = text.partition(":")[0], time.monotonic()
-        if subject != self._subject or now - self._told >= self._every:
+        fresh = subject != self._subject
+        if fresh and not self._at_once:
+            self._subject, self._told = subject, now
+        elif fresh or now - self._told >= self._every:
             self._console.print(Text(f"… {text}", style="dim"), highlight=False, soft_wrap=True)
             self._subject, self._told = subject, now
+
+    def build_advanced(self, build: str, done: int, total: int) -> None:
+        """Tell how far a build is."""
+        self(f"building {build}: {done} of {total} steps")
+
+
+@contextmanager
+def saying(console: Console, text: str) -> Iterator[Callable[[str], None]]:
+    """Say what is being done: in place on a terminal, elsewhere in lines.
+
+    Args:
+        console: where to.
+        text: what is done first.
+    """
+    if not console.is_terminal:
+        ticker = Ticker(console)
+        ticker(text)
+        yield ticker
+        return
+    with console.status(Text(text)) as status:
+        yield lambda words: status.update(Text(words))
 
 
 class MatrixProgress:
@@ -73,6 +107,7 @@ class MatrixProgress:
         self._builds = self._progress.add_task("builds", total=builds)
         self._cells = self._progress.add_task("cells", total=cells)
         self._left = builds
+        self._ticker = Ticker(console, at_once=False)
 
     def __enter__(self) -> MatrixProgress:
         """Start the bars."""
@@ -89,8 +124,10 @@ class MatrixProgress:
             self._progress.update(self._builds, description=f"building {event.build}")
             self._say(f"building  {event.build} ({self._left} builds left)")
         elif isinstance(event, BuildAdvanced):
-            words = f"building {event.build}, {event.done} of {event.total} files"
+            words = f"building {event.build}, {event.done} of {event.total} steps"
             self._progress.update(self._builds, description=words)
+            if not self._console.is_terminal:
+                self._ticker.build_advanced(event.build, event.done, event.total)
         elif isinstance(event, BuildFinished):
             self._left -= 1
             self._progress.advance(self._builds)
@@ -101,9 +138,9 @@ class MatrixProgress:
             if record.verdict.is_finding and record.verdict != Verdict.DROP:
                 self._say(f"{record.verdict}  {record.cell}: {record.reason}")
 
-    def build_advanced(self, spec: BuildSpec, done: int, total: int) -> None:
-        """Show how far a build is, where it can be shown in place."""
-        self(BuildAdvanced(build=spec.id, done=done, total=total))
+    def build_advanced(self, build: str, done: int, total: int) -> None:
+        """Show how far a build is: in place on a terminal, elsewhere in lines if it takes long."""
+        self(BuildAdvanced(build=build, done=done, total=total))
 
     def resumed(self, path: Path, cells: int) -> None:
         """Say that an interrupted run goes on."""

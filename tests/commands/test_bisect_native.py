@@ -77,7 +77,7 @@ def arguments(project: Path, results: str, *more: str) -> list[str]:
 
 def answer(project: Path, results: str) -> dict[str, object]:
     (folder,) = (project / results).iterdir()
-    content: dict[str, object] = json.loads((folder / "answer.json").read_text())
+    content: dict[str, object] = json.loads((folder / "bisection.json").read_text())
     return content
 
 
@@ -87,7 +87,7 @@ def test_suspects_adjoin_what_does_not_compile(project: Path, repo: Repo) -> Non
     assert [str(name).split()[-1] for name in found["suspects"]] == ["oops", "loading"]  # type: ignore[attr-defined]
     assert "does not name a type" in str(found["untested"]) or "error" in str(found["untested"])
     (folder,) = (project / "commits").iterdir()
-    assert "cannot be tested" in (folder / "answer.md").read_text()
+    assert "cannot be tested" in (folder / "report.md").read_text()
 
 
 def test_commit_is_found_from_releases_alone(project: Path, repo: Repo) -> None:

@@ -81,11 +81,11 @@ def test_unsupported_level_is_not_built(first_run: Path) -> None:
 
 
 def test_cause_is_named(first_run: Path) -> None:
-    summary = (first_run / "summary.md").read_text()
-    (cause,) = [line for line in summary.splitlines() if line.startswith("- InnerProduct")]
+    told = (first_run / "report.md").read_text()
+    (cause,) = [line for line in told.splitlines() if line.startswith("- InnerProduct")]
     assert "NCNN_F16C=OFF at build time (1 of 1 pair)" in cause
     assert "use_fp16_storage=false" in cause
-    table = pd.read_csv(first_run / "matrix.csv").set_index("cell")
+    table = pd.read_csv(first_run / "report.csv").set_index("cell")
     assert table.loc["20250503-avx2/default/random", "verdict"] == "drop"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.bisection.measurement import Memory
+    from harness.build.builder import Watch
     from harness.config.tables import Config
     from harness.util.build_store import Store
 
@@ -36,6 +37,8 @@ class BisectionSetup:
     """Name of the input; empty for the configuration's first."""
     retry_failed: bool = False
     remember: bool = True
+    watch: Watch | None = None
+    """Who is told how far a build is."""
 
 
 def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
@@ -50,7 +53,11 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     if name not in specs:
         raise UsageError(f"--input {name}: the configuration has {', '.join(specs)}. Choose one.")
     machine = LocalMachine.prepared(
-        config, store, jobs=request.jobs, retry_failed=request.retry_failed
+        config,
+        store,
+        jobs=request.jobs,
+        retry_failed=request.retry_failed,
+        watch=request.watch,
     )
     model = prepare_model(model_of(config, request.base), store)
     whole = Subject(model=model, input=prepare_input(specs[name], model, store))

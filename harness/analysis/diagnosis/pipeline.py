@@ -80,7 +80,7 @@ class DiagnosisPipeline:
             measurer=self.measurer,
             references=self.references,
             folder=scratch,
-            notify=lambda name: self.say(f"measuring {name}"),
+            notify=lambda name: self.say(f"measuring: {name}"),
             forget=self.passing is not None,
         )
         findings = diagnoser.findings(subject, specs)
@@ -158,7 +158,7 @@ class DiagnosisPipeline:
             measurer=self.measurer,
             folder=folder,
             scratch=scratch,
-            notify=lambda words: self.say(f"trying {words}"),
+            notify=lambda words: self.say(f"trying: {words}"),
         )
 
     def _with_types(self, cell: CellSpec, types: frozenset[str]) -> Build:
