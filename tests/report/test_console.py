@@ -1,11 +1,11 @@
 """What is said while long work goes on."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
-from harness.report import console
 from harness.report.console import MatrixProgress, Ticker, saying
 
 
@@ -13,7 +13,7 @@ from harness.report.console import MatrixProgress, Ticker, saying
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list whose only element is the time."""
     now = [1000.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
