@@ -89,7 +89,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def diagnose(session: nox.Session) -> None:
-    """Say which layers of one cell are to blame, by which mechanism, and what cures it."""
+    """Say which layers of one cell are at fault, by which mechanism, and what fixes it."""
     _harness(session, "diagnose")
 
 

@@ -33,7 +33,7 @@ GARBAGE_THRESHOLD = 200_000
 """New objects that make Python look for cycles; its default is 700."""
 
 DESCRIPTION = """\
-Builds many variants of ncnn (version x compile flags), runs one model on each with many runtime
+Builds ncnn many times (version x compile flags), runs one model on each with many runtime
 options, compares every layer with ONNX Runtime, and says which version, flag or option costs
 precision.
 """

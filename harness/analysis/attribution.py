@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.domain.formatting import number
+from harness.domain.formatting import option_text
 from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
@@ -73,26 +73,6 @@ class Fix:
     together: bool
     """Whether a part of the change was tried by itself and was not enough."""
 
-    @property
-    def pairs(self) -> str:
-        """The evidence in words, such as `12 of 12 pairs`."""
-        total = self.supporting + self.contradicting
-        return f"{self.supporting} of {total} pair{'s' if total != 1 else ''}"
-
-    @property
-    def words(self) -> str:
-        """What to change, in words."""
-        link = " together with " if self.together else ", "
-        parts = []
-        versions = [s for s in self.change if s.axis == "version"]
-        parts += [f"ncnn is {s.after} instead of {s.before}" for s in versions]
-        for axis, when in (("build", "at build time"), ("run", "at run time")):
-            names = sorted(s for s in self.change if s.axis == axis)
-            if names:
-                values = link.join(f"{s.name}={s.after or 'absent'}" for s in names)
-                parts.append(f"{values} {when}")
-        return (link if self.together else " and ").join(parts)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
@@ -109,32 +89,6 @@ class Cause:
     """Alternatives; empty when no pair shows what causes the fault."""
     also: tuple[str, ...] = ()
     """Other layer types, less wrong, that the first fix clears as well."""
-
-    @property
-    def fault(self) -> str:
-        """What these layers do, as a verb."""
-        return "computes wrong values" if self.worst > WRONG else "loses precision"
-
-    @property
-    def sentence(self) -> str:
-        """The cause in one sentence with its numbers."""
-        who = ", ".join([self.layer_type, *self.also[:2]])
-        if len(self.also) > 2:
-            who += f" and {len(self.also) - 2} more layer types"
-        if not self.fixes:
-            return (
-                f"{who}, scale-relative {number(self.worst)} in {len(self.cells)} cells: no pair "
-                "of cells shows what causes it"
-            )
-        before = max(fix.error_before for fix in self.fixes)
-        after = max(fix.error_after for fix in self.fixes)
-        chain = min(self.fixes, key=lambda fix: fix.chain_after)
-        parts = [f"{fix.words} ({fix.pairs})" for fix in self.fixes]
-        return (
-            f"{who}, scale-relative {number(before)} → {number(after)} "
-            f"(in the chain {number(chain.chain_before)} → {number(chain.chain_after)}), "
-            f"when {' or '.join(parts)}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +124,7 @@ def _measured(record: CellRecord) -> _Measured:
         "version": {"ncnn": record.version},
         "build": build_settings(record.build),
         "run": {
-            **{name: str(value).lower() for name, value in record.options.items()},
+            **{name: option_text(value) for name, value in record.options.items()},
             "options set": record.when,
         },
     }

@@ -1,7 +1,7 @@
 """Where every build comes from: version + flag set + target → plan → finished build.
 
-Commands differ in which builds they ask for, never in how one is made: the compiler, the kernels'
-folder, the emulator or runner, Vulkan's headers and glslang are found out here and nowhere else.
+Commands differ in which builds they ask for, never in how one is made: which compiler, kernels'
+folder, emulator or runner, and which of Vulkan's headers and glslang it takes is decided here.
 """
 
 from __future__ import annotations
@@ -52,8 +52,11 @@ class BuildResolver:
         return flags.target.arch if flags.target else layer_arch()
 
     def lacking(self, flags: FlagSet) -> str:
-        """Return why this CPU cannot execute what a flag set compiles; empty if it can."""
-        missing = missing_features(flags.needs)
+        """Return why this CPU cannot execute what a flag set compiles; empty if it can.
+
+        What is for a target runs on that target's emulator, whatever this CPU has.
+        """
+        missing = () if flags.target else missing_features(flags.needs)
         return f"this CPU lacks {', '.join(missing)}" if missing else ""
 
     def fetch(self, revisions: Iterable[Revision]) -> None:

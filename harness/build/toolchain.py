@@ -93,9 +93,21 @@ def cpu_description() -> str:
     return f"{host.name} ({brand})" if brand else str(host.name)
 
 
+_ARCHS = {
+    "x86": "x86",
+    "amd64": "x86",
+    "i386": "x86",
+    "i686": "x86",
+    "arm": "arm",
+    "aarch64": "arm",
+    "riscv": "riscv",
+    "mips": "mips",
+    "loongarch": "loongarch",
+}
+"""How names of machines begin, and ncnn's folder for each."""
+
+
 def layer_arch() -> str:
     """Return the folder below `src/layer` with the kernels of the machine at hand."""
     machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64", "i386", "i686"):
-        return "x86"
-    return "arm" if machine.startswith(("arm", "aarch64")) else machine
+    return next((arch for prefix, arch in _ARCHS.items() if machine.startswith(prefix)), machine)

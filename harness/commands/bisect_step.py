@@ -16,7 +16,7 @@ from harness.config.loading import load_config
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
-from harness.util.errors import HarnessError
+from harness.util.errors import EXIT_ENVIRONMENT, EXIT_USAGE, HarnessError
 
 if TYPE_CHECKING:
     import argparse
@@ -35,16 +35,18 @@ example, in a clone of ncnn:
   git bisect run python -m harness bisect-step --config ../configs/default.toml \\
       --layer InnerProduct --threshold 1e-4
 """
-EXITS = {
-    0: "good",
-    1: "bad",
-    125: "cannot be tested: git bisect skips it",
-    130: "wrong usage, configuration or model file, or interrupted: git bisect stops",
-    131: "the machine lacks something: git bisect stops",
-}
-CODES = {Outcome.GOOD: 0, Outcome.BAD: 1, Outcome.SKIP: 125, Outcome.UNSTABLE: 125}
+GOOD, BAD, SKIP = 0, 1, 125
+"""What `git bisect run` understands."""
 STOP = 128
-"""`git bisect run` takes 1 to 127 for a verdict and stops at what is above."""
+"""It takes 1 to 127 for a verdict and stops at what is above."""
+EXITS = {
+    GOOD: "good",
+    BAD: "bad",
+    SKIP: "cannot be tested: git bisect skips it",
+    STOP + EXIT_USAGE: "wrong usage, configuration or model file, or interrupted: git bisect stops",
+    STOP + EXIT_ENVIRONMENT: "the machine lacks something: git bisect stops",
+}
+CODES = {Outcome.GOOD: GOOD, Outcome.BAD: BAD, Outcome.SKIP: SKIP, Outcome.UNSTABLE: SKIP}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

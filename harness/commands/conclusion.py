@@ -92,7 +92,7 @@ def conclude_matrix(
     page = write_files(report, run.path / "report.html")
     run.close()
     for part in report.parts:
-        show(console, part.summary)
+        show(console, part)
     console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return not any(part.summary.has_findings for part in report.parts)

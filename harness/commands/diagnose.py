@@ -25,6 +25,7 @@ from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
+from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
@@ -192,7 +193,7 @@ def _records(
     for fix in diagnosis.fixes:
         if not (fix.options and fix.after):
             continue
-        changes = [f"{name}={str(value).lower()}" for name, value in fix.options.items()]
+        changes = assignments(fix.options)
         text = ",".join([cell.run.name, *changes])
         merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
         fixed = replace(cell, run=replace(cell.run, name=text, options=merged))

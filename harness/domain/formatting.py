@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def number(value: float | None) -> str:
@@ -20,9 +24,9 @@ def number(value: float | None) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def short(value: float) -> str:
+def short(value: float, digits: int = 6) -> str:
     """Return a limit as a person would write it: `2e-5`, `0.001`."""
-    return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
+    return re.sub(r"e-0(\d)", r"e-\1", f"{value:.{digits}g}")
 
 
 def milliseconds(value: float | None) -> str:
@@ -41,3 +45,13 @@ def latency(fastest: float | None, slowest: float | None) -> str:
     if slowest is not None and slowest > UNSTEADY * fastest:
         return f"{fastest:.1f}–{slowest:.1f}"
     return f"{fastest:.1f}"
+
+
+def option_text(value: object) -> str:
+    """Return the value of an option as C++ and the command line have it: `true`, `2`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def assignments(options: Mapping[str, object]) -> list[str]:
+    """Return options as the command line takes them: `name=value`."""
+    return [f"{name}={option_text(value)}" for name, value in options.items()]

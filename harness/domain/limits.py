@@ -1,7 +1,8 @@
 """Whether an error is beyond its limit: the one place that decides it, for all who ask.
 
-Verdicts, causes, bisections and diagnoses differ in which error they ask about and in what is known
-of its noise floor, never in the rule. `docs/tolerance.md` has the why.
+Verdicts, causes, the choice of the layer to bisect and diagnoses differ in which error they ask
+about and in what is known of its noise floor, never in the rule. `docs/tolerance.md` has the why.
+(Whether a revision is good is another question: `harness.analysis.bisection.criterion`.)
 """
 
 from __future__ import annotations

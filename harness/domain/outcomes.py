@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The verdict of one measurement of one point."""
+    """What became of one measurement of one point."""
 
     GOOD = "good"
     BAD = "bad"

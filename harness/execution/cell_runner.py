@@ -16,7 +16,7 @@ import onnxruntime
 import harness
 from harness.build.toolchain import cpu_description, cpu_features
 from harness.compare.alignment import align
-from harness.compare.verdict import judge
+from harness.compare.cell_verdict import judge
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
 from harness.execution.job import Job, JobInput
 from harness.reference.prepared_input import PreparedInput, decode

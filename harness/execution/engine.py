@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.build.builder import Build
 from harness.domain.records import BuildRecord, CellRecord, Verdict
-from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, Event
+from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, MatrixEvent
 from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LocalEngine:
     runner: CellRunner
     model: PreparedModel
     inputs: dict[str, PreparedInput]
-    notify: Callable[[Event], None]
+    notify: Callable[[MatrixEvent], None]
     workers: int = 1
     """How many cells run at the same time."""
     build_unsupported: bool = False

@@ -45,4 +45,4 @@ class CellFinished:
     record: CellRecord
 
 
-Event = BuildStarted | BuildAdvanced | BuildFinished | CellFinished
+MatrixEvent = BuildStarted | BuildAdvanced | BuildFinished | CellFinished

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import build_settings
-from harness.domain.formatting import latency as latency_range
+from harness.domain.formatting import latency, option_text
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
 from harness.report.formatting import largest, output_error, worst
@@ -67,7 +67,7 @@ class Recommendation:
     @property
     def latency_ms(self) -> float | None:
         """Latency on the slowest input in milliseconds."""
-        return latency(self.records)
+        return slowest_input(self.records)
 
     @property
     def latency_words(self) -> str:
@@ -76,12 +76,12 @@ class Recommendation:
         if self.latency_ms is None or not timed:
             return "latency not measured"
         slowest = max(timed, key=lambda record: record.latency_ms or 0.0)
-        return f"{latency_range(slowest.latency_ms, slowest.slowest_ms)} ms"
+        return f"{latency(slowest.latency_ms, slowest.slowest_ms)} ms"
 
     @property
     def plain_ms(self) -> float | None:
         """Latency of `plain` on the slowest input in milliseconds."""
-        return latency(self.plain)
+        return slowest_input(self.plain)
 
     @property
     def options(self) -> dict[str, bool | int]:
@@ -94,7 +94,7 @@ class Recommendation:
         return build_settings(self.records[0].build)
 
 
-def latency(records: Sequence[CellRecord]) -> float | None:
+def slowest_input(records: Sequence[CellRecord]) -> float | None:
     """Return the latency on the slowest input in milliseconds; None where one is missing."""
     values = [record.latency_ms for record in records]
     return None if None in values else largest(values)
@@ -143,7 +143,7 @@ def _drops(group: Sequence[CellRecord]) -> bool:
 
 
 def _by_latency(group: Sequence[CellRecord]) -> tuple[float, float]:
-    time, error = latency(group), largest(output_error(record) for record in group)
+    time, error = slowest_input(group), largest(output_error(record) for record in group)
     return (float("inf") if time is None else time, error or 0.0)
 
 
@@ -253,7 +253,7 @@ def _caveat(scope: Scope, version: str) -> str:
 
 def _assignments(options: Mapping[str, object]) -> str:
     """Return `a=false and b=true`, or, where all are the same, `a, b and c set to false`."""
-    texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in options.items()}
+    texts = {name: option_text(value) for name, value in options.items()}
     names = sorted(texts)
     if len(names) > 1 and len(set(texts.values())) == 1:
         return f"{', '.join(names[:-1])} and {names[-1]} set to {texts[names[0]]}"

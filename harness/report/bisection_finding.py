@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
-from harness.domain.formatting import number
+from harness.domain.formatting import assignments, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +166,7 @@ def _filled(*sections: Section) -> tuple[Section, ...]:
 def _conditions(result: BisectionResult) -> tuple[str, ...]:
     options = " ".join(f"-D{name}={value}" for name, value in result.flag_options.items())
     build = " ".join(filter(None, (options or "as ncnn has it", result.cxx_flags)))
-    run = ", ".join(f"{name}={str(value).lower()}" for name, value in result.run_options.items())
+    run = ", ".join(assignments(result.run_options))
     limit = (
         "it runs" if result.threshold is None else f"{result.metric} ≤ {number(result.threshold)}"
     )

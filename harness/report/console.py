@@ -13,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.domain.records import Verdict
-from harness.execution.progress import BuildAdvanced, BuildFinished, BuildStarted, Event
-from harness.report.summary import COLUMNS, Summary, cause_lines, exception_lines, row
+from harness.execution.progress import BuildAdvanced, BuildFinished, BuildStarted, MatrixEvent
+from harness.report.cause_text import cause_lines
+from harness.report.summary import COLUMNS, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from harness.report.model import Part
 
 STYLES = {
     Verdict.OK: "green",
@@ -118,7 +120,7 @@ class MatrixProgress:
         """Stop the bars."""
         self._progress.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: MatrixEvent) -> None:
         """Show one event."""
         if isinstance(event, BuildStarted):
             self._progress.update(self._builds, description=f"building {event.build}")
@@ -161,11 +163,12 @@ def _finished(event: BuildFinished) -> str:
     return f"built     {event.build} in {event.seconds:.0f} s"
 
 
-def show(console: Console, summary: Summary) -> None:
-    """Print the final table, the cells without numbers, and the causes."""
+def show(console: Console, part: Part) -> None:
+    """Print the final table of a part, the cells without numbers, and the causes."""
+    summary = part.summary
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in COLUMNS:
-        right = name in ("output max abs", "its own error", "ms")
+        right = name in ("output max abs", "its error", "ms")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for record in summary.records:
         if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
@@ -180,8 +183,8 @@ def show(console: Console, summary: Summary) -> None:
             for note, ids in notes.items():
                 _item(console, f"{note} ({len(ids)}: {ids[0]}{', …' if len(ids) > 1 else ''})")
     console.print("\n[bold]Causes[/bold]")
-    for line in [*cause_lines(summary), *exception_lines(summary)]:
-        _item(console, line)
+    for line in cause_lines(part):
+        console.print(Text(f"  {line}"), soft_wrap=True)
     console.print(f"\n[bold]{summary.headline}[/bold]", highlight=False)
 
 

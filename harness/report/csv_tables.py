@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.domain.records import CellRecord, Metrics
+from harness.report.formatting import chain_error, largest, worst_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +20,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
     """Return one row per cell; errors are against ONNX Runtime, latency in milliseconds."""
     rows = []
     for record in records:
-        worst = max(
-            (layer for layer in record.layers if layer.chain),
-            key=lambda layer: layer.chain.scale_relative if layer.chain else 0.0,
-            default=None,
-        )
+        worst = worst_layer(record)
         output = record.output.model_dump() if record.output else {}
         rows.append(
             {
@@ -37,9 +34,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 **{f"output_{name}": value for name, value in output.items()},
                 "worst_layer": worst.name if worst else "",
                 "worst_layer_type": worst.type if worst else "",
-                "worst_layer_scale_relative": (
-                    worst.chain.scale_relative if worst and worst.chain else None
-                ),
+                "worst_layer_scale_relative": chain_error(worst) if worst else None,
                 "inner_product_scale_relative": type_error(record, "InnerProduct"),
                 "latency_ms": record.latency_ms,
                 "slowest_ms": record.slowest_ms,
@@ -55,14 +50,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
 
 def type_error(record: CellRecord, layer_type: str) -> float | None:
     """Return the largest chain scale-relative error over the layers of one type."""
-    return max(
-        (
-            layer.chain.scale_relative
-            for layer in record.layers
-            if layer.type == layer_type and layer.chain
-        ),
-        default=None,
-    )
+    return largest(chain_error(layer) for layer in record.layers if layer.type == layer_type)
 
 
 LAYER_FIELDS = ("index", "name", "type", "blob", "value", "aligned", "note", "floor", "device")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import build_settings, own_error
+from harness.domain.formatting import assignments
 from harness.report.dataset import changed_options
 
 if TYPE_CHECKING:
@@ -78,4 +79,4 @@ def _worst_layers(record: CellRecord) -> tuple[LayerRecord, ...]:
 
 
 def _words(options: dict[str, bool | int]) -> str:
-    return ", ".join(f"{name}={str(value).lower()}" for name, value in sorted(options.items()))
+    return ", ".join(sorted(assignments(options)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.domain.findings import Finding, Section
-from harness.domain.formatting import number
+from harness.domain.formatting import assignments, milliseconds, number
 from harness.report.diagnosis_text import (
     columns,
     headline,
@@ -85,7 +85,7 @@ def _change(values: list[str]) -> str:
 
 
 def _latency(score: Score) -> str:
-    return "?" if score.latency_ms is None else f"{score.latency_ms:.1f} ms"
+    return milliseconds(score.latency_ms)
 
 
 def _layers(diagnosis: Diagnosis) -> Section:
@@ -134,4 +134,4 @@ def _trials(diagnosis: Diagnosis) -> Section:
 
 
 def _options(diagnosis: Diagnosis) -> tuple[str, ...]:
-    return tuple(f"{name} = {str(value).lower()}" for name, value in diagnosis.options.items())
+    return tuple(assignments(diagnosis.options))

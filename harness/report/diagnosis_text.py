@@ -16,7 +16,7 @@ from harness.analysis.diagnosis.layer_findings import (
     Status,
     TriedFix,
 )
-from harness.domain.formatting import number
+from harness.domain.formatting import milliseconds, number
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
         if item.output is None:
             lines.append(f"{item.name}: {item.failure}")
             continue
-        latency = f", {item.latency_ms:.1f} ms" if item.latency_ms is not None else ""
+        latency = f", {milliseconds(item.latency_ms)}" if item.latency_ms is not None else ""
         lines.append(
             f"{item.name}: output max abs {number(item.output.max_abs)}, scale-relative "
             f"{number(item.output.scale_relative)} (limit {number(item.output_limit)}), "
@@ -123,7 +123,7 @@ def fix_lines(fix: TriedFix) -> list[str]:
 
 
 def _score(score: Score) -> str:
-    latency = f", {score.latency_ms:.1f} ms" if score.latency_ms is not None else ""
+    latency = f", {milliseconds(score.latency_ms)}" if score.latency_ms is not None else ""
     return (
         f"output max abs {number(score.output_max_abs)}, the chain up to {score.excess:.1f} times "
         f"its limit, worst layer alone {number(score.worst_layer)}, "

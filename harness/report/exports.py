@@ -10,6 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
+from harness.report.cause_text import fix_words
 from harness.report.csv_tables import matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
@@ -78,7 +79,7 @@ def _part(part: Part) -> dict[str, Any]:
                 "cells": cause.cells,
                 "fixes": [
                     {
-                        "words": fix.words,
+                        "words": fix_words(fix),
                         "change": [setting._asdict() for setting in sorted(fix.change)],
                         **{k: v for k, v in asdict(fix).items() if k != "change"},
                     }

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.domain.formatting import number
+from harness.domain.formatting import assignments, number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options
 from harness.report.formatting import (
@@ -127,7 +127,7 @@ def option_words(cells: Sequence[CellRecord]) -> str:
     """Return what a set of run options changes from ncnn's defaults."""
     known = [record for record in cells if record.build.options]
     options = changed_options((known or cells)[0])
-    words = [f"{name}={str(value).lower()}" for name, value in options.items()]
+    words = assignments(options)
     threads = cells[0].threads
     words += [f"{threads} threads"] if threads > 1 else []
     return ", ".join(words) or "ncnn's default options"

@@ -54,6 +54,10 @@ class Part:
         versions = {r.cell: r.version for r in self.scope.records}
         return self.scope.versions[-1] not in {versions[cell] for cell in cause.cells}
 
+    def past(self, cause: Cause) -> str:
+        """Return the newest version if a cause is in older ones only, else nothing."""
+        return self.scope.versions[-1] if self.is_past(cause) else ""
+
     @property
     def texts(self) -> str:
         """How many cells decode the same text as ONNX Runtime; empty for other models."""

@@ -1,4 +1,4 @@
-"""The result in words: one sentence, the causes, the table. For the console."""
+"""What a part of the records says: counts, causes, remarks, and rows of the table."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COLUMNS = (
     "input",
     "verdict",
     "output max abs",
-    "worst layer",
-    "its own error",
+    "worst layer alone",
+    "its error",
     "ms",
     "text",
 )
@@ -101,7 +101,7 @@ class Summary:
 
 
 def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
-    """Sort the records as configured and find the causes among them."""
+    """Return what records say, with the causes among them."""
     return Summary(records=tuple(records), causes=attribute(records, tolerance))
 
 
@@ -123,27 +123,3 @@ def row(record: CellRecord) -> tuple[str, ...]:
         latency(record.latency_ms, record.slowest_ms),
         record.text,
     )
-
-
-def cause_lines(summary: Summary) -> list[str]:
-    """Return one line per cause, or one that says there is none."""
-    if summary.causes:
-        return [cause.sentence for cause in summary.causes]
-    if summary.counts.get(Verdict.OK):
-        return ["No layer loses precision in any measured cell."]
-    return ["No cell could be measured, so that nothing can be said about causes."]
-
-
-def exception_lines(summary: Summary) -> list[str]:
-    """Return one line per fix that does not work everywhere."""
-    return [
-        f"{cause.layer_type}: {fix.words} is not enough in {_some(fix.exceptions)}"
-        for cause in summary.causes
-        for fix in cause.fixes
-        if fix.exceptions
-    ]
-
-
-def _some(ids: Sequence[str], limit: int = 4) -> str:
-    shown = ", ".join(ids[:limit])
-    return f"{shown}, …" if len(ids) > limit else shown

@@ -10,8 +10,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
 from harness.analysis.attribution import own_error
-from harness.domain.formatting import latency, milliseconds, number, short
+from harness.domain.formatting import latency, milliseconds, number, option_text, short
 from harness.domain.records import Verdict
+from harness.report.cause_text import (
+    FIXES,
+    cause_title,
+    fix_evidence,
+    fix_words,
+    no_causes,
+    remedies,
+)
 from harness.report.formatting import MEANINGS, SYMBOLS, chain_error
 
 
@@ -27,15 +35,21 @@ def environment() -> Environment:
     )
     made.filters |= {
         "number": number,
+        "option_text": option_text,
         "short": short,
         "milliseconds": milliseconds,
         "latency": lambda record: latency(record.latency_ms, record.slowest_ms),
         "own_error": own_error,
         "chain_error": chain_error,
         "decibels": _decibels,
+        "cause_title": cause_title,
+        "remedies": remedies,
+        "fix_words": fix_words,
+        "fix_evidence": fix_evidence,
+        "no_causes": no_causes,
         "cell_text": _cell_text,
     }
-    made.globals |= {"SYMBOLS": SYMBOLS, "MEANINGS": MEANINGS, "Verdict": Verdict}
+    made.globals |= {"SYMBOLS": SYMBOLS, "MEANINGS": MEANINGS, "Verdict": Verdict, "FIXES": FIXES}
     return made
 
 

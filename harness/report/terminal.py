@@ -8,10 +8,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.domain.formatting import number
+from harness.report.cause_text import cause_lines
 from harness.report.console import STYLES
 from harness.report.formatting import SYMBOLS
 from harness.report.grid import Table, Tile, tables
-from harness.report.summary import cause_lines, exception_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,8 +26,8 @@ def show(console: Console, report: Report) -> None:
             _heading(console, f"{table.run} ({table.options})")
             console.print(_table(part, table))
         _heading(console, "Causes")
-        for line in [*cause_lines(part.summary), *exception_lines(part.summary)]:
-            _line(console, f"  • {line}")
+        for line in cause_lines(part):
+            _line(console, f"  {line}")
         if part.recommendation:
             best = part.recommendation
             _heading(console, "Recommended")

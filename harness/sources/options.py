@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.domain.formatting import option_text
 from harness.domain.spec import OptionValue, RunSpec
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def one_at_a_time(fields: Iterable[OptionField], *, threads: int) -> tuple[RunSp
         if field.is_bool:
             values = (False, True) if field.default is None else (not field.default,)
             for value in values:
-                name = f"{field.name}={str(value).lower()}"
+                name = f"{field.name}={option_text(value)}"
                 runs.append(RunSpec(name=name, options=((field.name, value),)))
     if threads > 1:
         runs.append(RunSpec(name=f"threads={threads}", threads=threads))

@@ -5,6 +5,7 @@ import pytest
 from harness.analysis.attribution import Cause, attribute
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
+from harness.report.cause_text import cause_title, fix_evidence, fix_words, remedies
 from tests.records import cell
 
 TOLERANCE = Tolerance(layer=4e-5, absolute=0)
@@ -16,7 +17,7 @@ def causes_of(records: list[CellRecord]) -> dict[str, list[str]]:
     """Return the words of all fixes by layer type."""
     found: dict[str, list[str]] = {}
     for cause in attribute(records, TOLERANCE):
-        found.setdefault(cause.layer_type, []).extend(r.words for r in cause.fixes)
+        found.setdefault(cause.layer_type, []).extend(fix_words(r) for r in cause.fixes)
     return found
 
 
@@ -45,21 +46,20 @@ def test_either_of_two_axes_clears_the_fault() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 2e-3 if s[0] == "ON" and s[1] else 3e-6 for s in settings}
     (cause,) = attribute(grid(errors), TOLERANCE)
-    assert {fix.words for fix in cause.fixes} == {
+    assert {fix_words(fix) for fix in cause.fixes} == {
         "NCNN_F16C=OFF at build time",
         "use_fp16_storage=false at run time",
     }
-    assert [fix.pairs for fix in cause.fixes] == ["4 of 4 pairs"] * 2
+    assert [(fix.supporting, fix.contradicting) for fix in cause.fixes] == [(4, 0)] * 2
     assert not any(fix.together for fix in cause.fixes)
-    assert cause.sentence.startswith(
-        "InnerProduct, scale-relative 2.0e-3 → 3.0e-6 (in the chain 4.0e-3 → 6.0e-6), when "
-    )
+    (evidence,) = {fix_evidence(fix) for fix in cause.fixes}
+    assert evidence == "2.0e-3 → 3.0e-6, in the chain 4.0e-3 → 6.0e-6, 4 of 4 pairs"
 
 
 def test_two_changes_needed_at_once() -> None:
     settings = product(("ON", "OFF"), (True, False), (True, False))
     errors = {s: 3e-6 if not s[1] and not s[2] else 2e-3 for s in settings}
-    fixes = {r.words: r for cause in attribute(grid(errors), TOLERANCE) for r in cause.fixes}
+    fixes = {fix_words(r): r for cause in attribute(grid(errors), TOLERANCE) for r in cause.fixes}
     both = fixes["use_fp16_storage=false together with use_packing_layout=false at run time"]
     assert both.together
     assert both.supporting == 4
@@ -99,7 +99,7 @@ def test_version_is_compared_only_with_equal_requests() -> None:
 def test_no_cause_without_a_pair() -> None:
     (cause,) = attribute([cell({"A": 1e-3})], TOLERANCE)
     assert cause.fixes == ()
-    assert "no pair of cells shows" in cause.sentence
+    assert remedies(cause) == "No pair of cells shows what causes it."
 
 
 def test_inputs_are_not_mixed() -> None:
@@ -122,8 +122,7 @@ def test_exceptions_are_counted_and_named() -> None:
     ]
     cause: Cause = next(c for c in attribute(records, TOLERANCE) if c.fixes)
     fix = next(r for r in cause.fixes if {s.axis for s in r.change} == {"run"})
-    assert fix.pairs == "1 of 2 pairs"
-    assert fix.exceptions == ("v2-avx2/off/short",)
+    assert fix_evidence(fix).endswith("1 of 2 pairs; not enough in v2-avx2/off/short")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.BROKEN, Verdict.SKIPPED, Verdict.BUILD_FAILED])
@@ -150,7 +149,7 @@ def test_one_cause_speaks_for_all_layer_types_that_it_clears() -> None:
     ]
     (cause,) = attribute(records, TOLERANCE)
     assert (cause.layer_type, cause.also) == ("B", ("A", "C", "D"))
-    assert cause.sentence.startswith("B, A, C and 1 more layer types, ")
+    assert cause_title(cause).startswith(" (also A, C, D) loses precision: ")
 
 
 def test_wrong_values_are_no_loss_of_precision() -> None:
@@ -167,8 +166,8 @@ def test_wrong_values_are_no_loss_of_precision() -> None:
     wrong, lossy = sorted(attribute(records, TOLERANCE), key=lambda cause: -cause.worst)
     assert (wrong.worst, lossy.worst) == (3e33, 7e-4)
     assert lossy.cells == ("20220729-avx2/default/short",)
-    assert "use_fp16_storage=false at run time" in {r.words for r in lossy.fixes}
-    assert "misread=false at run time" in {r.words for r in wrong.fixes}
+    assert "use_fp16_storage=false at run time" in {fix_words(r) for r in lossy.fixes}
+    assert "misread=false at run time" in {fix_words(r) for r in wrong.fixes}
 
 
 def test_how_wrong_values_are_means_nothing() -> None:
@@ -191,9 +190,9 @@ def test_what_makes_a_fault_much_worse_is_a_cause_too() -> None:
         for (packed, arithmetic), error in errors.items()
     ]
     first, second = attribute(records, TOLERANCE)
-    assert [r.words for r in first.fixes] == ["use_fp16_packed=false at run time"]
+    assert [fix_words(r) for r in first.fixes] == ["use_fp16_packed=false at run time"]
     assert len(first.cells) == 2
-    assert [r.words for r in second.fixes] == ["use_fp16_arithmetic=false at run time"]
+    assert [fix_words(r) for r in second.fixes] == ["use_fp16_arithmetic=false at run time"]
     assert (second.fixes[0].error_before, second.fixes[0].error_after) == (8e-2, 1.5e-3)
 
 
@@ -205,7 +204,7 @@ def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
     records = [one(True, False, 1e-3), one(False, False, 1e-7), one(False, True, 2e-3)]
     both = one(True, True, 3e-3)
     words = [
-        tuple(r.words for r in cause.fixes) for cause in attribute([*records, both], TOLERANCE)
+        tuple(fix_words(r) for r in cause.fixes) for cause in attribute([*records, both], TOLERANCE)
     ]
     assert sorted(words) == [
         ("use_bf16_storage=false at run time",),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.compare.verdict import judge
+from harness.compare.cell_verdict import judge
 from harness.domain.limits import Tolerance, noise_floors
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict

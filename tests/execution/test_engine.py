@@ -22,7 +22,7 @@ from harness.domain.spec import (
 )
 from harness.execution.engine import LocalEngine
 from harness.execution.launcher import Launcher
-from harness.execution.progress import BuildFinished, Event
+from harness.execution.progress import BuildFinished, MatrixEvent
 from harness.util.errors import BuildError, LacksLayerError, MachineError
 
 
@@ -94,10 +94,10 @@ def built(name: str) -> Build:
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., tuple[dict[str, CellRecord], list[Event], FakeBuilder]]:
+) -> Callable[..., tuple[dict[str, CellRecord], list[MatrixEvent], FakeBuilder]]:
     def start(
         result: Callable[[str], Build | Exception], *flags: FlagSet
-    ) -> tuple[dict[str, CellRecord], list[Event], FakeBuilder]:
+    ) -> tuple[dict[str, CellRecord], list[MatrixEvent], FakeBuilder]:
         class Plan:
             def __init__(self, spec: BuildSpec) -> None:
                 self.spec = spec
@@ -110,7 +110,7 @@ def run(
             return Plan(spec)
 
         monkeypatch.setattr(BuildResolver, "plan", plan)
-        events: list[Event] = []
+        events: list[MatrixEvent] = []
         builder = FakeBuilder(result)
         engine = LocalEngine(
             resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]

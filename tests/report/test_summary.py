@@ -5,6 +5,7 @@ from rich.console import Console
 from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
 from harness.report.console import show
+from harness.report.model import assemble
 from harness.report.summary import summarise
 from tests.records import cell
 
@@ -14,8 +15,9 @@ OFF = {"use_fp16_storage": False}
 def text(*records: CellRecord) -> str:
     """Return what is printed of some cells."""
     console = Console(width=200)
+    (part,) = assemble(records, title="", tolerance=Tolerance()).parts
     with console.capture() as captured:
-        show(console, summarise(records, Tolerance()))
+        show(console, part)
     return captured.get()
 
 
@@ -27,7 +29,8 @@ def test_everything_is_printed() -> None:
         cell({}, flags="avx512", verdict=Verdict.UNSUPPORTED, reason="this CPU lacks avx512f"),
     )
     assert "4 cells: 1 ok, 1 drop, 1 broken, 1 unsupported" in printed
-    assert "• A, scale-relative 1.0e-3 → 1.0e-7" in printed
+    assert "• A loses precision: 1.0e-3 in 1 cell, 1 layer. This stops it:" in printed
+    assert "  - use_fp16_storage=false at run time (1.0e-3 → 1.0e-7, in the chain " in printed
     assert "• broken: SIGSEGV (1: 20250503-avx2/bf16/short)" in printed
     assert "• unsupported: this CPU lacks avx512f (1: 20250503-avx512/default/short)" in printed
     assert re.search(r"20250503-avx2 +default +short +drop +1.0e-3 ", printed)

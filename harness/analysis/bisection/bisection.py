@@ -16,7 +16,7 @@ from harness.analysis.bisection.configurations import (
     fix,
 )
 from harness.analysis.bisection.criterion import Metric, Observation
-from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
+from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.release_ends import ends_among
 from harness.analysis.bisection.relevance import Relevance, classes_of
 from harness.analysis.bisection.result import BisectionResult, bisection_result
@@ -199,7 +199,7 @@ class Bisection:
         if found.event is not Event.MEASURED:
             self.say(f"no layer can be told there ({found.event}: {found.detail})")
             return self.tester.whole
-        worst = worst_layer(found, self.tolerance)
+        worst = worst_beyond(found, self.tolerance)
         if worst is None:
             self.say("no layer is beyond tolerance there: the output is what is measured")
             return self.tester.whole

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from harness.analysis.bisection.criterion import Criterion, Observation, criterion_between
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
+from harness.domain.formatting import option_text
 from harness.domain.outcomes import Outcome
 from harness.domain.spec import FlagSet, OptionValue, content_key
 from harness.util.errors import NotReproducibleError, UsageError
@@ -89,7 +90,7 @@ def differences(
 
 
 def _text(value: OptionValue | None) -> str:
-    return "" if value is None else str(value).lower()
+    return "" if value is None else option_text(value)
 
 
 def mixed(good: Variant, bad: Variant, applied: Iterable[Difference]) -> Variant:

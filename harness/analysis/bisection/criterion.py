@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.config.rules import Rules
+from harness.domain.formatting import short
 from harness.domain.outcomes import Event, Outcome
 from harness.util.errors import UsageError
+
+DIGITS = 4
+"""Of what is compared with a threshold: two could look alike on either side of it."""
 
 
 class Metric(StrEnum):
@@ -62,7 +66,7 @@ class Observation:
     def __str__(self) -> str:
         """Return the number, or the event with its detail."""
         if self.value is not None:
-            return f"{self.value:.4g}"
+            return short(self.value, DIGITS)
         return f"{self.event} ({self.detail})" if self.detail else str(self.event)
 
 
@@ -102,7 +106,7 @@ class Criterion:
             Outcome.BAD if bad else Outcome.GOOD,
             near=limit / self.rules.near < error < limit * self.rules.near,
             reason=f"{self.metric} {observation} is {'beyond' if bad else 'within'} "
-            f"{self.threshold:.4g}",
+            f"{short(self.threshold, DIGITS)}",
         )
 
 

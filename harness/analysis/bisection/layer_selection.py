@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.domain.limits import Tolerance
 
 
-def worst_layer(bad: Measurement, tolerance: Tolerance) -> str | None:
+def worst_beyond(bad: Measurement, tolerance: Tolerance) -> str | None:
     """Return the layer with the largest own error at the bad end, if it is beyond its limit."""
     floors = {layer.name: layer.floor for layer in bad.layers}
     found = {

@@ -235,11 +235,7 @@ class Measurer:
         scale = float(np.abs(expected).max(initial=0))
         inherited = self.tolerance.layer_limit(runtime, scale)
         noise, limit = runtime, self.tolerance.layer_limit(None, scale)
-        if (
-            record.alone
-            and record.alone.scale_relative > limit
-            and (case := measured.case(record.blob))
-        ):
+        if record.alone and is_beyond(record.alone, limit) and (case := measured.case(record.blob)):
             # Only now it matters what the layer by itself costs in single precision.
             noise = truth.noise_of(case)
             limit = self.tolerance.layer_limit(noise, scale)

@@ -4,7 +4,7 @@ import pytest
 
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.layer_selection import grown_layer, worst_layer
+from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.analysis.bisection.release_ends import ends_among
 from harness.config.rules import Rules
@@ -76,8 +76,8 @@ def test_memory_survives_a_torn_line(tmp_path: Path) -> None:
 
 def test_guilty_layer() -> None:
     limits = Tolerance()
-    assert worst_layer(layers(a=1e-3, b=2e-3), limits) == "b"
-    assert worst_layer(layers(a=1e-6), limits) is None
+    assert worst_beyond(layers(a=1e-3, b=2e-3), limits) == "b"
+    assert worst_beyond(layers(a=1e-6), limits) is None
     good, bad = layers(a=1e-3, b=1e-6, c=1e-6), layers(a=2e-3, b=1e-4, c=2e-6)
     assert grown_layer(good, bad, Metric.SCALE_RELATIVE, Rules()) == "b"
     assert grown_layer(bad, bad, Metric.SCALE_RELATIVE, Rules()) is None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.fixes.param_files import difference, with_file
 from harness.analysis.diagnosis.layer_findings import TriedFix
-from harness.domain.formatting import number
+from harness.domain.formatting import assignments, number
 from harness.model.param import Layer, Param
 from harness.model.value import Value
 
@@ -118,7 +118,7 @@ def _beside(evaluator: FixEvaluator, rewritten: ConfiguredModel, fixing: Mapping
     """Say what the rewrite adds to run options that fix by themselves."""
     plain = evaluator.run(evaluator.subject.with_options(fixing), "the options that fix").score()
     both = evaluator.run(rewritten.with_options(fixing), "these options and the rewrite").score()
-    words = ", ".join(f"{name} = {str(value).lower()}" for name, value in fixing.items())
+    words = ", ".join(assignments(fixing))
     needed = (
         "it still helps" if both.output_max_abs < plain.output_max_abs / 2 else "it is needless"
     )
