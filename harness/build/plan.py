@@ -113,8 +113,9 @@ def plan_build(
         glslang: a shared glslang for a Vulkan build, see `harness.build.glslang`.
 
     Raises:
-        BuildError: this version lacks a layer that the model needs.
+        BuildError: this version lacks a layer that the model needs, or is too old to be driven.
     """
+    read_option_fields(tree.path)
     listed = listed_layers(tree.path)
     if spec.layers is None:
         required = frozenset(listed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.formatting import option_text
 from harness.domain.spec import OptionValue, RunSpec
+from harness.util.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,15 @@ def read_option_fields(tree: Path) -> tuple[OptionField, ...]:
 
     Args:
         tree: ncnn source with `src/option.h` and `src/option.cpp`.
+
+    Raises:
+        BuildError: it has no such files, as versions before 2019-06.
     """
+    if not (tree / "src" / "option.cpp").is_file():
+        raise BuildError(
+            "this version of ncnn has no src/option.cpp and cannot be driven, as those before "
+            "20190611. Choose a newer one."
+        )
     header = (tree / "src" / "option.h").read_text(encoding="utf-8")
     source = (tree / "src" / "option.cpp").read_text(encoding="utf-8")
     defaults = dict(_ASSIGNED.findall(source))

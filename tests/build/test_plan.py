@@ -7,6 +7,7 @@ from harness.build.plan import BuildPlan, configure_command, plan_build
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision, Target
 from harness.sources import SourceTree
+from harness.util.errors import BuildError
 
 BOARD = Target(
     name="board",
@@ -27,6 +28,8 @@ def tree(tmp_path: Path) -> SourceTree:
     (tmp_path / "src" / "CMakeLists.txt").write_text(
         "ncnn_add_layer(InnerProduct)\nncnn_add_layer(ReLU)\n"
     )
+    (tmp_path / "src" / "option.h").write_text("class Option\n")
+    (tmp_path / "src" / "option.cpp").write_text("Option::Option()\n")
     return SourceTree(path=tmp_path, digest="d", description="")
 
 
@@ -60,3 +63,11 @@ def test_vulkan_takes_the_shared_glslang(tree: SourceTree) -> None:
     other = replace(tree, glslang_digest="other")
     assert plan(other, flags, Path("/glslang")).key != shared.key
     assert plan(tree, flags, Path("/moved/glslang")).key == shared.key
+
+
+def test_versions_without_options_are_refused_before_anything_is_compiled(
+    tree: SourceTree,
+) -> None:
+    (tree.path / "src" / "option.cpp").unlink()
+    with pytest.raises(BuildError, match="Choose a newer one"):
+        plan(tree, FlagSet(name="f"))

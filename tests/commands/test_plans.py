@@ -26,6 +26,8 @@ HOST, GLSLANG = Path("/bin/host-g++"), Path("/glslang")
 NCNN = {
     "CMakeLists.txt": "option(NCNN_VULKAN x)\noption(NCNN_ARM82 x)\noption(NCNN_AVX2 x)\n",
     "src/CMakeLists.txt": "ncnn_add_layer(InnerProduct)\nncnn_add_layer(Input)\n",
+    "src/option.h": "class Option\n",
+    "src/option.cpp": "Option::Option()\n",
     "src/layer/innerproduct.cpp": "int innerproduct;\n",
 }
 

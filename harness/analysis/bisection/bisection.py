@@ -18,7 +18,7 @@ from harness.analysis.bisection.configurations import (
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.release_ends import ends_among
-from harness.analysis.bisection.relevance import Relevance, classes_of
+from harness.analysis.bisection.relevance import CommitClasses, Relevance, classes_of
 from harness.analysis.bisection.result import BisectionResult, bisection_result
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import AnswerKind
@@ -156,7 +156,7 @@ class Bisection:
         self, points: Sequence[Point], subject: Subject, *, confirm_whole: bool = True
     ) -> SearchResult:
         classes = self._classes(points, subject)
-        kinds = f", of which {classes[-1]} touch what is built" if classes else ""
+        kinds = f", of which {classes.numbers[-1]} touch what is built" if classes.numbers else ""
         self.say(f"looking at {subject.description}, {len(points) - 1} revisions{kinds}")
         return SearchDriver(
             tester=self.tester,
@@ -165,14 +165,15 @@ class Bisection:
             points=points,
             terms=self.terms,
             listener=self.listener,
-            classes=classes,
+            classes=classes.numbers,
+            weights=classes.weights,
             confirm_whole=confirm_whole,
         ).run()
 
-    def _classes(self, points: Sequence[Point], subject: Subject) -> tuple[int, ...]:
-        """Return which commits give the same library; nothing for releases."""
+    def _classes(self, points: Sequence[Point], subject: Subject) -> CommitClasses:
+        """Return what commits touch of a subject's build; nothing for releases."""
         if self.clone is None or not all(point.title for point in points):
-            return ()
+            return CommitClasses()
         relevance = Relevance(
             trees=tuple(
                 self.tester.resolver.source(points[index].revision).path for index in (0, -1)
@@ -181,8 +182,9 @@ class Bisection:
             arch=self.tester.resolver.arch(self.variant.flags),
         )
         with contextlib.suppress(LacksLayerError):
-            return classes_of(points, relevance, self.clone)
-        return ()
+            types = {subject.model.graph.layer(name).type for name in subject.watched}
+            return classes_of(points, relevance, self.clone, types)
+        return CommitClasses()
 
     def _subject(self, bad: Point) -> Subject:
         """Return what to run: as the user says, else the layer that is worst at the bad end."""

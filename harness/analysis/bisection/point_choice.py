@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,13 +13,21 @@ CACHED_SHARE = 0.9
 """A point that is already built is taken if its score reaches this share of the best score."""
 
 
-def choose(before: int, after: int, *, blocked: Sequence[int], cached: Collection[int]) -> int:
+def choose(
+    before: int,
+    after: int,
+    *,
+    blocked: Sequence[int],
+    cached: Collection[int],
+    weights: Sequence[float] = (),
+) -> int:
     """Return the point strictly between `before` and `after` that is best tested next.
 
     The score of a point is what a verdict there is worth times the chance to get one:
 
     - worth: 4·x·(1 - x), x being the share of the interval on one side (the quadratic entropy of
-      the split; 1 in the middle, and where nothing is blocked the middle is taken);
+      the split; 1 in the middle, and where nothing is blocked the middle is taken). With weights,
+      it is the share of what may have made the change;
     - chance: d / (d + s), where d is the distance to the nearest blocked point and s the span
       from the first to the last blocked point of the interval. Revisions that cannot be tested
       come in blocks of unknown size, and this is the chance that a block of which s points are
@@ -40,15 +49,21 @@ def choose(before: int, after: int, *, blocked: Sequence[int], cached: Collectio
         after: the point known on the right, itself no candidate.
         blocked: points between the two that cannot be tested, in ascending order.
         cached: points that are already built, anywhere.
+        weights: how likely each point of the history made the change, in any unit; empty if all
+            are equally likely.
 
     Raises:
         ValueError: every point between the two is blocked.
     """
     known = set(blocked)
+    width = after - before
+    sums = list(accumulate(weights[before + 1 : after + 1])) if weights else []
+    if not sums or not sums[-1]:
+        sums = list(range(1, width + 1))
     scores = {
-        point: _worth(point, before, after) * _chance(point, blocked)
-        for point in range(before + 1, after)
-        if point not in known
+        before + 1 + place: _worth(mass / sums[-1]) * _chance(before + 1 + place, blocked)
+        for place, mass in enumerate(sums[:-1])
+        if before + 1 + place not in known
     }
     best = max(scores.values())
     built = [p for p in scores if p in cached and scores[p] >= CACHED_SHARE * best]
@@ -56,9 +71,8 @@ def choose(before: int, after: int, *, blocked: Sequence[int], cached: Collectio
     return max(built or scores, key=scores.__getitem__)
 
 
-def _worth(point: int, before: int, after: int) -> float:
-    width = after - before
-    return 4 * (point - before) * (after - point) / (width * width)
+def _worth(share: float) -> float:
+    return 4 * share * (1 - share)
 
 
 def _chance(point: int, blocked: Sequence[int]) -> float:

@@ -85,20 +85,50 @@ class Relevance:
                     yield from filter(None, map(self._owner, names))
 
 
-def classes_of(points: Sequence[Point], relevance: Relevance, clone: Clone) -> tuple[int, ...]:
-    """Return a number per commit, the same for neighbours that give the same library.
+OWN_WEIGHT = 8.0
+"""How many times likelier a commit is at fault that touches the layer in question than another
+that touches something of its build: most regressions of a layer come with a change of that layer.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitClasses:
+    """What the files that commits touch say about them."""
+
+    numbers: tuple[int, ...] = ()
+    """A number per commit, the same for neighbours that give the same library."""
+    weights: tuple[float, ...] = ()
+    """How likely each commit makes a change: 0 if it gives the same library as its parent."""
+
+
+def classes_of(
+    points: Sequence[Point], relevance: Relevance, clone: Clone, types: Iterable[str] = ()
+) -> CommitClasses:
+    """Return which commits give the same library, and which are likely at fault.
 
     Args:
         points: consecutive commits of a first-parent line, oldest first.
         relevance: what takes part in the build.
         clone: the repository.
+        types: the layer types in question.
     """
     touched = clone.touched(points[0].id, points[-1].id)
-    numbers = [0]
+    own = frozenset(types)
+    numbers, weights = [0], [0.0]
     for point in points[1:]:
-        relevant = any(relevance.takes_part(file) for file in touched.get(point.id, ()))
-        numbers.append(numbers[-1] + relevant)
-    return tuple(numbers)
+        files = [f for f in touched.get(point.id, ()) if relevance.takes_part(f)]
+        numbers.append(numbers[-1] + bool(files))
+        suspicious = any(belongs(file, own) for file in files)
+        weights.append(OWN_WEIGHT if suspicious else float(bool(files)))
+    return CommitClasses(numbers=tuple(numbers), weights=tuple(weights))
+
+
+def belongs(file: str, types: Iterable[str]) -> bool:
+    """Return whether a file is one of ncnn's sources of a layer, such as `innerproduct_x86.cpp`."""
+    path = PurePosixPath(file)
+    return file.startswith("src/layer/") and any(
+        path.stem == name.lower() or path.stem.startswith(f"{name.lower()}_") for name in types
+    )
 
 
 def neighbours(index: int, classes: Sequence[int]) -> list[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.relevance import belongs
 from harness.analysis.bisection.search import AnswerKind, Transition
 from harness.domain.base import StoredValue
 from harness.domain.records import Metrics
@@ -153,7 +153,7 @@ def _commit(clone: Clone, point: Point, result: SearchResult, merge: str) -> Com
     info = git.commit_info(clone.path, point.id)
     graph = result.subject.model.graph
     types = {graph.layer(name).type for name in result.subject.watched}
-    files = [name for name in info.files if _belongs(name, types)]
+    files = [name for name in info.files if belongs(name, types)]
     return Commit(
         sha=info.sha,
         author_date=info.author_date,
@@ -162,14 +162,6 @@ def _commit(clone: Clone, point: Point, result: SearchResult, merge: str) -> Com
         hunk=clone.diff(info.sha, files),
         releases=tuple(clone.containing(info.sha)),
         merge=merge,
-    )
-
-
-def _belongs(file: str, types: set[str]) -> bool:
-    """Return whether a file is one of ncnn's sources of a layer, such as `innerproduct_x86.cpp`."""
-    path = PurePosixPath(file)
-    return file.startswith("src/layer/") and any(
-        path.stem == name.lower() or path.stem.startswith(f"{name.lower()}_") for name in types
     )
 
 

@@ -130,6 +130,8 @@ class Search:
     skip_budget: int = SKIP_BUDGET
     cached: frozenset[int] = frozenset()
     """Points that are already built, see `choose`."""
+    weights: tuple[float, ...] = ()
+    """How likely each point made the change, 0 for never; empty if all are equally likely."""
     outcomes: tuple[PointOutcome, ...] = ()
 
     def __post_init__(self) -> None:
@@ -195,6 +197,16 @@ class Search:
         """Return the points strictly between two others that were never measured, ascending."""
         return [index for index in range(before + 1, after) if index not in self.standings]
 
+    def choose(self, before: int, after: int) -> int:
+        """Return the point strictly between two others that is best tested next."""
+        return choose(
+            before,
+            after,
+            blocked=self.blocked(before, after),
+            cached=self.cached,
+            weights=self.weights,
+        )
+
 
 def default_scan(steps: int) -> int:
     """Return how many points to sample in a range of that many steps if nobody says."""
@@ -208,8 +220,9 @@ def next_probe(search: Search) -> Probe | Answer:
     transition asked for; both of its sides once more. If a repeated measurement contradicts an
     earlier one, the point counts as not testable and the search goes on without it.
 
-    Without blocked points, noise and scan at most 2 + ceil(log2(last - first)) + 2 probes are
-    made. A block of b points that cannot be tested costs at most 2 + b more, and usually 2 to 6
+    Without weights, blocked points, noise and scan at most 2 + ceil(log2(last - first)) + 2 probes
+    are made; with weights fewer where the likely made the change, and more where the unlikely did.
+    A block of b points that cannot be tested costs at most 2 + b more, and usually 2 to 6
     unless the change is within it. The search gives up with `skip_budget` blocked points inside
     the interval that is left, and no point is measured over three times.
     """
@@ -243,7 +256,8 @@ def remaining(search: Search) -> int:
 
 
 def _steps_left(search: Search, transition: Transition) -> int:
-    untested = len(search.untested(transition.before, transition.after))
+    places = search.untested(transition.before, transition.after)
+    untested = sum(not search.weights or search.weights[place] > 0 for place in places)
     sides = (search.standings[side] for side in (transition.before, transition.after))
     return untested.bit_length() + sum(not side.confirmed for side in sides)
 
@@ -283,9 +297,7 @@ def _refused(search: Search) -> Probe | Answer | None:
 
 def _sample(search: Search) -> Probe | None:
     for before, after in _open_slots(search):
-        blocked = search.blocked(before, after)
-        point = choose(before, after, blocked=blocked, cached=search.cached)
-        return Probe(point, Purpose.SCAN)
+        return Probe(search.choose(before, after), Purpose.SCAN)
     return None
 
 
@@ -310,8 +322,7 @@ def _bisect(search: Search) -> Probe | None:
     for each in search.wanted:
         blocked = search.blocked(each.before, each.after)
         if search.untested(each.before, each.after) and len(blocked) < search.skip_budget:
-            point = choose(each.before, each.after, blocked=blocked, cached=search.cached)
-            return Probe(point, Purpose.SEARCH)
+            return Probe(search.choose(each.before, each.after), Purpose.SEARCH)
         for side in (each.before, each.after):
             if not search.standings[side].confirmed:
                 return Probe(side, Purpose.CONFIRM)

@@ -109,6 +109,8 @@ class SearchDriver:
     classes: Sequence[int] = ()
     """A number per point; equal for neighbours that give the same library, of which one
     measurement stands for all. Empty if nothing is known about that."""
+    weights: Sequence[float] = ()
+    """How likely each point made the change, see `Search`."""
 
     def __post_init__(self) -> None:
         """Start with what is known already."""
@@ -134,6 +136,7 @@ class SearchDriver:
             target=self.terms.target,
             scan=self._scan(),
             cached=self._cached(),
+            weights=tuple(self.weights),
         )
         search = self._recalled(search, criterion)
         with ThreadPoolExecutor(1) as prefetch:

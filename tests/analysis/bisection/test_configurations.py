@@ -75,7 +75,7 @@ def test_what_is_needed_is_found_together(needed: tuple[str, ...]) -> None:
     assert {each.items[0].name for each in compared.reverts} == set(needed)
     lines = evidence(compared)
     assert lines[0].endswith("applied: 0.01")
-    assert all(line.endswith("1e-06, good") for line in lines[1:])
+    assert all(line.endswith("1e-6, good") for line in lines[1:])
     assert len(lines) == 1 + len(needed)
 
 
@@ -97,5 +97,5 @@ def test_configurations_that_answer_nothing() -> None:
         compare("NCNN_F16C", bad=GOOD)
     with pytest.raises(UsageError, match="worse than the bad"):
         compare("NCNN_F16C", good=BAD, bad=GOOD)
-    with pytest.raises(NotReproducibleError, match="1e-06"):
+    with pytest.raises(NotReproducibleError, match="1e-6"):
         compare("NCNN_SSE2", "NCNN_RARE")

@@ -42,7 +42,7 @@ def test_default_threshold(metric: Metric, good: float, bad: float, threshold: f
     ("good", "bad", "words"),
     [
         (measured(1.1e-3), measured(2.5e-3), ["0.0011", "0.0025", "factor of 4"]),
-        (measured(0.0), measured(1e-7), ["0", "1e-07", "not reproducible"]),
+        (measured(0.0), measured(1e-7), ["0", "1e-7", "not reproducible"]),
         (NO_BUILD, measured(1.0), ["build-failed", "bad end gives 1"]),
         (CRASH, NAN, ["run-failed (SIGSEGV)", "nan"]),
     ],

@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.bisection.history import Clone
-from harness.analysis.bisection.relevance import Relevance, classes_of, neighbours
+from harness.analysis.bisection.relevance import (
+    OWN_WEIGHT,
+    CommitClasses,
+    Relevance,
+    classes_of,
+    neighbours,
+)
 from tests.sources.conftest import Repo, empty_repository
 
 FILES = {
@@ -70,8 +76,8 @@ def test_classes(repo: Repo, relevance: Relevance, tmp_path: Path) -> None:
     repo.git("merge", "-q", "--no-ff", "-m", "merge", "side")
     clone = Clone.open(str(repo.path), store=tmp_path / "store", log=tmp_path / "log")
     points = clone.commits("HEAD~4", "HEAD")
-    classes = classes_of(points, relevance, clone)
-    assert classes == (0, 0, 1, 1, 2)
-    assert neighbours(0, classes) == [1]
-    assert neighbours(4, classes) == []
+    found = classes_of(points, relevance, clone, ["InnerProduct"])
+    assert found == CommitClasses(numbers=(0, 0, 1, 1, 2), weights=(0, 0, OWN_WEIGHT, 0, 1))
+    assert neighbours(0, found.numbers) == [1]
+    assert neighbours(4, found.numbers) == []
     assert neighbours(4, ()) == []

@@ -94,6 +94,30 @@ def test_without_skips_finds_the_first_bad_in_a_minimum_of_steps(
 
 
 @UNHURRIED
+@given(monotonic(), st.data())
+def test_weights_change_the_order_and_never_the_answer(
+    case: tuple[int, int, frozenset[int]], data: st.DataObject
+) -> None:
+    last, first_bad, skips = case
+    kinds = st.lists(st.sampled_from([0.0, 1.0, 8.0]), min_size=last + 1, max_size=last + 1)
+    weights = tuple(data.draw(kinds))
+    truth = history(first_bad, skips)
+    plain = Search(last=last, skip_budget=UNLIMITED)
+    answer, _, _ = play(replace(plain, weights=weights), truth)
+    assert answer.suspects == play(plain, truth)[0].suspects
+
+
+@given(st.integers(0, 4), st.integers(0, 300))
+def test_likely_points_are_tried_first(which: int, seed: int) -> None:
+    likely = sorted({(seed + 61 * number) % 298 + 1 for number in range(5)})
+    weights = tuple(8.0 if index in likely else 0.1 for index in range(301))
+    at = likely[which]
+    _, probes, _ = play(Search(last=300, weights=weights), history(at))
+    _, unaware, _ = play(Search(last=300), history(at))
+    assert len(probes) <= len(unaware)
+
+
+@UNHURRIED
 @given(monotonic())
 def test_skips_leave_the_minimal_set_of_suspects(
     bisection: tuple[int, int, frozenset[int]],

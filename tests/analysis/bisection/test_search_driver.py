@@ -100,12 +100,12 @@ def test_layer_is_measured_again_where_the_whole_model_does_not_run() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [
-        (lambda *_: 1e-6, NotReproducibleError, ["1e-06", "change 0", "change 59"]),
-        (lambda p, *_: 1e-6 if int(p.id) else 1e-2, UsageError, ["swapped", "0.01", "1e-06"]),
+        (lambda *_: 1e-6, NotReproducibleError, ["1e-6", "change 0", "change 59"]),
+        (lambda p, *_: 1e-6 if int(p.id) else 1e-2, UsageError, ["swapped", "0.01", "1e-6"]),
         (
             lambda p, *_: 1e-6 if int(p.id) else Event.BUILD_FAILED,
             NotReproducibleError,
-            ["build-failed", "1e-06"],
+            ["build-failed", "1e-6"],
         ),
     ],
 )

@@ -242,7 +242,7 @@ def test_rewrite_beside_options_that_cure_is_needless(tmp_path: Path) -> None:
     build = type("Build", (), {"core": Path("other")})()
     fix = only(list(rewrite_fixes(found, lambda _: build, {"use_fp16_storage": False})))
     assert fix.outcome == "fixed"
-    assert "with use_fp16_storage = false it is needless: output max abs 1.0e-7" in fix.note
+    assert "with use_fp16_storage=false it is needless: output max abs 1.0e-7" in fix.note
 
 
 def test_rewrite_of_a_model_without_such_a_chain(tmp_path: Path) -> None:
