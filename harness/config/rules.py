@@ -14,7 +14,8 @@ class Rules(BaseModel):
     """What each event means. `Outcome` values are written `good`, `bad`, `skip`, `unstable`.
 
     By default only a number decides: a revision that fails in some other way says nothing about
-    the change that is looked for. What the worse end itself shows is the exception, see `criterion_between`.
+    the change that is looked for. What the worse end itself shows is the exception, see
+    `criterion_between`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
