@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.domain.formatting import number
-from harness.domain.limits import NO_FLOORS, Tolerance, is_beyond
 from harness.domain.records import LayerRecord, Metrics, Verdict
+from harness.domain.tolerance import NO_FLOORS, Tolerance, is_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.build.builder import Build
-    from harness.domain.limits import Tolerance
     from harness.domain.spec import CellSpec
+    from harness.domain.tolerance import Tolerance
     from harness.execution.launcher import InputResult, Launcher
     from harness.execution.memory import CellMemory
     from harness.model.prepared_model import PreparedModel

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.domain.commits import FaultyCommit
-    from harness.domain.limits import Tolerance
     from harness.domain.records import CellRecord
+    from harness.domain.tolerance import Tolerance
 
 MAX_NUMBERS = 250_000
 """Layer errors in one report, about 8 bytes each: a limit to the size of the file."""

@@ -13,7 +13,7 @@ from harness.domain.records import CellRecord, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.domain.limits import Tolerance
+    from harness.domain.tolerance import Tolerance
 
 COLUMNS = (
     "build",

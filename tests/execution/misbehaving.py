@@ -9,7 +9,6 @@ from onnx import TensorProto, helper
 from harness.build.binding import build_binding
 from harness.build.toolchain import find_compiler
 from harness.config.tables import Limits
-from harness.domain.limits import Tolerance
 from harness.domain.records import BuildRecord
 from harness.domain.spec import (
     BuildSpec,
@@ -20,6 +19,7 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
+from harness.domain.tolerance import Tolerance
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.model.prepared_model import PreparedModel, prepare_model

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.domain.limits import Tolerance
 from harness.domain.records import CellRecord, Verdict
+from harness.domain.tolerance import Tolerance
 from harness.report.changes import Kind, compare
 from tests.report.synthetic import cell, metrics
 

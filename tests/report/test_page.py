@@ -9,8 +9,8 @@ import pytest
 from altair.utils.schemapi import validate_jsonschema
 
 from harness.domain.commits import FaultyCommit
-from harness.domain.limits import Tolerance
 from harness.domain.records import Verdict
+from harness.domain.tolerance import Tolerance
 from harness.report.charts import draw
 from harness.report.dataset import scopes
 from harness.report.model import assemble

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.delta_debugging import Progress
-    from harness.domain.limits import Tolerance
     from harness.domain.spec import OptionValue
+    from harness.domain.tolerance import Tolerance
 
 SWITCHES = "use_"
 """Run options of ncnn that switch a way of computing begin with this."""

@@ -7,8 +7,8 @@ from statistics import median
 
 from harness.analysis.diagnosis.mechanism import Explanation
 from harness.domain.base import MessageValue
-from harness.domain.limits import excess
 from harness.domain.records import Metrics
+from harness.domain.tolerance import excess
 
 
 class Status(StrEnum):

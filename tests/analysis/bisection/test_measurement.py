@@ -8,9 +8,9 @@ from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.analysis.bisection.release_ends import ends_among
 from harness.config.rules import Rules
-from harness.domain.limits import Tolerance
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
+from harness.domain.tolerance import Tolerance
 from harness.util.errors import NotReproducibleError
 from tests.analysis.bisection.fake import error, measured, points
 
