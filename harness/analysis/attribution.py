@@ -22,7 +22,7 @@ from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 Axis = Literal["version", "build", "run"]
 

@@ -10,7 +10,7 @@ from harness.config.flags import FlagTable
 from harness.config.rules import Rules
 from harness.config.targets import TargetTable
 from harness.domain.spec import When
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 
 ONE_AT_A_TIME = "one-at-a-time"
 """In place of the name of run options: every field that the version has, each by itself."""

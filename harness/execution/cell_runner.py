@@ -16,8 +16,8 @@ import onnxruntime
 import harness
 from harness.build.toolchain import cpu_description, cpu_features
 from harness.compare.alignment import align
-from harness.compare.cell_verdict import judge
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
+from harness.domain.verdict import judge
 from harness.execution.job import Job, JobInput
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.files import scratch_directory
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from harness.build.builder import Build
     from harness.domain.spec import CellSpec
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
     from harness.execution.launcher import InputResult, Launcher
     from harness.execution.memory import CellMemory
     from harness.model.prepared_model import PreparedModel

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from harness.domain.spec import InputSpec, content_key
-from harness.domain.tolerance import PLAUSIBLE_FLOOR, noise_floors
+from harness.domain.verdict import PLAUSIBLE_FLOOR, noise_floors
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.ctc import ctc_decode
 from harness.reference.inputs import make_input

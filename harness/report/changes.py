@@ -14,7 +14,7 @@ from harness.report.formatting import SYMBOLS, output_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 FACTOR = 2.0
 """An error that changed by less is the same: another compiler moves it that far."""

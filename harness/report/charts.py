@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from harness.domain.commits import FaultyCommit
     from harness.domain.records import CellRecord
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 MAX_NUMBERS = 250_000
 """Layer errors in one report, about 8 bytes each: a limit to the size of the file."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.analysis.attribution import Cause
     from harness.domain.commits import FaultyCommit
     from harness.domain.findings import Finding
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 UNKNOWN_REASON = "not among the cells of its configuration, or the run was interrupted"
 NOTHING: Mapping[str, str] = MappingProxyType({})

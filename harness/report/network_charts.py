@@ -28,7 +28,7 @@ from harness.report.chart_parts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
     from harness.report.dataset import Scope
 
 _RAMP = ("#2166ac", "#f2f2f2", "#b2182b")

@@ -13,7 +13,7 @@ from harness.domain.records import CellRecord, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 COLUMNS = (
     "build",

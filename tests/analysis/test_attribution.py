@@ -4,7 +4,7 @@ import pytest
 
 from harness.analysis.attribution import Cause, attribute
 from harness.domain.records import CellRecord, Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.cause_text import cause_title, fix_evidence, fix_words, remedies
 from tests.records import cell
 

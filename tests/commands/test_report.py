@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from tests.report.synthetic import cell, write_page, write_run
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from harness.domain.findings import FILE, Finding, Section, read_findings, write_finding
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.dataset import newest_run, read_run
 from harness.report.model import assemble
 from harness.report.terminal import show

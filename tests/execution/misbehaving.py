@@ -19,7 +19,7 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.model.prepared_model import PreparedModel, prepare_model

@@ -8,7 +8,7 @@ import pytest
 from harness.build.builder import Build
 from harness.domain.records import CellRecord, Verdict
 from harness.domain.spec import RunSpec
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.execution.cell_runner import CellRunner
 from harness.execution.memory import RECORD, CellMemory
 from harness.util.build_store import Store

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.domain.records import CellRecord, Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.advice import recommend, verdict_sentence
 from harness.report.dataset import scopes
 from harness.report.model import assemble

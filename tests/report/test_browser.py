@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from harness.domain.commits import FaultyCommit
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix, write_page
 
 if TYPE_CHECKING:

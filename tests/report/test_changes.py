@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.domain.records import CellRecord, Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.changes import Kind, compare
 from tests.report.synthetic import cell, metrics
 

@@ -8,7 +8,7 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from harness.domain.records import Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.exports import csv, json_text, junit
 from harness.report.markdown import LIMIT, markdown
 from harness.report.model import Report, assemble

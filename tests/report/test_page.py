@@ -10,7 +10,7 @@ from altair.utils.schemapi import validate_jsonschema
 
 from harness.domain.commits import FaultyCommit
 from harness.domain.records import Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.charts import draw
 from harness.report.dataset import scopes
 from harness.report.model import assemble

@@ -3,7 +3,7 @@ import re
 from rich.console import Console
 
 from harness.domain.records import CellRecord, Verdict
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.report.console import show
 from harness.report.model import assemble
 from harness.report.summary import summarise

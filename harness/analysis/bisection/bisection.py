@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.delta_debugging import Progress
     from harness.domain.spec import OptionValue
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 SWITCHES = "use_"
 """Run options of ncnn that switch a way of computing begin with this."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.criterion import Metric
     from harness.analysis.bisection.measurement import Measurement
     from harness.config.rules import Rules
-    from harness.domain.tolerance import Tolerance
+    from harness.domain.verdict import Tolerance
 
 
 def worst_beyond(bad: Measurement, tolerance: Tolerance) -> str | None:

@@ -8,7 +8,7 @@ from statistics import median
 from harness.analysis.diagnosis.mechanism import Explanation
 from harness.domain.base import MessageValue
 from harness.domain.records import Metrics
-from harness.domain.tolerance import excess
+from harness.domain.verdict import excess
 
 
 class Status(StrEnum):

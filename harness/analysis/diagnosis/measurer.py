@@ -12,7 +12,7 @@ import numpy as np
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.domain.metrics import measure
-from harness.domain.tolerance import PLAUSIBLE_FLOOR, Tolerance, is_beyond
+from harness.domain.verdict import PLAUSIBLE_FLOOR, Tolerance, is_beyond
 from harness.execution.job import JobInput
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.weights import read_weights

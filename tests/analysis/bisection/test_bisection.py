@@ -12,7 +12,7 @@ from harness.analysis.bisection.bisection import Bisection
 from harness.analysis.bisection.search_driver import Terms
 from harness.domain.outcomes import Event
 from harness.domain.spec import RunSpec
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.util.errors import NotReproducibleError, UsageError
 from tests.analysis.bisection.fake import FakeResolver, FakeTester, points, subject, variant
 

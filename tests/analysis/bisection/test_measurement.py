@@ -10,7 +10,7 @@ from harness.analysis.bisection.release_ends import ends_among
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
-from harness.domain.tolerance import Tolerance
+from harness.domain.verdict import Tolerance
 from harness.util.errors import NotReproducibleError
 from tests.analysis.bisection.fake import error, measured, points
 

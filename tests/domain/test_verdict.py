@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.compare.cell_verdict import judge
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict
-from harness.domain.tolerance import Tolerance, noise_floors
+from harness.domain.verdict import Tolerance, judge, noise_floors
 
 DEFAULT = Tolerance()
 
