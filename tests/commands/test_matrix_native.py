@@ -81,10 +81,13 @@ def test_unsupported_level_is_not_built(first_run: Path) -> None:
 
 
 def test_cause_is_named(first_run: Path) -> None:
-    told = (first_run / "report.md").read_text()
-    (cause,) = [line for line in told.splitlines() if line.startswith("- InnerProduct")]
-    assert "NCNN_F16C=OFF at build time (1 of 1 pair)" in cause
-    assert "use_fp16_storage=false" in cause
+    told = (first_run / "report.md").read_text().partition("### Causes")[2]
+    (cause,) = [line for line in told.splitlines() if line.startswith("- **")]
+    assert cause.startswith("- **InnerProduct** loses precision")
+    fixes = [line for line in told.splitlines() if line.startswith("  - ")]
+    (by_flag,) = [line for line in fixes if "NCNN_F16C=OFF at build time" in line]
+    assert by_flag.endswith("1 of 1 pair)")
+    assert any("use_fp16_storage=false" in line for line in fixes)
     table = pd.read_csv(first_run / "report.csv").set_index("cell")
     assert table.loc["20250503-avx2/default/random", "verdict"] == "drop"
 
