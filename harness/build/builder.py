@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.util.build_store import Store
 
-Watch: TypeAlias = "Callable[[str, int, int], None]"
+BuildWatch: TypeAlias = "Callable[[str, int, int], None]"
 """Told the name of a build, and how many of how many steps of it are done."""
 
 SLOT = "HARNESS_SLOT"
@@ -88,7 +88,7 @@ class Builder:
     """Seconds that one configure or compile step may take."""
     retry_failed: bool = False
     processes: Processes = field(default_factory=Processes)
-    watch: Watch | None = None
+    watch: BuildWatch | None = None
     """Told how far a build is, whenever Ninja says so."""
 
     def find(self, plan: BuildPlan) -> Build | None:

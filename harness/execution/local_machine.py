@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from harness.build.builder import Watch
+    from harness.build.builder import BuildWatch
     from harness.config.tables import Config
     from harness.util.build_store import Store
 
@@ -42,7 +42,7 @@ class LocalMachine:
         jobs: int,
         retry_failed: bool = False,
         fresh: bool = False,
-        watch: Watch | None = None,
+        watch: BuildWatch | None = None,
     ) -> LocalMachine:
         """Announce a user of the store and start what takes long.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.bisection.measurement import Memory
-    from harness.build.builder import Watch
+    from harness.build.builder import BuildWatch
     from harness.config.tables import Config
     from harness.util.build_store import Store
 
@@ -37,7 +37,7 @@ class BisectionSetup:
     """Name of the input; empty for the configuration's first."""
     retry_failed: bool = False
     remember: bool = True
-    watch: Watch | None = None
+    watch: BuildWatch | None = None
     """Who is told how far a build is."""
 
 
