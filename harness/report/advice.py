@@ -12,7 +12,7 @@ from harness.analysis.attribution import build_settings
 from harness.domain.formatting import latency, option_text
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes
-from harness.report.formatting import largest, output_error, worst
+from harness.report.record_values import largest, output_error, worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import machine_name
-from harness.report.formatting import SYMBOLS, output_error
+from harness.report.record_values import SYMBOLS, output_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

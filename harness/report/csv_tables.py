@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.domain.records import CellRecord, Metrics
-from harness.report.formatting import chain_error, largest, worst_layer
+from harness.report.record_values import chain_error, largest, worst_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ from harness.report.cause_text import fix_words
 from harness.report.csv_tables import matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
-from harness.report.formatting import output_error
+from harness.report.record_values import output_error
 
 if TYPE_CHECKING:
     from harness.report.model import Part, Report

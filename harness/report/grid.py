@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.domain.formatting import assignments, number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options
-from harness.report.formatting import (
+from harness.report.record_values import (
     SYMBOLS,
     chain_error,
     largest,

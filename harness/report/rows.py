@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.report.dataset import date_of
-from harness.report.formatting import chain_error, largest, output_error
+from harness.report.record_values import chain_error, largest, output_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -20,7 +20,7 @@ from harness.report.cause_text import (
     no_causes,
     remedies,
 )
-from harness.report.formatting import MEANINGS, SYMBOLS, chain_error
+from harness.report.record_values import MEANINGS, SYMBOLS, chain_error
 
 
 def environment() -> Environment:

@@ -10,8 +10,8 @@ from rich.text import Text
 from harness.domain.formatting import number
 from harness.report.cause_text import cause_lines
 from harness.report.console import STYLES
-from harness.report.formatting import SYMBOLS
 from harness.report.grid import Table, Tile, tables
+from harness.report.record_values import SYMBOLS
 
 if TYPE_CHECKING:
     from rich.console import Console

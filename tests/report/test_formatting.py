@@ -6,7 +6,7 @@ import pytest
 
 from harness.domain.formatting import number, short
 from harness.domain.records import Verdict
-from harness.report.formatting import SYMBOLS, worst
+from harness.report.record_values import SYMBOLS, worst
 
 
 @pytest.mark.parametrize(

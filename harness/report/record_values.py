@@ -1,4 +1,4 @@
-"""How numbers and verdicts look wherever the report shows them."""
+"""What the report reads off a record, and the signs of its verdicts."""
 
 from __future__ import annotations
 
