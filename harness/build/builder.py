@@ -20,7 +20,6 @@ from harness.build.plan import (
     CORE,
     BuildPlan,
     configure_command,
-    option_fields,
 )
 from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
@@ -160,7 +159,7 @@ class Builder:
         if not source.is_symlink():
             source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
         cmake.query_file_api(build)
-        write_atomically(build / "option_fields.inc", option_fields(plan.tree.path))
+        write_atomically(build / "option_fields.inc", plan.option_fields)
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
         environment = {"HARNESS_PROBES": str(answers), SLOT: str(work)}
         if shortcuts:

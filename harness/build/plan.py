@@ -65,6 +65,8 @@ class BuildPlan:
     options: tuple[tuple[str, str], ...]
     ineffective: tuple[tuple[str, str], ...]
     """Requested options that the version does not declare, each with a note."""
+    option_fields: str
+    """One `HX_FIELD(name)` line per bool or int field of `ncnn::Option`, for the core."""
     glslang: Path | None = None
     """Where a glslang that was compiled before describes itself to CMake (Vulkan builds only)."""
 
@@ -115,7 +117,7 @@ def plan_build(
     Raises:
         BuildError: this version lacks a layer that the model needs, or is too old to be driven.
     """
-    read_option_fields(tree.path)
+    fields = read_option_fields(tree.path)
     listed = listed_layers(tree.path)
     if spec.layers is None:
         required = frozenset(listed)
@@ -140,6 +142,7 @@ def plan_build(
         omitted=tuple(sorted(set(listed) - required)),
         options=tuple(sorted((fixed | dict(resolved.options)).items())),
         ineffective=resolved.ineffective,
+        option_fields="".join(f"HX_FIELD({field.name})\n" for field in fields),
         glslang=glslang,
     )
 
@@ -184,8 +187,3 @@ def configure_command(plan: BuildPlan, source: Path, build: Path) -> list[str | 
         build,
         *(f"-D{name}={value}" for name, value in sorted(definitions.items())),
     ]
-
-
-def option_fields(tree: Path) -> str:
-    """Return one `HX_FIELD(name)` line per bool or int field that `option.h` declares."""
-    return "".join(f"HX_FIELD({field.name})\n" for field in read_option_fields(tree))

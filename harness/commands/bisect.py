@@ -21,6 +21,7 @@ from harness.analysis.bisection.search_driver import Terms
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
+from harness.config.cells import repository
 from harness.config.loading import load_config
 from harness.domain.commits import FILE, FaultyCommit
 from harness.domain.spec import content_key
@@ -118,7 +119,7 @@ def _answer(
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
-    where = options.repo or _configured(config, base)
+    where = options.repo or repository(config.source, base)
     clone = None
     if where:
         clone = Clone.open(where, store=store.sources, log=store.logs / "bisect.log")
@@ -217,11 +218,6 @@ def _command(options: argparse.Namespace) -> str:
         words.append(f"--{name.replace('_', '-')}")
         words += [] if value is True else [str(value)]
     return f"nox -s bisect -- {shlex.join(words)}"
-
-
-def _configured(config: Config, base: Path) -> str:
-    where = config.source.git
-    return where if not where or ":" in where else str((base / Path(where).expanduser()).resolve())
 
 
 def _history(options: argparse.Namespace, clone: Clone | None) -> list[Point]:

@@ -139,13 +139,16 @@ def revision_of(label: str, config: Config, base: Path) -> Revision:
     if table.directory:
         return Revision(label=label, kind="directory", name=str(base / table.directory))
     if table.git:
-        return Revision(label=label, kind="git", name=name, where=_repository(table, base))
+        return Revision(label=label, kind="git", name=name, where=repository(table, base))
     return Revision(label=label, kind="index", name=name)
 
 
-def _repository(table: SourceTable, base: Path) -> str:
-    """Return a repository's URL as it is, and a path relative to the configuration file."""
-    if ":" in table.git:
+def repository(table: SourceTable, base: Path) -> str:
+    """Return a repository's URL as it is, and a path relative to the configuration file.
+
+    Empty where the table names none.
+    """
+    if not table.git or ":" in table.git:
         return table.git
     return str((base / Path(table.git).expanduser()).resolve())
 

@@ -47,6 +47,11 @@ def latency(fastest: float | None, slowest: float | None) -> str:
     return f"{fastest:.1f}"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 cell`, `12 cells`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def option_text(value: object) -> str:
     """Return the value of an option as C++ and the command line have it: `true`, `2`."""
     return str(value).lower() if isinstance(value, bool) else str(value)

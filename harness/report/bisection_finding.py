@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
-from harness.domain.formatting import assignments, number
+from harness.domain.formatting import assignments, count, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,10 +170,9 @@ def _conditions(result: BisectionResult) -> tuple[str, ...]:
     limit = (
         "it runs" if result.threshold is None else f"{result.metric} ≤ {number(result.threshold)}"
     )
-    plural = "s" if result.threads > 1 else ""
     doubt = ("some verdicts lay near the threshold; they were repeated",)
     return (
-        f"{result.subject}, input {result.input}, {result.threads} thread{plural}; good means "
+        f"{result.subject}, input {result.input}, {count(result.threads, 'thread')}; good means "
         f"{limit}",
         f"build {result.flags}: {build}",
         f"run {result.run}: {run or 'as ncnn has it'}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from harness.analysis.bisection.search_driver import Finished, Starting
+from harness.domain.formatting import count
 from harness.domain.outcomes import Outcome
 from harness.report.console import Ticker
 
@@ -43,8 +44,8 @@ class BisectionProgress:
     def __call__(self, event: Starting | Finished) -> None:
         """Show one event of a search."""
         if isinstance(event, Starting):
-            left = _count(event.left, "revision")
-            steps = _count(event.steps, "measurement")
+            left = count(event.left, "revision")
+            steps = count(event.steps, "measurement")
             time = "" if event.seconds is None else f", about {duration(event.seconds)}"
             counts = f"{left} left, {steps} to go{time}"
             self._print(Text(f"{event.purpose:<8} {event.point.name}\n         {counts}"))
@@ -59,15 +60,11 @@ class BisectionProgress:
         """Show what delta debugging tries next."""
         names = sorted(map(str, progress.subset))
         applied = ", ".join(names) if len(names) <= SHOWN else f"{len(names)} settings"
-        suspects = _count(progress.candidate, "setting")
+        suspects = count(progress.candidate, "setting")
         self._print(Text(f"compare  {suspects} under suspicion; applied: {applied or 'none'}"))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

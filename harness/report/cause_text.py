@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import WRONG, Cause, Fix
-from harness.domain.formatting import number
+from harness.domain.formatting import count, number
 from harness.domain.records import Verdict
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def cause_title(cause: Cause, newest: str = "") -> str:
     """
     also = f" (also {', '.join(cause.also)})" if cause.also else ""
     fault = "computes wrong values" if cause.worst > WRONG else "loses precision"
-    where = f"{_count(len(cause.cells), 'cell')}, {_count(len(cause.layers), 'layer')}"
+    where = f"{count(len(cause.cells), 'cell')}, {count(len(cause.layers), 'layer')}"
     past = f", only before {newest}" if newest else ""
     return f"{also} {fault}: {number(cause.worst)} in {where}{past}"
 
@@ -75,7 +75,7 @@ def fix_evidence(fix: Fix) -> str:
     return (
         f"{number(fix.error_before)} → {number(fix.error_after)}, in the chain "
         f"{number(fix.chain_before)} → {number(fix.chain_after)}, "
-        f"{fix.supporting} of {_count(total, 'pair')}"
+        f"{fix.supporting} of {count(total, 'pair')}"
         f"{f'; not enough in {exceptions}{more}' if exceptions else ''}"
     )
 
@@ -85,7 +85,3 @@ def no_causes(summary: Summary) -> str:
     if summary.counts.get(Verdict.OK):
         return "No layer loses precision in any measured cell."
     return "No cell could be measured, so that nothing can be said about causes."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

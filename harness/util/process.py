@@ -36,21 +36,27 @@ TAIL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completed:
-    """What became of a finished program."""
+class _Ended:
+    """What is known of every program that ended."""
 
     command: tuple[str, ...]
     returncode: int
     """Exit code, or minus the signal's number."""
-    seconds: float
-    output: str
-    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
     timed_out: bool
 
     @property
     def ok(self) -> bool:
         """Whether the program ended by itself with exit code 0."""
         return self.returncode == 0 and not self.timed_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed(_Ended):
+    """What became of a finished program."""
+
+    seconds: float
+    output: str
+    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
 
     @property
     def fate(self) -> str:
@@ -71,20 +77,11 @@ def signal_name(number: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Captured:
+class Captured(_Ended):
     """What a short program printed."""
 
-    command: tuple[str, ...]
-    returncode: int
-    """Exit code, or minus the signal's number."""
     stdout: bytes
     stderr: str
-    timed_out: bool
-
-    @property
-    def ok(self) -> bool:
-        """Whether the program ended by itself with exit code 0."""
-        return self.returncode == 0 and not self.timed_out
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from harness.build import cmake
 from harness.build.builder import Builder
 from harness.build.compiler_cache import find_compiler_cache
-from harness.build.plan import BuildPlan, configure_command, option_fields, plan_build
+from harness.build.plan import BuildPlan, configure_command, plan_build
 from harness.build.toolchain import find_compiler, layer_arch
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import obtain
@@ -53,7 +53,7 @@ def test_same_code_and_same_cache_entries(store: Store) -> None:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         cmake.query_file_api(work)
-        (work / "option_fields.inc").write_text(option_fields(plan.tree.path))
+        (work / "option_fields.inc").write_text(plan.option_fields)
         log = store.logs / "compared.log"
         configure = configure_command(plan, plan.tree.path, work)
         assert run(configure, log=log, timeout=600, env=env).ok
