@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.arithmetic import EXACT
 from harness.analysis.diagnosis.prediction import Prediction
+from harness.definition.arithmetic import EXACT
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis import narrow_formats as numbers
-from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, matmul_in_fp16
 from harness.analysis.diagnosis.estimates import fitted_rows, learnt_table
 from harness.analysis.diagnosis.prediction import Hypothesis, Prediction
+from harness.definition.arithmetic import EXACT, Arithmetic, matmul_in_fp16
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.arithmetic import EXACT, Arithmetic, functions_of
-from harness.analysis.diagnosis.formulas import compute, has_formula
+from harness.definition import NoDefinitionError, compute, has_definition
+from harness.definition.arithmetic import EXACT, Arithmetic, functions_of
 from harness.model.layouts import layout
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class LayerRun:
     @cached_property
     def has_formula(self) -> bool:
         """Whether the output can be computed from the inputs here."""
-        if not has_formula(self.layer):
+        if len(self.layer.outputs) != 1 or not has_definition(self.layer):
             return False
         try:
-            return compute(self.layer, self.weights, self.inputs).shape == self.output.shape
-        except (KeyError, ValueError, IndexError):
+            return self.predict().shape == self.output.shape
+        except NoDefinitionError:
             return False
 
     @cached_property
@@ -100,13 +100,14 @@ class LayerRun:
         dtype: type[np.floating[Any]] = np.float64,
     ) -> Array:
         """Return the formula's output, with something changed."""
-        return compute(
+        (output,) = compute(
             layer or self.layer,
             self.weights if weights is None else weights,
             self.inputs if inputs is None else inputs,
             arithmetic,
             dtype=dtype,
         )
+        return output
 
     def error(self, actual: Array, truth: Array) -> float:
         """Return the largest difference relative to the reference's scale; NaN counts as inf."""

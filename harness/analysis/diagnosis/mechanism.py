@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.analysis.diagnosis.hypotheses import about_computation
 from harness.analysis.diagnosis.model_files import about_file
+from harness.definition import NoDefinitionError
 from harness.domain.base import MessageValue
 from harness.domain.formatting import number
 
@@ -147,7 +148,7 @@ def _judge(
 def _test(case: LayerRun, hypothesis: Hypothesis, target: Array) -> HypothesisTrial:
     try:
         prediction = hypothesis.predict()
-    except (KeyError, ValueError, IndexError):
+    except (NoDefinitionError, KeyError, ValueError, IndexError):
         # The formula does not take the layer so changed.
         prediction = None
     if prediction is None:

@@ -46,12 +46,6 @@ def _bf16(array: Array, truncated: bool) -> Array:
     return np.where(finite, upper.view(np.float32), array).astype(array.dtype)
 
 
-def erf(array: Array) -> Array:
-    """Return the error function; NumPy has none."""
-    flat = [math.erf(value) for value in array.ravel().tolist()]
-    return np.array(flat, array.dtype).reshape(array.shape)
-
-
 def erf_polynomial(array: Array) -> Array:
     """Return formula 7.1.26 of Abramowitz and Stegun, right to 1.5e-7, in float64."""
     size = np.abs(array)

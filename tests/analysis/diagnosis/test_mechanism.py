@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from harness.analysis.diagnosis import narrow_formats as numbers
-from harness.analysis.diagnosis.arithmetic import EXACT, matmul_in_fp16
-from harness.analysis.diagnosis.formulas import compute
 from harness.analysis.diagnosis.layer_run import LayerRun
 from harness.analysis.diagnosis.mechanism import Explanation, explain
+from harness.definition import compute
+from harness.definition.arithmetic import EXACT, matmul_in_fp16
 from harness.model.layouts import layout
 from harness.model.param import Layer
 from harness.model.value import Plain, Value
@@ -49,8 +49,8 @@ def case(kind: str) -> LayerRun:
         made,
         weights,
         [x],
-        compute(made, weights, [x], dtype=np.float32),
-        compute(made, weights, [x]),
+        compute(made, weights, [x], dtype=np.float32)[0],
+        compute(made, weights, [x])[0],
     )
 
 
@@ -228,8 +228,8 @@ def test_wrong_files(words: str) -> None:
         del weights["bias"]
     expected = right.exact
     if "activation" in words:
-        expected = compute(made.with_param(9, 0), weights, right.inputs)
-    y = compute(made, weights, right.inputs, dtype=np.float32)
+        expected = compute(made.with_param(9, 0), weights, right.inputs)[0]
+    y = compute(made, weights, right.inputs, dtype=np.float32)[0]
     wrong = LayerRun(made, weights, right.inputs, y, expected, initialisers=constants)
     explanation = found(wrong)
     assert (explanation.mechanism, explanation.side) == (words, "model")

@@ -1,13 +1,12 @@
-"""The elementary functions that layer formulas consist of, so that a hypothesis replaces one."""
+"""The elementary functions that definitions consist of, so that a hypothesis replaces one."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from harness.analysis.diagnosis.narrow_formats import erf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +24,26 @@ def _rsqrt(x: Array) -> Array:
     return 1 / np.sqrt(x)
 
 
+def _erf(x: Array) -> Array:
+    """Return the error function; NumPy has none. By parts: Python's numbers are large."""
+    flat = x.ravel()
+    result = np.empty_like(flat)
+    for start in range(0, flat.size, _PART):
+        part = flat[start : start + _PART].tolist()
+        result[start : start + _PART] = [math.erf(value) for value in part]
+    return result.reshape(x.shape)
+
+
+_PART = 1 << 16
+
+
 @dataclass(frozen=True)
 class Arithmetic:
-    """How a formula computes; by default exactly, in the type of its arrays."""
+    """How a definition computes; by default exactly, in the type of its arrays."""
 
     exp: Callable[[Array], Array] = np.exp
     tanh: Callable[[Array], Array] = np.tanh
-    erf: Callable[[Array], Array] = erf
+    erf: Callable[[Array], Array] = _erf
     reciprocal: Callable[[Array], Array] = _reciprocal
     rsqrt: Callable[[Array], Array] = _rsqrt
     matmul: Callable[[Array, Array], Array] = np.matmul

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.diagnosis.formulas.parameters import column, number, numbers
+from harness.definition.definition import Array, Definition, Inputs, Tensors, define
+from harness.definition.parameters import column, number, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from harness.analysis.diagnosis.arithmetic import Arithmetic
+    from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
-
-    Array = NDArray[Any]
-    Tensors = Mapping[str, Array]
-    Inputs = Sequence[Array]
 
 
 def activated(layer: Layer, x: Array, maths: Arithmetic) -> Array:
@@ -165,23 +160,23 @@ def _scale(_: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     return y + column(tensors["bias"], x.ndim) if "bias" in tensors else y
 
 
-FORMULAS: dict[str, Callable[[Layer, Tensors, Inputs, Arithmetic], Array]] = {
-    "BinaryOp": _binary,
-    "UnaryOp": _unary,
-    "Eltwise": _eltwise,
-    "Scale": _scale,
-    "Bias": lambda _, w, x, __: x[0] + column(w["bias"], x[0].ndim),
-    "ReLU": _relu,
-    "PReLU": _prelu,
-    "Clip": _clip,
-    "ELU": _elu,
-    "SELU": _selu,
-    "GELU": _gelu,
-    "Sigmoid": lambda _, __, x, maths: _sigmoid(x[0], maths),
-    "Swish": lambda _, __, x, maths: x[0] * _sigmoid(x[0], maths),
-    "TanH": lambda _, __, x, maths: maths.tanh(x[0]),
-    "Mish": lambda _, __, x, maths: x[0] * maths.tanh(np.logaddexp(x[0], 0)),
-    "Softplus": lambda _, __, x, ___: np.logaddexp(x[0], 0),
-    "HardSigmoid": lambda layer, _, x, __: _hard_sigmoid(layer, x[0]),
-    "HardSwish": lambda layer, _, x, __: x[0] * _hard_sigmoid(layer, x[0]),
+DEFINITIONS: dict[str, Definition] = {
+    "BinaryOp": define(_binary, 0, 1, 2),
+    "UnaryOp": define(_unary, 0),
+    "Eltwise": define(_eltwise, 0, 1),
+    "Scale": define(_scale, 0, 1),
+    "Bias": define(lambda _, w, x, __: x[0] + column(w["bias"], x[0].ndim), 0),
+    "ReLU": define(_relu, 0),
+    "PReLU": define(_prelu, 0),
+    "Clip": define(_clip, 0, 1),
+    "ELU": define(_elu, 0),
+    "SELU": define(_selu, 0, 1),
+    "GELU": define(_gelu, 0),
+    "Sigmoid": define(lambda _, __, x, maths: _sigmoid(x[0], maths)),
+    "Swish": define(lambda _, __, x, maths: x[0] * _sigmoid(x[0], maths)),
+    "TanH": define(lambda _, __, x, maths: maths.tanh(x[0])),
+    "Mish": define(lambda _, __, x, maths: x[0] * maths.tanh(np.logaddexp(x[0], 0))),
+    "Softplus": define(lambda _, __, x, ___: np.logaddexp(x[0], 0)),
+    "HardSigmoid": define(lambda layer, _, x, __: _hard_sigmoid(layer, x[0]), 0, 1),
+    "HardSwish": define(lambda layer, _, x, __: x[0] * _hard_sigmoid(layer, x[0]), 0, 1),
 }

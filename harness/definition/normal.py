@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.diagnosis.formulas.parameters import column, number
+from harness.definition.definition import Array, Definition, Inputs, Tensors, define
+from harness.definition.parameters import column, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from harness.analysis.diagnosis.arithmetic import Arithmetic
+    from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
-
-    Array = NDArray[Any]
-    Tensors = Mapping[str, Array]
-    Inputs = Sequence[Array]
 
 
 def softmax(x: Array, axis: int, maths: Arithmetic) -> Array:
@@ -129,12 +124,12 @@ def _windows(layer: Layer, x: Array, average: bool) -> Array:
     return np.asarray(reduce(views, axis=(3, 4)))
 
 
-FORMULAS: dict[str, Callable[[Layer, Tensors, Inputs, Arithmetic], Array]] = {
-    "Softmax": _softmax,
-    "LayerNorm": _layer_norm,
-    "RMSNorm": _rms_norm,
-    "GroupNorm": _group_norm,
-    "InstanceNorm": _instance_norm,
-    "BatchNorm": _batch_norm,
-    "Pooling": _pooling,
+DEFINITIONS: dict[str, Definition] = {
+    "Softmax": define(_softmax, 0, 1),
+    "LayerNorm": define(_layer_norm, 0, 1, 2),
+    "RMSNorm": define(_rms_norm, 0, 1, 2),
+    "GroupNorm": define(_group_norm, 0, 1, 2, 3),
+    "InstanceNorm": define(_instance_norm, 0, 1, 2),
+    "BatchNorm": define(_batch_norm, 0, 1),
+    "Pooling": define(_pooling, *range(19)),
 }

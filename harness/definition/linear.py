@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.diagnosis.formulas.normal import softmax
-from harness.analysis.diagnosis.formulas.parameters import column, number
-from harness.analysis.diagnosis.formulas.pointwise import activated
+from harness.definition.definition import Array, Definition, Inputs, Tensors, define
+from harness.definition.normal import softmax
+from harness.definition.parameters import column, number
+from harness.definition.pointwise import activated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from harness.analysis.diagnosis.arithmetic import Arithmetic
+    from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
-
-    Array = NDArray[Any]
-    Tensors = Mapping[str, Array]
-    Inputs = Sequence[Array]
 
 SAME_UPPER, SAME_LOWER = -233, -234
 
@@ -123,11 +116,11 @@ def _padded(layer: Layer, x: Array, window: tuple[int, int], strides: tuple[int,
     return np.pad(x, ((0, 0), *pads), constant_values=number(layer, 18, 0))
 
 
-FORMULAS: dict[str, Callable[[Layer, Tensors, Inputs, Arithmetic], Array]] = {
-    "InnerProduct": _inner_product,
-    "Gemm": _gemm,
-    "MatMul": _matmul,
-    "MultiHeadAttention": _attention,
-    "Convolution": _convolution,
-    "ConvolutionDepthWise": _convolution,
+DEFINITIONS: dict[str, Definition] = {
+    "InnerProduct": define(_inner_product, 0, 1, 2, 9, 10),
+    "Gemm": define(_gemm, *range(12), 14),
+    "MatMul": define(_matmul, 0),
+    "MultiHeadAttention": define(_attention, *range(7)),
+    "Convolution": define(_convolution, *range(8), *range(9, 19)),
+    "ConvolutionDepthWise": define(_convolution, *range(8), *range(9, 19)),
 }

@@ -1,4 +1,4 @@
-"""Formulas against ONNX's own operators: what ncnn defines is what ONNX defines."""
+"""Definitions against ONNX's own operators: what ncnn defines is what ONNX defines."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,8 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from harness.analysis.diagnosis.formulas import FORMULAS, compute
+from harness import definition
+from harness.definition import DEFINITIONS
 from harness.model.layouts import layout
 from harness.model.param import Layer
 from harness.model.value import Plain, Value
@@ -25,6 +26,11 @@ def layer(kind: str, params: Mapping[int, Plain] | None = None, inputs: int = 1)
 
 def random(*shape: int) -> Array:
     return RNG.normal(size=shape)
+
+
+def compute(made: Layer, weights: Mapping[str, Array], inputs: list[Array], **kw: Any) -> Array:
+    (output,) = definition.compute(made, weights, inputs, **kw)
+    return output
 
 
 def weights_of(made: Layer) -> dict[str, Array]:
@@ -214,7 +220,7 @@ CASES: dict[str, LayerRun] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_formula_is_what_onnx_computes(name: str) -> None:
+def test_definition_is_what_onnx_computes(name: str) -> None:
     computed, expected = CASES[name]()
     # Attributes of ONNX are float32: 1/6 is not the sixth that the formula takes.
     np.testing.assert_allclose(computed, expected, rtol=1e-6, atol=1e-7)
@@ -236,8 +242,8 @@ def test_float32_is_less_exact_than_float64_but_not_by_much(kind: str) -> None:
     assert 1e-9 < error < 1e-5
 
 
-def test_every_formula_that_is_promised_is_there() -> None:
+def test_every_definition_that_is_promised_is_there() -> None:
     assert {
         "InnerProduct", "Gemm", "MatMul", "MultiHeadAttention", "Convolution",
         "ConvolutionDepthWise", "LayerNorm", "Softmax", "GELU", "Pooling", "BinaryOp",
-    } <= set(FORMULAS)  # fmt: skip
+    } <= set(DEFINITIONS)  # fmt: skip
