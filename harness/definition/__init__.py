@@ -11,9 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.definition import linear, normal, pointwise
+from harness.definition import (
+    activation,
+    attention,
+    combining,
+    convolving,
+    gathering,
+    linear,
+    normalising,
+    parts,
+    pooling,
+    quantising,
+    recurrent,
+    reducing,
+    sampling,
+    shaping,
+)
 from harness.definition.arithmetic import EXACT, Arithmetic
-from harness.definition.definition import Array, Definition, NoDefinitionError, Tensors
+from harness.definition.definition import Array, Definition, Inputs, NoDefinitionError, Tensors
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,10 +38,24 @@ if TYPE_CHECKING:
 
 __all__ = ["NoDefinitionError", "compute", "has_definition"]
 
+_FAMILIES = (
+    activation,
+    attention,
+    combining,
+    convolving,
+    gathering,
+    linear,
+    normalising,
+    parts,
+    pooling,
+    quantising,
+    recurrent,
+    reducing,
+    sampling,
+    shaping,
+)
 DEFINITIONS: Mapping[str, Definition] = {
-    **pointwise.DEFINITIONS,
-    **linear.DEFINITIONS,
-    **normal.DEFINITIONS,
+    kind: definition for family in _FAMILIES for kind, definition in family.DEFINITIONS.items()
 }
 """Definition by layer type."""
 
@@ -52,7 +81,9 @@ def compute(
         layer: type and parameters.
         tensors: its tensors, shaped as `harness.model.layouts.layout` says: float32, float16 or
             int8.
-        inputs: its input blobs in ncnn's layout: outermost axis first, no padding.
+        inputs: its input blobs in ncnn's layout: outermost axis first, no padding. An array of
+            int8 is a blob of int8; a layer that ncnn has read int32 takes integers, or floats of
+            the same bits, as which ncnn hands such blobs out.
         arithmetic: how to compute.
         dtype: type of every step: float64 for the truth, float32 for what honest single
             precision makes of it.
@@ -66,9 +97,9 @@ def compute(
     if definition is None:
         raise NoDefinitionError(f"{place}: this type has no definition here")
     given = Tensors({name: np.asarray(array) for name, array in tensors.items()}, dtype)
-    blobs = [np.asarray(array, dtype) for array in inputs]
+    blobs = Inputs([np.asarray(array) for array in inputs], dtype)
     try:
-        definition.check(layer, given)
+        definition.check(layer, given, blobs)
         with np.errstate(all="ignore"):
             outputs = definition.formula(layer, given, blobs, arithmetic)
     except NoDefinitionError as error:

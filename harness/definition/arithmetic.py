@@ -49,6 +49,11 @@ class Arithmetic:
     matmul: Callable[[Array, Array], Array] = np.matmul
     """Sum of products over the last axis of the first and the last but one of the second."""
 
+    @property
+    def sums_exactly(self) -> bool:
+        """Whether sums of products are as usual, so that their order and shape do not matter."""
+        return self.matmul is np.matmul
+
     def replaced(self, name: str, function: Callable[..., Array]) -> Arithmetic:
         """Return an arithmetic with one function replaced."""
         changes: dict[str, Any] = {name: function}

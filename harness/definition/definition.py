@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
 
 Array: TypeAlias = NDArray[Any]
-Inputs: TypeAlias = Sequence[Array]
 NEUTRAL = frozenset({30, 31})
 """Parameters of every layer that say nothing of its values: shape hints, the feature mask."""
 
@@ -36,6 +36,24 @@ class Tensors(dict[str, Array]):
         raise NoDefinitionError(f"its tensor {name} is missing")
 
 
+class Inputs(list[Array]):
+    """The inputs of a layer, in the type that is computed in."""
+
+    def __init__(self, blobs: Iterable[Array], dtype: type[np.floating[Any]] | None = None) -> None:
+        given = list(blobs)
+        super().__init__(given if dtype is None else [np.asarray(x, dtype) for x in given])
+        self.int8 = frozenset(i for i, x in enumerate(given) if x.dtype == np.int8)
+        """Places of those that came as int8."""
+        self._whole = frozenset(i for i, x in enumerate(given) if x.dtype.kind in "iu")
+
+    def whole_numbers(self, place: int) -> NDArray[np.int32]:
+        """Return a blob of int32, which came as such or as floats of the same bits."""
+        x = self[place]
+        if place in self._whole:
+            return x.astype(np.int32)
+        return np.ascontiguousarray(x, np.float32).view(np.int32)
+
+
 Formula: TypeAlias = "Callable[[Layer, Tensors, Inputs, Arithmetic], Array | Sequence[Array]]"
 
 
@@ -45,25 +63,27 @@ class Definition:
 
     formula: Formula
     """Takes the layer, its tensors, its inputs (outermost axis first) and the arithmetic; returns
-    the output, or a tuple or list of them."""
+    the output, or a list of them."""
     keys: frozenset[int] = frozenset()
     """The parameters that it knows, besides the neutral ones."""
-    quantised: bool = False
-    """Whether it takes tensors of int8."""
+    int8: bool = False
+    """Whether it takes tensors and blobs in eight bits."""
 
-    def check(self, layer: Layer, tensors: Tensors) -> None:
+    def check(self, layer: Layer, tensors: Tensors, inputs: Inputs) -> None:
         """Refuse what is not covered.
 
         Raises:
-            NoDefinitionError: an unknown parameter, or tensors of int8.
+            NoDefinitionError: an unknown parameter, or int8 where it is not expected.
         """
         unknown = sorted({key for key, _ in layer.params} - self.keys - NEUTRAL)
         if unknown:
             raise NoDefinitionError(f"parameter {unknown[0]} is not known")
-        if tensors.int8 and not self.quantised:
-            raise NoDefinitionError(f"its tensor {min(tensors.int8)} is int8")
+        if len(inputs) != len(layer.inputs) and layer.type != "Input":
+            raise NoDefinitionError(f"{len(inputs)} inputs given, it has {len(layer.inputs)}")
+        if (tensors.int8 or inputs.int8) and not self.int8:
+            raise NoDefinitionError("int8 is not covered")
 
 
-def define(formula: Formula, *keys: int, quantised: bool = False) -> Definition:
+def define(formula: Formula, *keys: int, int8: bool = False) -> Definition:
     """Return a definition that covers the given parameters."""
-    return Definition(formula, frozenset(keys), quantised)
+    return Definition(formula, frozenset(keys), int8)

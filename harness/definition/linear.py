@@ -1,22 +1,26 @@
-"""Layers that are sums of products: InnerProduct, Gemm, MatMul, attention, convolutions."""
+"""Layers that are products of matrices: InnerProduct, Gemm, MatMul, Einsum."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.definition.definition import Array, Definition, Inputs, Tensors, define
-from harness.definition.normal import softmax
-from harness.definition.parameters import column, number
-from harness.definition.pointwise import activated
+from harness.definition.activation import activated, fused
+from harness.definition.definition import (
+    Array,
+    Definition,
+    Inputs,
+    NoDefinitionError,
+    Tensors,
+    define,
+)
+from harness.definition.parameters import integers, number, refuse
+from harness.definition.quantising import inverse, quantised_weight, to_int8
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
-
-SAME_UPPER, SAME_LOWER = -233, -234
 
 
 def _inner_product(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
@@ -24,29 +28,65 @@ def _inner_product(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithm
     weight = tensors["weight"]
     by_row = x.ndim == 2 and x.shape[1] == weight.shape[1]
     rows = x if by_row else x.reshape(1, -1)
-    y = maths.matmul(rows, weight.T) + tensors.get("bias", 0)
-    return activated(layer, y if by_row else y[0], maths)
+    if rows.shape[1] != weight.shape[1]:
+        raise NoDefinitionError(f"{weight.shape[1]} weights for {x.shape}")
+    if layer.integer(8, 0):
+        scale, input_scale = tensors["weight_scale"], tensors["input_scale"][0]
+        weight = quantised_weight(weight, scale, tensors)
+        rows = rows if 0 in inputs.int8 else to_int8(rows * input_scale)
+        y = maths.matmul(rows, weight.T) * inverse(input_scale * scale)
+    elif tensors.int8 or inputs.int8:
+        raise NoDefinitionError("int8 without its scales")
+    else:
+        y = maths.matmul(rows, weight.T)
+    if layer.integer(1, 0):
+        y = y + tensors["bias"]
+    return activated(fused(layer), y if by_row else y[0], maths)
 
 
 def _gemm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
+    refuse(layer, 18)
     given = list(inputs)
     a = tensors["A"] if layer.integer(4, 0) else _matrix(given.pop(0))
     b = tensors["B"] if layer.integer(5, 0) else _matrix(given.pop(0))
-    c = tensors.get("C") if layer.integer(6, 0) else (given.pop(0) if given else None)
     a = a.T if layer.integer(2, 0) else a
     b = b.T if layer.integer(3, 0) else b
+    # C is multiplied by alpha too: beta is ONNX's by ONNX's alpha.
     y = maths.matmul(a, b)
-    if c is not None:
-        # A vector from another layer belongs to the columns if it fits there.
-        by_row = c.ndim == 1 and c.size > 1 and ("C" in tensors or c.size != y.shape[1])
-        y = y + number(layer, 1, 1) * (column(c, 2) if by_row else c)
+    if layer.integer(6, 0):
+        kind = layer.integer(10, 0)
+        if kind != -1:
+            y = y + number(layer, 1, 1) * _broadcast(tensors["C"], kind, y.shape)
+    elif given:
+        c = given.pop(0)
+        y = y + number(layer, 1, 1) * _broadcast(c, _kind(c, *y.shape), y.shape)
+    if given:
+        raise NoDefinitionError(f"{len(inputs)} inputs")
     y = y * number(layer, 0, 1)
-    return y.T if layer.integer(14, 0) else y
+    y = y.T if layer.integer(14, 0) else y
+    return y[:, None, :] if layer.integer(11, 0) else y
 
 
 def _matrix(blob: Array) -> Array:
-    """Return a three-axis operand as the matrix that Gemm sees: outermost axis by innermost."""
-    return blob.reshape(blob.shape[0], -1) if blob.ndim == 3 else blob
+    """Return an operand as the matrix that Gemm sees: outermost axis by innermost."""
+    if blob.ndim > 3 or (blob.ndim == 3 and blob.shape[1] != 1):
+        raise NoDefinitionError(f"{blob.shape} is no matrix")
+    return blob.reshape(blob.shape[0] if blob.ndim > 1 else 1, -1)
+
+
+def _kind(c: Array, rows: int, columns: int) -> int:
+    """Return how ncnn broadcasts a third operand from another layer."""
+    shapes = {(1,): 0, (rows,): 1, (columns,): 4, (rows, 1): 2, (rows, columns): 3, (1, columns): 4}
+    if c.shape not in shapes:
+        raise NoDefinitionError(f"{c.shape} does not broadcast to {(rows, columns)}")
+    # What fits in several ways: the last of ncnn's questions decides.
+    return shapes[c.shape]
+
+
+def _broadcast(c: Array, kind: int, shape: tuple[int, ...]) -> Array:
+    rows, columns = shape
+    sizes = {0: (1, 1), 1: (rows, 1), 2: (rows, 1), 3: (rows, columns), 4: (1, columns)}
+    return c.reshape(sizes[kind])
 
 
 def _matmul(layer: Layer, _: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
@@ -56,71 +96,51 @@ def _matmul(layer: Layer, _: Tensors, inputs: Inputs, maths: Arithmetic) -> Arra
     right = b[:, None] if b.ndim == 1 else (b.swapaxes(-1, -2) if transposed else b)
     y = maths.matmul(left, right)
     y = y[..., 0, :] if a.ndim == 1 else y
-    return y[..., 0] if b.ndim == 1 else y
+    return np.atleast_1d(y[..., 0] if b.ndim == 1 else y)
 
 
-def _attention(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
-    embed, heads = layer.integer(0, 0), layer.integer(1, 1)
-    blobs = list(inputs)
-    mask = blobs.pop() if layer.integer(5, 0) else None
-    query = blobs[0]
-    key = blobs[1] if len(blobs) > 1 else query
-    value = blobs[2] if len(blobs) > 2 else key
-
-    def projected(side: str, x: Array) -> Array:
-        y = maths.matmul(x, tensors[f"{side}_weight"].T) + tensors[f"{side}_bias"]
-        return y.reshape(len(x), heads, embed // heads).swapaxes(0, 1)
-
-    scale = number(layer, 6, 1 / math.sqrt(embed // heads))
-    scores = maths.matmul(projected("q", query) * scale, projected("k", key).swapaxes(1, 2))
-    weights = softmax(scores if mask is None else scores + mask, -1, maths)
-    merged = maths.matmul(weights, projected("v", value)).swapaxes(0, 1).reshape(len(query), embed)
-    return maths.matmul(merged, tensors["out_weight"].T) + tensors["out_bias"]
+def _einsum(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
+    equation = "".join(chr(code) for code in integers(layer, 0) or ())
+    if equation == "ii":
+        (x,) = inputs
+        return np.array([np.trace(x)])
+    left, arrow, right = equation.partition("->")
+    if not arrow or set(left) - set("ijklmnopqrstuvwx,"):
+        raise NoDefinitionError(f"ncnn refuses the equation {equation!r}")
+    # ncnn takes the sizes of the output from i, j, k, l in this order, whatever is named.
+    if not right or right != "ijkl"[: len(right)]:
+        raise NoDefinitionError(f"the equation {equation!r} does not name its outputs in order")
+    return np.atleast_1d(np.einsum(equation, *inputs, optimize=True))
 
 
-def _convolution(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
-    (x,) = inputs
-    weight = tensors["weight"]
-    outputs, group = layer.integer(0, 0), layer.integer(7, 1)
-    height, width = weight.shape[-2:]
-    dilation_w, stride_w = layer.integer(2, 1), layer.integer(3, 1)
-    dilation_h, stride_h = layer.integer(12, dilation_w), layer.integer(13, stride_w)
-    window = (dilation_h * (height - 1) + 1, dilation_w * (width - 1) + 1)
-    x = _padded(layer, x, window, (stride_h, stride_w))
-    views = np.lib.stride_tricks.sliding_window_view(x, window, axis=(1, 2))
-    views = views[:, ::stride_h, ::stride_w, ::dilation_h, ::dilation_w]
-    rows, columns = views.shape[1:3]
-    # Per group a product (pixels, inputs·kernel) x (inputs·kernel, outputs).
-    patches = views.reshape(group, -1, rows, columns, height * width)
-    patches = patches.transpose(0, 2, 3, 1, 4).reshape(group, rows * columns, -1)
-    kernel = weight.reshape(group, outputs // group, -1).swapaxes(1, 2)
-    y = maths.matmul(patches, kernel).swapaxes(1, 2).reshape(outputs, rows, columns)
-    if "bias" in tensors:
-        y = y + column(tensors["bias"], 3)
-    return activated(layer, y, maths)
+def _embed(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
+    words = inputs.whole_numbers(0)
+    if words.ndim != 1:
+        raise NoDefinitionError(f"words of shape {words.shape}")
+    y = tensors["weight"][np.clip(words, 0, layer.integer(1, 0) - 1)]
+    if layer.integer(18, 0):
+        if "weight" not in tensors.int8:
+            raise NoDefinitionError("scales of weights that are not int8")
+        y = y / tensors["weight_scale"][0]
+    elif tensors.int8:
+        raise NoDefinitionError("int8 without its scales")
+    return y + tensors["bias"] if layer.integer(2, 0) else y
 
 
-def _padded(layer: Layer, x: Array, window: tuple[int, int], strides: tuple[int, int]) -> Array:
-    left = layer.integer(4, 0)
-    right = layer.integer(15, left)
-    top = layer.integer(14, left)
-    bottom = layer.integer(16, top)
-    if left in (SAME_UPPER, SAME_LOWER):
-        pads = []
-        for extent, kernel, stride in zip(x.shape[1:], window, strides, strict=True):
-            total = max(0, kernel + (extent - 1) // stride * stride - extent)
-            less, more = total // 2, total - total // 2
-            pads.append((less, more) if left == SAME_UPPER else (more, less))
-    else:
-        pads = [(top, bottom), (left, right)]
-    return np.pad(x, ((0, 0), *pads), constant_values=number(layer, 18, 0))
+def _memory_data(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
+    if inputs:
+        raise NoDefinitionError("MemoryData has no inputs")
+    if not layer.integer(0, 0):
+        raise NoDefinitionError("ncnn leaves this one undefined")
+    return tensors["data"]
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "InnerProduct": define(_inner_product, 0, 1, 2, 9, 10),
-    "Gemm": define(_gemm, *range(12), 14),
+    "InnerProduct": define(_inner_product, 0, 1, 2, 8, 9, 10, int8=True),
+    # 12, 13 and 20 to 22 say how it is computed, not what.
+    "Gemm": define(_gemm, *range(15), 18, 20, 21, 22),
     "MatMul": define(_matmul, 0),
-    "MultiHeadAttention": define(_attention, *range(7)),
-    "Convolution": define(_convolution, *range(8), *range(9, 19)),
-    "ConvolutionDepthWise": define(_convolution, *range(8), *range(9, 19)),
+    "Einsum": define(_einsum, 0),
+    "Embed": define(_embed, 0, 1, 2, 3, 18, int8=True),
+    "MemoryData": define(_memory_data, 0, 1, 2, 11, 21),
 }

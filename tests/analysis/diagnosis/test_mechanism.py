@@ -33,7 +33,7 @@ LAYERS = {
     "Softmax": (layer("Softmax", {0: -1, 1: 1}), (20, 60)),
     "GELU": (layer("GELU", {}), (20, 60)),
     "Swish": (layer("Swish", {}), (60, 400)),
-    "Permute": (layer("Permute", {0: 1}), (20, 60)),
+    "DetectionOutput": (layer("DetectionOutput", {}), (20, 60)),
 }
 
 
@@ -43,7 +43,7 @@ def case(kind: str) -> LayerRun:
     rng = np.random.default_rng(1)
     weights = {s.name: rng.normal(size=s.shape).astype(np.float32) for s in layout(made)}
     x = rng.normal(size=shape).astype(np.float32)
-    if kind == "Permute":
+    if kind == "DetectionOutput":
         return LayerRun(made, {}, [x], x.T.copy(), x.T.astype(float))
     return LayerRun(
         made,
@@ -90,7 +90,7 @@ def test_weights_in_a_narrow_format(kind: str, stored: numbers.Format, truncated
         ("InnerProduct", "outputs"),
         ("InnerProduct", "weights, inputs and outputs"),
         ("LayerNorm", "inputs and outputs"),
-        ("Permute", "outputs"),
+        ("DetectionOutput", "outputs"),
     ],
 )
 def test_blobs_in_half_precision(kind: str, parts: str) -> None:
