@@ -26,6 +26,7 @@ from harness.definition import (
     reducing,
     sampling,
     shaping,
+    spectra,
 )
 from harness.definition.arithmetic import EXACT, Arithmetic
 from harness.definition.definition import Array, Definition, Inputs, NoDefinitionError, Tensors
@@ -53,6 +54,7 @@ _FAMILIES = (
     reducing,
     sampling,
     shaping,
+    spectra,
 )
 DEFINITIONS: Mapping[str, Definition] = {
     kind: definition for family in _FAMILIES for kind, definition in family.DEFINITIONS.items()

@@ -19,12 +19,14 @@ from harness.definition.definition import (
 )
 from harness.definition.parameters import column, number
 from harness.definition.quantising import REQUANTISED, inverse, quantised_weight, to_int8
+from harness.definition.sampling import ZEROS, Sampler
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
 
 DYNAMIC, DYNAMIC_TRANSPOSED = 19, 28
+MASK = 2
 
 
 def _convolution(
@@ -150,6 +152,31 @@ def _cuts(layer: Layer, axes: list[sliding.Window], extents: tuple[int, ...]) ->
     return [sliding.halves(total, mode) for total in totals]
 
 
+def _deformable(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
+    x, offsets = inputs[:2]
+    weight, axes = tensors["weight"], sliding.windows(layer, 2)
+    kernel = weight.shape[2:]
+    sampler = Sampler(x, ZEROS, corners=True)
+    sides = zip(x.shape[1:], axes, kernel, strict=True)
+    places = [(n + a.before + a.after - a.extent(k)) // a.stride + 1 for n, a, k in sides]
+    starts = [
+        np.arange(n) * axis.stride - axis.before for n, axis in zip(places, axes, strict=True)
+    ]
+    rows, columns = np.meshgrid(*starts, indexing="ij")
+    samples = []
+    for tap, (row, place) in enumerate(np.ndindex(*kernel)):
+        # Offsets come in pairs: down, then right.
+        down, right = offsets[2 * tap], offsets[2 * tap + 1]
+        where = [rows + row * axes[0].dilation + down, columns + place * axes[1].dilation + right]
+        sample = sampler.bilinear(where)
+        samples.append(sample * inputs[2][tap] if len(inputs) > MASK else sample)
+    patches = np.stack(samples, axis=1).reshape(-1, int(np.prod(places)))
+    y = maths.matmul(weight.reshape(len(weight), -1), patches).reshape(-1, *places)
+    if layer.integer(5, 0):
+        y = y + column(tensors["bias"], y.ndim)
+    return activated(fused(layer), y, maths)
+
+
 _FLAT = (0, 1, 2, 3, 4, 5, 6, 9, 10, 15, 18)
 _PLANE = (*_FLAT, 11, 12, 13, 14, 16)
 _SPACE = (*_PLANE, 17, 21, 22, 23, 24)
@@ -173,4 +200,7 @@ def _family() -> dict[str, Definition]:
     return family
 
 
-DEFINITIONS: dict[str, Definition] = _family()
+DEFINITIONS: dict[str, Definition] = {
+    **_family(),
+    "DeformableConv2D": define(_deformable, *_PLANE[:10], *_PLANE[11:]),
+}

@@ -15,12 +15,16 @@ from harness.definition.definition import (
     Tensors,
     define,
 )
-from harness.definition.parameters import integers, number, refuse
+from harness.definition.parameters import integers, number
 from harness.definition.quantising import inverse, quantised_weight, to_int8
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
+
+
+_INT8 = (1, 2, 3)
+"""What Gemm's term may be for int8; there are others for weights in blocks."""
 
 
 def _inner_product(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
@@ -45,14 +49,21 @@ def _inner_product(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithm
 
 
 def _gemm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
-    refuse(layer, 18)
+    term = layer.integer(18, 0)
+    if term not in _INT8 and (term or tensors.int8):
+        raise NoDefinitionError(f"quantisation {term}")
     given = list(inputs)
     a = tensors["A"] if layer.integer(4, 0) else _matrix(given.pop(0))
     b = tensors["B"] if layer.integer(5, 0) else _matrix(given.pop(0))
     a = a.T if layer.integer(2, 0) else a
     b = b.T if layer.integer(3, 0) else b
+    if term:
+        a, a_scale = _dynamic(a, tensors, "A", axis=1)
+        b, b_scale = _dynamic(b, tensors, "B", axis=None)
+        y = maths.matmul(a, b) * inverse(a_scale * b_scale)
+    else:
+        y = maths.matmul(a, b)
     # C is multiplied by alpha too: beta is ONNX's by ONNX's alpha.
-    y = maths.matmul(a, b)
     if layer.integer(6, 0):
         kind = layer.integer(10, 0)
         if kind != -1:
@@ -65,6 +76,19 @@ def _gemm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> 
     y = y * number(layer, 0, 1)
     y = y.T if layer.integer(14, 0) else y
     return y[:, None, :] if layer.integer(11, 0) else y
+
+
+def _dynamic(x: Array, tensors: Tensors, name: str, axis: int | None) -> tuple[Array, Array]:
+    """Return an operand in eight bits with its scales, which follow from it if it is of floats."""
+    if name in tensors.int8:
+        scale = tensors[f"{name}_scale"]
+        return x, scale if axis is None else scale[:, None]
+    if name in tensors:
+        # The naive kernel quantises it at each pass, those for CPUs take it for int8.
+        raise NoDefinitionError(f"its tensor {name} is not int8")
+    largest = np.abs(x).max(axis=axis, keepdims=True)
+    scale = np.where(largest == 0, 1, 127 / np.where(largest == 0, 1, largest))
+    return to_int8(x * scale), scale
 
 
 def _matrix(blob: Array) -> Array:
@@ -138,7 +162,7 @@ def _memory_data(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic)
 DEFINITIONS: dict[str, Definition] = {
     "InnerProduct": define(_inner_product, 0, 1, 2, 8, 9, 10, int8=True),
     # 12, 13 and 20 to 22 say how it is computed, not what.
-    "Gemm": define(_gemm, *range(15), 18, 20, 21, 22),
+    "Gemm": define(_gemm, *range(15), 18, 20, 21, 22, int8=True),
     "MatMul": define(_matmul, 0),
     "Einsum": define(_einsum, 0),
     "Embed": define(_embed, 0, 1, 2, 3, 18, int8=True),

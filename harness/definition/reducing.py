@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.model.param import Layer
 
 MEAN = 3
+GAPLESS = 4
+"""Channels of a multiple of so many elements have no gaps behind them."""
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -81,8 +83,9 @@ _REDUCTIONS: dict[int, Callable[[Array, tuple[int, ...], bool], Array]] = {
 def _arg_max(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
     count = layer.integer(1, 1)
-    # ncnn goes over the memory of a blob, with the gaps between its channels.
-    if x.ndim > 2 and x[0].size * 4 % 16:
+    # ncnn goes over the memory of a blob, with the gaps behind its channels.
+    plane = x[0] if x.ndim > 2 else x
+    if plane.size % GAPLESS:
         raise NoDefinitionError(f"the largest of {x.shape} with gaps is not defined")
     if not 0 < count <= x.size:
         raise NoDefinitionError(f"the {count} largest of {x.size}")

@@ -131,7 +131,7 @@ def _grid_sample(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
     rows = grid if layer.integer(3, 0) else np.moveaxis(grid, -1, 0)
     if len(rows) != x.ndim - 1:
         raise NoDefinitionError(f"a grid of {grid.shape} for {x.shape}")
-    sampler = _Sampler(x, padding, bool(corners))
+    sampler = Sampler(x, padding, bool(corners))
     where = [
         sampler.unnormalised(values, extent)
         for values, extent in zip(rows[::-1], x.shape[1:], strict=True)
@@ -146,7 +146,7 @@ def _grid_sample(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
     return sampler.cubic(where)
 
 
-class _Sampler:
+class Sampler:
     """Takes values of a blob at coordinates, given per axis, outermost first."""
 
     def __init__(self, x: Array, padding: int, corners: bool) -> None:
@@ -188,6 +188,7 @@ class _Sampler:
         return np.asarray(self.x[every] * inside)
 
     def bilinear(self, where: list[Array]) -> Array:
+        """Return the values at places, weighted by how near their neighbours are."""
         places = [self.within(w, n) for w, n in zip(where, self.x.shape[1:], strict=True)]
         before = [np.floor(place) for place in places]
         shares = [place - first for place, first in zip(places, before, strict=True)]
@@ -200,11 +201,13 @@ class _Sampler:
         return total
 
     def nearest(self, where: list[Array]) -> Array:
+        """Return the values nearest to places."""
         extents = self.x.shape[1:]
         places = [self.within(w, n) for w, n in zip(where, extents, strict=True)]
         return self.at([np.floor(place + 0.5) for place in places])
 
     def cubic(self, where: list[Array]) -> Array:
+        """Return the values at places by cubic convolution."""
         before = [np.floor(place) for place in where]
         weights = [_cubic_weights(w - first) for w, first in zip(where, before, strict=True)]
         total = np.zeros((len(self.x), *where[0].shape), self.x.dtype)

@@ -10,6 +10,7 @@ from tests.definition.cases import (
     Shape,
     int8,
     int32,
+    normal,
     positive,
     within,
 )
@@ -117,14 +118,25 @@ CONVOLVING = [
     Case("DeconvolutionDepthWise", {0: 4, 1: 3, 7: 2, 28: 1}, ((6, 8, 11), (6, 2, 3, 3))),
     Case("Deconvolution1D", {0: 5, 1: 3, 5: 1, 28: 1}, ((6, 11), (6, 5, 3), (5,))),
     Case("DeconvolutionDepthWise1D", {0: 4, 1: 3, 7: 2, 28: 1}, ((6, 11), (6, 2, 3))),
+    *(
+        Case("DeformableConv2D", {0: 5, 6: size, **params}, ((6, 8, 11), *shapes), values=normal)
+        for params, size, shapes in (
+            ({1: 3}, 270, ((18, 6, 9),)),
+            ({1: 3, 5: 1, 9: 1}, 270, ((18, 6, 9), (9, 6, 9))),
+            ({1: 3, 11: 2, 3: 2, 13: 1, 4: 1, 14: 0, 5: 1}, 180, ((12, 7, 6), (6, 7, 6))),
+            ({1: 3, 2: 2, 4: 2}, 270, ((18, 8, 11),)),
+        )
+    ),
     # A vector: taken for an InnerProduct.
     Case("Convolution", {0: 5, 1: 1, 5: 1, 6: 40, 9: 1}, ((8,),)),
 ]
 
 SCALES = {
-    "weight_scale": within(60, 70), "input_scale": within(24, 25), "output_scale": within(3, 4),
+    "weight_scale": within(60, 70),
+    "input_scale": within(24, 25),
+    "output_scale": within(3, 4),
     "weight": within(-1.8, 1.8),
-}  # fmt: skip
+}
 STORED = {**SCALES, "weight": int8}
 QUANTISED = [
     *(

@@ -42,6 +42,17 @@ LINEAR = [
     ),
     Case("Gemm", {4: 1, 5: 1, 7: 6, 8: 4, 9: 5, 3: 1}, ((6, 4),)),
     Case("Gemm", {3: 1}, ((6, 1, 5), (4, 1, 5))),
+    *(
+        Case("Gemm", {2: ta, 3: tb, 18: 2, 0: 0.5}, shapes)
+        for ta, tb in product((0, 1), repeat=2)
+        for shapes in [(((5, 6) if ta else (6, 5)), ((4, 5) if tb else (5, 4)), (6, 4))]
+    ),
+    Case(
+        "Gemm",
+        {3: 1, 5: 1, 6: 1, 8: 4, 9: 5, 10: 4, 18: 2, 0: 0.5, 1: 2.0},
+        ((6, 5),),
+        tensors={"B": int8, "B_scale": positive},
+    ),
     Case("Gemm", {3: 1}, ((5,), (4, 5))),
     *(
         Case("MatMul", {0: transposed}, shapes)
@@ -84,14 +95,15 @@ LINEAR = [
             ("ii", ((4, 4),)),
         )
     ),
-    *(
-        Case("Embed", {0: 5, 1: 9, 2: bias, 3: 45}, ((6,),), values=int32(12)) for bias in (0, 1)
-    ),
+    *(Case("Embed", {0: 5, 1: 9, 2: bias, 3: 45}, ((6,),), values=int32(12)) for bias in (0, 1)),
     Case(
-        "Embed", {0: 5, 1: 9, 2: 1, 3: 45, 18: 1}, ((6,),), values=int32(12),
+        "Embed",
+        {0: 5, 1: 9, 2: 1, 3: 45, 18: 1},
+        ((6,),),
+        values=int32(12),
         tensors={"weight": int8, "weight_scale": positive},
     ),
-]  # fmt: skip
+]
 
 _MASK = within(-2, 0)
 ATTENTION = [
@@ -103,7 +115,8 @@ ATTENTION = [
     Case("MultiHeadAttention", {0: 12, 1: 3, 2: 144, 5: 1}, ((5, 12), (5, 5))),
     Case("MultiHeadAttention", {0: 12, 1: 3, 2: 144, 5: 1}, ((5, 12), (3, 5, 5))),
     Case(
-        "MultiHeadAttention", {0: 12, 1: 3, 2: 144, 3: 8, 4: 9, 5: 1},
+        "MultiHeadAttention",
+        {0: 12, 1: 3, 2: 144, 3: 8, 4: 9, 5: 1},
         ((5, 12), (7, 8), (7, 9), (5, 7)),
     ),
     Case("MultiHeadAttention", {0: 12, 1: 3, 2: 144, 7: 1}, ((1, 12), (12, 4), (12, 4)), 3),
@@ -115,7 +128,7 @@ ATTENTION = [
     Case("SDPA", {7: 1}, ((4, 1, 6), (2, 1, 6), (2, 1, 3), (2, 7, 6), (2, 7, 3)), 3),
     Case("SDPA", {5: 1, 7: 1}, ((4, 2, 6), (2, 2, 6), (2, 2, 3), (2, 9), (2, 7, 6), (2, 7, 3)), 3),
     *(Case("RotaryEmbed", {0: kind}, ((4, 5, 8), (5, 4), (5, 4))) for kind in (0, 1)),
-]  # fmt: skip
+]
 
 RECURRENT = [
     *(

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from itertools import product
 
-from tests.definition.cases import RANKS, Case, each, normal, within
+from tests.definition.cases import RANKS, Case, Params, each, normal, within
 
+_SPECTRA: list[Params] = [
+    {},
+    {1: 1},
+    {1: 2, 2: 3, 3: 6, 4: 1},
+    {1: 0, 3: 5, 4: 2, 7: 1},
+    {1: 1, 4: 1, 7: 2, 6: 0},
+    {1: 1, 5: 0, 8: 0},
+    {1: 0, 6: 1, 8: 0},
+]
+_INVERSE: list[Params] = [
+    {},
+    {1: 1},
+    {1: 2, 2: 3, 3: 6, 4: 1},
+    {1: 0, 3: 5, 4: 2, 7: 1},
+    {1: 1, 4: 1, 7: 2},
+    {1: 1, 5: 0},
+]
 SAMPLING = [
     *(
         Case("Interp", {0: kind, **params}, (shape,))
@@ -21,14 +38,13 @@ SAMPLING = [
         )
     ),
     Case("Interp", {0: 2, 3: 4, 4: 5}, ((3,),)),
-    *(
-        Case("Interp", {0: kind, 5: 1}, ((3, 5, 6), (2, 10, 9)))
-        for kind in (1, 2, 3)
-    ),
+    *(Case("Interp", {0: kind, 5: 1}, ((3, 5, 6), (2, 10, 9))) for kind in (1, 2, 3)),
     Case("Interp", {0: 2, 3: 4, 4: 9}, ((3, 1, 1),)),
     *(
         Case(
-            "GridSample", {0: kind, 1: padding, 2: corners, 3: permuted}, shapes,
+            "GridSample",
+            {0: kind, 1: padding, 2: corners, 3: permuted},
+            shapes,
             values=(normal, within(-1.4, 1.4)),
         )
         for kind, padding, corners in product((1, 2, 3), (1, 2, 3), (0, 1))
@@ -40,7 +56,7 @@ SAMPLING = [
         )
         if kind < 3 or len(shapes[0]) == 3
     ),
-]  # fmt: skip
+]
 
 GATHERING = [
     *each(
@@ -59,4 +75,18 @@ GATHERING = [
     *each("StatisticsPooling", [{}, {0: 1}], RANKS[2:]),
 ]
 
-CASES = [*SAMPLING, *GATHERING]
+_SIGNAL = (40,)
+SPECTRA = [
+    *(
+        Case("Spectrogram", {0: size, **params}, (_SIGNAL,))
+        for size in (8, 9)
+        for params in _SPECTRA
+    ),
+    *(
+        Case("InverseSpectrogram", {0: size, **params}, ((freqs, 7, 2),))
+        for size, freqs in ((8, 5), (8, 8), (9, 5))
+        for params in _INVERSE
+    ),
+]
+
+CASES = [*SAMPLING, *GATHERING, *SPECTRA]
