@@ -142,9 +142,7 @@ def _alone(function: Function, *keys: int) -> Definition:
 def _prelu(_: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
     slope = tensors["slope"]
-    if slope.size > 1 and slope.size != x.shape[0]:
-        raise NoDefinitionError(f"{slope.size} slopes for {x.shape}")
-    return np.where(x > 0, x, x * (slope if slope.size == 1 else column(slope, x.ndim)))
+    return np.where(x > 0, x, x * (slope if slope.size == 1 else column(slope, x)))
 
 
 def _glu(layer: Layer, _: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:

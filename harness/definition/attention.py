@@ -16,46 +16,93 @@ from harness.definition.definition import (
     define,
 )
 from harness.definition.parameters import number, refuse
+from harness.definition.quantising import dynamic
 from harness.definition.reducing import softmax
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
 
+INT8 = (1, 2, 3)
+"""What the term may be for int8; there are others for weights in blocks."""
+ROLES = 3
+"""Query, key, value."""
+
+
+class _Products:
+    """The products of attention: of floats, or of what ncnn makes eight bits of on the way."""
+
+    def __init__(self, layer: Layer, tensors: Tensors, maths: Arithmetic) -> None:
+        term = layer.integer(18, 0)
+        self.int8 = bool(term)
+        self.tensors = tensors
+        self.maths = maths
+        stored = {name for name in tensors if name.endswith("_weight")}
+        if self.int8 and (term not in INT8 or not stored <= tensors.int8):
+            raise NoDefinitionError(f"quantisation {term}, or weights that are not int8")
+        if tensors.int8 and not self.int8:
+            raise NoDefinitionError("int8 without its scales")
+
+    def product(self, a: Array, b: Array) -> Array:
+        """Return a matrix product for each head; rows of the first have scales of their own."""
+        if not self.int8:
+            return self.maths.matmul(a, b)
+        heads = []
+        for left, right in zip(a, b, strict=True):
+            rows, row_scales = dynamic(left, 1)
+            columns, scale = dynamic(right, None)
+            heads.append(self.maths.matmul(rows, columns) / (row_scales * scale))
+        return np.stack(heads)
+
+    def projected(self, side: str, x: Array) -> Array:
+        """Return what a weight makes of a blob."""
+        weight, bias = self.tensors[f"{side}_weight"], self.tensors[f"{side}_bias"]
+        if not self.int8:
+            return self.maths.matmul(x, weight.T) + bias
+        # The output's rows have scales of their own, its weight has one for all.
+        x, scale = dynamic(x, 1 if side == "out" else None)
+        y = self.maths.matmul(x, weight.T)
+        return np.asarray(y / (scale * self.tensors[f"{side}_scale"]) + bias)
+
 
 def _multi_head(
     layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic
 ) -> Array | list[Array]:
-    refuse(layer, 18)
     embed, heads = layer.integer(0, 0), layer.integer(1, 1)
+    products = _Products(layer, tensors, maths)
     blobs, cached = list(inputs), bool(layer.integer(7, 0))
     past = [blobs.pop() for _ in range(2)][::-1] if cached else []
     mask = blobs.pop() if layer.integer(5, 0) else None
+    if not 1 <= len(blobs) <= ROLES or any(x.ndim != 2 for x in blobs):
+        raise NoDefinitionError(f"{len(inputs)} inputs, or some that are no matrices")
     query = blobs[0]
     key = blobs[1] if len(blobs) > 1 else query
     value = blobs[2] if len(blobs) > 2 else key
-
-    def projected(side: str, x: Array) -> Array:
-        return maths.matmul(x, tensors[f"{side}_weight"].T) + tensors[f"{side}_bias"]
+    keys, values = (
+        _extended(products, side, x, past[index] if cached else None, alone=len(blobs) == 1)
+        for index, (side, x) in enumerate((("k", key), ("v", value)))
+    )
 
     def by_head(x: Array) -> Array:
         return x.reshape(len(x), heads, embed // heads).swapaxes(0, 1)
 
-    if past:
-        sides = [
-            # Of what came before only self-attention is extended.
-            np.concatenate([before.T, projected(side, x)]) if len(blobs) == 1 else before.T
-            for side, before, x in zip("kv", past, (key, value), strict=True)
-        ]
-    else:
-        sides = [projected("k", key), projected("v", value)]
-    keys, values = sides
     scale = number(layer, 6, 1 / math.sqrt(embed // heads))
-    scores = maths.matmul(by_head(projected("q", query) * scale), by_head(keys).swapaxes(1, 2))
+    queries = products.projected("q", query) * scale
+    scores = products.product(by_head(queries), by_head(keys).swapaxes(1, 2))
     weights = softmax(_masked(scores, mask), -1, maths)
-    merged = maths.matmul(weights, by_head(values)).swapaxes(0, 1).reshape(len(query), embed)
-    y = maths.matmul(merged, tensors["out_weight"].T) + tensors["out_bias"]
+    merged = products.product(weights, by_head(values)).swapaxes(0, 1).reshape(len(query), embed)
+    y = products.projected("out", merged)
     return [y, keys.T, values.T] if cached else y
+
+
+def _extended(
+    products: _Products, side: str, x: Array, past: Array | None, *, alone: bool
+) -> Array:
+    """Return keys or values, with those that came before."""
+    if past is None:
+        return products.projected(side, x)
+    # Only self-attention goes on; across, what came before is all there is.
+    return np.concatenate([past.T, products.projected(side, x)]) if alone else past.T
 
 
 def _masked(scores: Array, mask: Array | None) -> Array:
@@ -69,8 +116,11 @@ def _masked(scores: Array, mask: Array | None) -> Array:
 def _sdpa(layer: Layer, _: Tensors, inputs: Inputs, maths: Arithmetic) -> Array | list[Array]:
     refuse(layer, 18)
     blobs, cached = list(inputs), bool(layer.integer(7, 0))
-    query, key, value = blobs[:3]
-    mask = blobs[3] if layer.integer(5, 0) else None
+    expected = ROLES + bool(layer.integer(5, 0)) + (2 if cached else 0)
+    if len(blobs) != expected:
+        raise NoDefinitionError(f"{len(blobs)} inputs, not {expected}")
+    query, key, value = blobs[:ROLES]
+    mask = blobs[ROLES] if layer.integer(5, 0) else None
     if cached:
         before = blobs[-2:]
         key, value = (np.concatenate(p, axis=1) for p in zip(before, (key, value), strict=True))
@@ -100,7 +150,7 @@ def _rotary(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "MultiHeadAttention": define(_multi_head, *range(8), 18),
+    "MultiHeadAttention": define(_multi_head, *range(8), 18, int8=True),
     "SDPA": define(_sdpa, 5, 6, 7, 18),
     "RotaryEmbed": define(_rotary, 0),
 }

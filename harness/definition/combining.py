@@ -143,20 +143,14 @@ def _eltwise(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 def _scale(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     x = inputs[0]
     factor = inputs[1].reshape(-1) if layer.integer(0, 0) == -233 else tensors["scale"]
-    y = x * _per_row(factor, x)
-    return y + _per_row(tensors["bias"], x) if layer.integer(1, 0) else y
+    y = x * column(factor, x)
+    return y + column(tensors["bias"], x) if layer.integer(1, 0) else y
 
 
 def _bias(_: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
     # What has fewer than three axes is one channel here, unlike for Scale.
-    return x + (_per_row(tensors["bias"], x) if x.ndim > 2 else tensors["bias"][0])
-
-
-def _per_row(vector: Array, x: Array) -> Array:
-    if vector.size != x.shape[0]:
-        raise NoDefinitionError(f"{vector.size} numbers for {x.shape}")
-    return column(vector, x.ndim)
+    return x + (column(tensors["bias"], x) if x.ndim > 2 else tensors["bias"][0])
 
 
 DEFINITIONS: dict[str, Definition] = {

@@ -52,9 +52,9 @@ def _convolution(
         x = np.pad(x, [(0, 0), *pads], constant_values=pad)
     y = sliding.correlate(x, weight, axes, group, maths)
     if factor is not None:
-        y *= column(factor, y.ndim)
+        y *= column(factor, y)
     if bias is not None:
-        y += column(bias, y.ndim)
+        y += column(bias, y)
     y = activated(fused(layer), y, maths)
     if layer.integer(8, 0) > REQUANTISED:
         return to_int8(y * tensors["output_scale"][0])
@@ -119,7 +119,7 @@ def _deconvolution(
     ]
     y = sliding.scatter(x, weight, axes, group, maths, size)
     if bias is not None:
-        y += column(bias, y.ndim)
+        y += column(bias, y)
     y = activated(fused(layer), y, maths)
     cuts = _cuts(layer, axes, y.shape[1:])
     kept = [slice(before, n - after) for (before, after), n in zip(cuts, y.shape[1:], strict=True)]
@@ -156,15 +156,19 @@ def _deformable(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmeti
     x, offsets = inputs[:2]
     weight, axes = tensors["weight"], sliding.windows(layer, 2)
     kernel = weight.shape[2:]
+    taps = list(np.ndindex(*kernel))
     sampler = Sampler(x, ZEROS, corners=True)
     sides = zip(x.shape[1:], axes, kernel, strict=True)
     places = [(n + a.before + a.after - a.extent(k)) // a.stride + 1 for n, a, k in sides]
+    shapes = [(2 * len(taps), *places), (len(taps), *places)]
+    if [blob.shape for blob in inputs[1:]] != shapes[: len(inputs) - 1]:
+        raise NoDefinitionError(f"offsets of {offsets.shape} for {places} places")
     starts = [
         np.arange(n) * axis.stride - axis.before for n, axis in zip(places, axes, strict=True)
     ]
     rows, columns = np.meshgrid(*starts, indexing="ij")
     samples = []
-    for tap, (row, place) in enumerate(np.ndindex(*kernel)):
+    for tap, (row, place) in enumerate(taps):
         # Offsets come in pairs: down, then right.
         down, right = offsets[2 * tap], offsets[2 * tap + 1]
         where = [rows + row * axes[0].dilation + down, columns + place * axes[1].dilation + right]
@@ -173,7 +177,7 @@ def _deformable(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmeti
     patches = np.stack(samples, axis=1).reshape(-1, int(np.prod(places)))
     y = maths.matmul(weight.reshape(len(weight), -1), patches).reshape(-1, *places)
     if layer.integer(5, 0):
-        y = y + column(tensors["bias"], y.ndim)
+        y = y + column(tensors["bias"], y)
     return activated(fused(layer), y, maths)
 
 

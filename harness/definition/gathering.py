@@ -55,6 +55,9 @@ def _fold(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     ]
     if min(axis.before for axis in axes) < 0 or min(axis.after for axis in axes) < 0:
         raise NoDefinitionError("a padding below zero")
+    taps = kernel[0] * kernel[1]
+    if x.ndim != 2 or x.shape[0] % taps or x.shape[1] != places[0] * places[1]:
+        raise NoDefinitionError(f"{x.shape} for {places} places of {taps} elements")
     columns = x.reshape(-1, *kernel, *places)
     y = np.zeros((len(columns), *size), x.dtype)
     for row, column in np.ndindex(*kernel):

@@ -16,7 +16,7 @@ from harness.definition.definition import (
     define,
 )
 from harness.definition.parameters import integers, number
-from harness.definition.quantising import inverse, quantised_weight, to_int8
+from harness.definition.quantising import dynamic, inverse, quantised_weight, to_int8
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
@@ -52,14 +52,16 @@ def _gemm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> 
     term = layer.integer(18, 0)
     if term not in _INT8 and (term or tensors.int8):
         raise NoDefinitionError(f"quantisation {term}")
+    if layer.integer(12, 0) not in (0, 1) or layer.integer(13, 0) not in (0, 1):
+        raise NoDefinitionError("outputs in packs or of another type")
     given = list(inputs)
     a = tensors["A"] if layer.integer(4, 0) else _matrix(given.pop(0))
     b = tensors["B"] if layer.integer(5, 0) else _matrix(given.pop(0))
     a = a.T if layer.integer(2, 0) else a
     b = b.T if layer.integer(3, 0) else b
     if term:
-        a, a_scale = _dynamic(a, tensors, "A", axis=1)
-        b, b_scale = _dynamic(b, tensors, "B", axis=None)
+        a, a_scale = _operand(a, tensors, "A", axis=1)
+        b, b_scale = _operand(b, tensors, "B", axis=None)
         y = maths.matmul(a, b) * inverse(a_scale * b_scale)
     else:
         y = maths.matmul(a, b)
@@ -78,7 +80,7 @@ def _gemm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> 
     return y[:, None, :] if layer.integer(11, 0) else y
 
 
-def _dynamic(x: Array, tensors: Tensors, name: str, axis: int | None) -> tuple[Array, Array]:
+def _operand(x: Array, tensors: Tensors, name: str, axis: int | None) -> tuple[Array, Array]:
     """Return an operand in eight bits with its scales, which follow from it if it is of floats."""
     if name in tensors.int8:
         scale = tensors[f"{name}_scale"]
@@ -86,9 +88,7 @@ def _dynamic(x: Array, tensors: Tensors, name: str, axis: int | None) -> tuple[A
     if name in tensors:
         # The naive kernel quantises it at each pass, those for CPUs take it for int8.
         raise NoDefinitionError(f"its tensor {name} is not int8")
-    largest = np.abs(x).max(axis=axis, keepdims=True)
-    scale = np.where(largest == 0, 1, 127 / np.where(largest == 0, 1, largest))
-    return to_int8(x * scale), scale
+    return dynamic(x, axis)
 
 
 def _matrix(blob: Array) -> Array:
@@ -127,6 +127,8 @@ def _einsum(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     equation = "".join(chr(code) for code in integers(layer, 0) or ())
     if equation == "ii":
         (x,) = inputs
+        if x.ndim != 2 or x.shape[0] != x.shape[1]:
+            raise NoDefinitionError(f"the trace of {x.shape}")
         return np.array([np.trace(x)])
     left, arrow, right = equation.partition("->")
     if not arrow or set(left) - set("ijklmnopqrstuvwx,"):
@@ -134,6 +136,13 @@ def _einsum(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     # ncnn takes the sizes of the output from i, j, k, l in this order, whatever is named.
     if not right or right != "ijkl"[: len(right)]:
         raise NoDefinitionError(f"the equation {equation!r} does not name its outputs in order")
+    named = [
+        pair
+        for term, x in zip(left.split(","), inputs, strict=True)
+        for pair in zip(term, x.shape, strict=True)
+    ]
+    if len(set(named)) > len(dict(named)):
+        raise NoDefinitionError(f"the axes of {equation!r} differ in size")
     return np.atleast_1d(np.einsum(equation, *inputs, optimize=True))
 
 
@@ -141,6 +150,8 @@ def _embed(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
     words = inputs.whole_numbers(0)
     if words.ndim != 1:
         raise NoDefinitionError(f"words of shape {words.shape}")
+    if layer.integer(1, 0) < 1:
+        raise NoDefinitionError("no words are known")
     y = tensors["weight"][np.clip(words, 0, layer.integer(1, 0) - 1)]
     if layer.integer(18, 0):
         if "weight" not in tensors.int8:
@@ -154,15 +165,14 @@ def _embed(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
 def _memory_data(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     if inputs:
         raise NoDefinitionError("MemoryData has no inputs")
-    if not layer.integer(0, 0):
-        raise NoDefinitionError("ncnn leaves this one undefined")
+    if not layer.integer(0, 0) or layer.integer(21, 1) not in (0, 1):
+        raise NoDefinitionError("ncnn leaves its values undefined")
     return tensors["data"]
 
 
 DEFINITIONS: dict[str, Definition] = {
     "InnerProduct": define(_inner_product, 0, 1, 2, 8, 9, 10, int8=True),
-    # 12, 13 and 20 to 22 say how it is computed, not what.
-    "Gemm": define(_gemm, *range(15), 18, 20, 21, 22, int8=True),
+    "Gemm": define(_gemm, *range(15), 18, int8=True),
     "MatMul": define(_matmul, 0),
     "Einsum": define(_einsum, 0),
     "Embed": define(_embed, 0, 1, 2, 3, 18, int8=True),

@@ -57,17 +57,18 @@ def _standardised(rows: Array, epsilon: float, maths: Arithmetic) -> Array:
 
 def _group_norm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
     (x,) = inputs
-    if x.shape[0] != layer.integer(1, 0):
-        raise NoDefinitionError(f"{layer.integer(1, 0)} channels in {x.shape}")
-    y = _standardised(x.reshape(layer.integer(0, 1), -1), number(layer, 2, 0.001), maths)
+    channels, group = layer.integer(1, 0), layer.integer(0, 1)
+    if x.shape[0] != channels or channels % group:
+        raise NoDefinitionError(f"{group} groups of {channels} channels in {x.shape}")
+    y = _standardised(x.reshape(group, -1), number(layer, 2, 0.001), maths)
     y = y.reshape(x.shape)
     return _affine(y, tensors) if layer.integer(3, 1) else y
 
 
 def _instance_norm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
     (x,) = inputs
-    y = _standardised(_channels(x), number(layer, 1, 0.001), maths).reshape(x.shape)
-    return _affine(y, tensors) if layer.integer(2, 1) else y
+    y = _standardised(_channels(x), number(layer, 1, 0.001), maths)
+    return (_affine(y, tensors) if layer.integer(2, 1) else y).reshape(x.shape)
 
 
 def _channels(x: Array) -> Array:
@@ -76,12 +77,12 @@ def _channels(x: Array) -> Array:
 
 
 def _affine(x: Array, tensors: Tensors) -> Array:
-    return x * column(tensors["gamma"], x.ndim) + column(tensors["beta"], x.ndim)
+    return x * column(tensors["gamma"], x) + column(tensors["beta"], x)
 
 
 def _batch_norm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
     (x,) = inputs
-    w = {n: column(tensors[n], x.ndim) for n in ("slope", "mean", "variance", "bias")}
+    w = {n: column(tensors[n], x) for n in ("slope", "mean", "variance", "bias")}
     variance = w["variance"] + number(layer, 1, 0)
     # ncnn divides by 0.0001 where it would divide by zero.
     factor = maths.rsqrt(np.where(variance == 0, 1e-8, variance))
@@ -113,8 +114,9 @@ def _normalize(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic
         factor = maths.reciprocal(np.maximum(np.sqrt(squares), epsilon))
     else:
         factor = maths.rsqrt(np.maximum(squares, epsilon) if mode else squares + epsilon)
-    scale = tensors["scale"][:1] if layer.integer(1, 0) else tensors["scale"][: len(rows)]
-    return np.asarray(rows * factor * scale[:, None]).reshape(x.shape)
+    scale = tensors["scale"]
+    scale = scale[0] if layer.integer(1, 0) else column(scale, rows)
+    return np.asarray(rows * factor * scale).reshape(x.shape)
 
 
 def _lrn(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from harness.definition.definition import Array, NoDefinitionError
 
@@ -41,8 +38,10 @@ def numbers(layer: Layer, key: int, default: Sequence[float] = ()) -> tuple[floa
 
 
 def _as_float(value: float) -> float:
-    # ncnn keeps the bits: an integer where a float belongs is read as a tiny number.
-    return float(np.int32(value).view(np.float32)) if isinstance(value, int) else float(value)
+    # ncnn keeps the bits: it reads an integer where a float belongs as a tiny number.
+    if isinstance(value, int) and value:
+        raise NoDefinitionError(f"{value} has no decimal point")
+    return float(value)
 
 
 def integers(layer: Layer, key: int) -> tuple[int, ...] | None:
@@ -70,11 +69,8 @@ def refuse(layer: Layer, *keys: int) -> None:
             raise NoDefinitionError(f"parameter {key}={layer.get(key)!r} is not covered")
 
 
-def column(vector: Array, axes: int) -> Array:
-    """Return a vector per outermost axis in a shape that broadcasts over `axes` axes."""
-    return vector.reshape(-1, *(1,) * (axes - 1))
-
-
-def single(value: float) -> float:
-    """Return a number as float32 holds it, for what ncnn computes in float to find places."""
-    return float(np.float32(value)) if math.isfinite(value) else value
+def column(vector: Array, x: Array) -> Array:
+    """Return a vector of one number per element of a blob's outermost axis, to broadcast."""
+    if vector.size != x.shape[0]:
+        raise NoDefinitionError(f"{vector.size} numbers for {x.shape}")
+    return vector.reshape(-1, *(1,) * (x.ndim - 1))

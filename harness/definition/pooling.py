@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import fmod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,8 @@ class _Axis:
     def border(self, mode: int) -> tuple[int, int]:
         """Return how much is padded before and after."""
         if mode in (FULL, VALID):
-            rest = (self.extent + self.before + self.after - self.kernel) % self.stride
+            # As C's operator has it, also where the kernel does not fit.
+            rest = int(fmod(self.extent + self.before + self.after - self.kernel, self.stride))
             tail = self.stride - rest if rest and mode == FULL else 0
             return self.before, self.after + tail
         total = self.kernel + (self.extent - 1) // self.stride * self.stride - self.extent
@@ -111,6 +113,8 @@ def _windows(layer: Layer, x: Array, axes: list[_Axis], *, average: bool) -> Arr
     mode = layer.integer(5, 0)
     if not FULL <= mode <= SAME_LOWER:
         raise NoDefinitionError(f"pad mode {mode}")
+    if any(min(a.kernel, a.stride) < 1 or min(a.before, a.after) < 0 for a in axes):
+        raise NoDefinitionError("a kernel or stride below one, or padding below zero")
     borders = [axis.border(mode) for axis in axes]
     if mode in (SAME_UPPER, SAME_LOWER):
         lacking = [sum(border) for border in borders]

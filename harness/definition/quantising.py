@@ -32,7 +32,19 @@ def to_int8(x: Array) -> Array:
 
 def quantised_weight(weight: Array, scale: Array, tensors: Tensors) -> Array:
     """Return a weight in eight bits: ncnn quantises one of floats when it loads it."""
-    return weight if "weight" in tensors.int8 else to_int8(weight * column(scale, weight.ndim))
+    return weight if "weight" in tensors.int8 else to_int8(weight * column(scale, weight))
+
+
+def dynamic(x: Array, axis: int | None) -> tuple[Array, Array]:
+    """Return an array in eight bits with the scales that ncnn takes from its largest elements.
+
+    Args:
+        x: the array.
+        axis: along which the elements have one scale; None for one scale for all.
+    """
+    largest = np.abs(x).max(axis=axis, keepdims=True)
+    scale = np.where(largest == 0, 1, 127 / np.where(largest == 0, 1, largest))
+    return to_int8(x * scale), scale
 
 
 def inverse(scale: Array) -> Array:
@@ -42,11 +54,7 @@ def inverse(scale: Array) -> Array:
 
 def _by_row(vector: Array, x: Array) -> Array:
     """Return scales or biases in a shape that fits: per outermost axis, or one for all."""
-    if vector.size == 1:
-        return vector.reshape((1,) * x.ndim)
-    if vector.size != x.shape[0]:
-        raise NoDefinitionError(f"{vector.size} scales for {x.shape}")
-    return column(vector, x.ndim)
+    return vector.reshape((1,) * x.ndim) if vector.size == 1 else column(vector, x)
 
 
 def _quantize(_: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:

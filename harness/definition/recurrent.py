@@ -15,7 +15,7 @@ from harness.definition.definition import (
     Tensors,
     define,
 )
-from harness.definition.parameters import refuse
+from harness.definition.quantising import dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,30 @@ if TYPE_CHECKING:
     """Takes what the input adds to the gates, the state and the tensors of one direction."""
 
 REVERSE, BOTH = 1, 2
+WEIGHTS = ("weight_xc", "weight_hc")
+NAMES = (*WEIGHTS, "bias_c")
+
+
+def _own(hidden: Array, w: dict[str, Array], maths: Arithmetic) -> Array:
+    """Return what the hidden state adds to the gates."""
+    if "weight_hc_scale" not in w:
+        return np.asarray(maths.matmul(w["weight_hc"], hidden[:, None])[:, 0])
+    hidden, scale = dynamic(hidden, None)
+    y = maths.matmul(w["weight_hc"], hidden[:, None])[:, 0]
+    return np.asarray(y / (scale * w["weight_hc_scale"]))
+
+
+def _entering(x: Array, w: dict[str, Array], maths: Arithmetic) -> Array:
+    """Return what the input adds to the gates at each place."""
+    if "weight_xc_scale" not in w:
+        return maths.matmul(x, w["weight_xc"].T)
+    x, scale = dynamic(x, 1)
+    return np.asarray(maths.matmul(x, w["weight_xc"].T) / (scale * w["weight_xc_scale"]))
 
 
 def _lstm(given: Array, state: State, w: dict[str, Array], maths: Arithmetic) -> State:
     hidden, cell = state
-    gates = given + w["bias_c"].reshape(-1) + maths.matmul(w["weight_hc"], hidden[:, None])[:, 0]
+    gates = given + w["bias_c"].reshape(-1) + _own(hidden, w, maths)
     enter, forget, leave, new = gates.reshape(4, -1)
     cell = sigmoid(forget, maths) * cell + sigmoid(enter, maths) * maths.tanh(new)
     hidden = sigmoid(leave, maths) * maths.tanh(cell)
@@ -45,7 +64,7 @@ def _lstm(given: Array, state: State, w: dict[str, Array], maths: Arithmetic) ->
 def _gru(given: Array, state: State, w: dict[str, Array], maths: Arithmetic) -> State:
     (hidden,) = state
     reset_bias, update_bias, new_bias, inner_bias = w["bias_c"]
-    own = maths.matmul(w["weight_hc"], hidden[:, None])[:, 0].reshape(3, -1)
+    own = _own(hidden, w, maths).reshape(3, -1)
     given = given.reshape(3, -1)
     reset = sigmoid(given[0] + own[0] + reset_bias, maths)
     update = sigmoid(given[1] + own[1] + update_bias, maths)
@@ -55,15 +74,17 @@ def _gru(given: Array, state: State, w: dict[str, Array], maths: Arithmetic) -> 
 
 def _rnn(given: Array, state: State, w: dict[str, Array], maths: Arithmetic) -> State:
     (hidden,) = state
-    own = maths.matmul(w["weight_hc"], hidden[:, None])[:, 0]
+    own = _own(hidden, w, maths)
     return (maths.tanh(given + w["bias_c"][0] + own),)
 
 
 def _recurrent(step: Step, states: int) -> Any:
-    names = ("weight_xc", "bias_c", "weight_hc")
-
     def formula(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> list[Array]:
-        refuse(layer, 8)
+        names = list(NAMES)
+        if layer.integer(8, 0):
+            names += ["weight_xc_scale", "weight_hc_scale"]
+        if tensors.int8 != frozenset(WEIGHTS if layer.integer(8, 0) else ()):
+            raise NoDefinitionError("some weights are int8 and others are not")
         x, direction = inputs[0], layer.integer(2, 0)
         if x.ndim != 2 or not 0 <= direction <= BOTH:
             raise NoDefinitionError(f"{x.shape} in direction {direction}")
@@ -75,7 +96,7 @@ def _recurrent(step: Step, states: int) -> Any:
                 w["weight_hr"] = tensors["weight_hr"][index]
             state = tuple(rows[index] for rows in initial)
             backward = direction == REVERSE or index == 1
-            given = maths.matmul(x, w["weight_xc"].T)
+            given = _entering(x, w, maths)
             y = np.empty((len(x), len(state[0])), x.dtype)
             for place in range(len(x))[:: -1 if backward else 1]:
                 state = step(given[place], state, w, maths)
@@ -105,7 +126,7 @@ def _initial(layer: Layer, inputs: Inputs, states: int) -> list[Array]:
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "LSTM": define(_recurrent(_lstm, 2), 0, 1, 2, 3, 8),
-    "GRU": define(_recurrent(_gru, 1), 0, 1, 2, 8),
-    "RNN": define(_recurrent(_rnn, 1), 0, 1, 2, 8),
+    "LSTM": define(_recurrent(_lstm, 2), 0, 1, 2, 3, 8, int8=True),
+    "GRU": define(_recurrent(_gru, 1), 0, 1, 2, 8, int8=True),
+    "RNN": define(_recurrent(_rnn, 1), 0, 1, 2, 8, int8=True),
 }

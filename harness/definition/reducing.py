@@ -52,7 +52,9 @@ def _reduction(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Arra
     else:
         axes = tuple(sorted({axis_of(axis, x.ndim) for axis in given or ()}))
     keep = bool(layer.integer(4, 0))
-    y = _REDUCTIONS[kind](x, axes, keep) if axes else x
+    if not axes:
+        raise NoDefinitionError("no axis is named, and ncnn leaves the values undefined")
+    y = _REDUCTIONS[kind](x, axes, keep)
     factor = number(layer, 2, 1)
     if kind == MEAN:
         count = int(np.prod([x.shape[axis] for axis in axes]))

@@ -16,7 +16,7 @@ from harness.definition.definition import (
     Tensors,
     define,
 )
-from harness.definition.parameters import AS_INPUT, AXES, axis_of, integers, refuse
+from harness.definition.parameters import AS_INPUT, AXES, axis_of, integers, number, refuse
 
 if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
@@ -39,10 +39,7 @@ def _noop(_: Layer, __: Tensors, inputs: Inputs, ___: Arithmetic) -> list[Array]
 
 def _dropout(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
-    value = layer.get(0)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return x * float(np.float32(value))
-    return x
+    return x * number(layer, 0, 1)
 
 
 def _reshape(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
@@ -103,9 +100,12 @@ def _expand_dims(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
 
 def _permute(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
+    order = layer.integer(0, 0)
     if x.ndim == 1:
         return x
-    return x.transpose(_ORDERS[x.ndim][layer.integer(0, 0)])
+    if order < 0:
+        raise NoDefinitionError(f"order {order}")
+    return x.transpose(_ORDERS[x.ndim][order])
 
 
 def _orders(ndim: int) -> list[tuple[int, ...]]:
@@ -144,8 +144,8 @@ def _reorg(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 def _shuffle_channel(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
     group = layer.integer(0, 1)
-    if x.ndim != 3:
-        raise NoDefinitionError(f"channels of {x.shape} are not shuffled")
+    if x.ndim < 3 or x.shape[0] % group:
+        raise NoDefinitionError(f"{group} groups of {x.shape} are not shuffled")
     if layer.integer(1, 0):
         group = x.shape[0] // group
     return x.reshape(group, -1, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)

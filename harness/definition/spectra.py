@@ -33,6 +33,8 @@ def _window(layer: Layer, size: int) -> Array:
         0.5 * (1 - np.cos(turns)),
         0.54 - 0.46 * np.cos(turns),
     )
+    if not 0 <= kind < len(forms) or not 0 < length <= size:
+        raise NoDefinitionError(f"window {kind} of {length} in {size}")
     before = (size - length) // 2
     return np.pad(forms[kind], (before, size - length - before))
 
@@ -51,9 +53,15 @@ def _spectrogram(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Ar
     if x.ndim != 1 or power not in (0, 1, 2):
         raise NoDefinitionError(f"power {power} of {x.shape}")
     window = _window(layer, size)
+    pad = layer.integer(6, 2)
     if layer.integer(5, 1) == 1:
-        x = np.pad(x, size // 2, mode=_PADS[layer.integer(6, 2)])  # type: ignore[call-overload]
-    views = np.lib.stride_tricks.sliding_window_view(x, size)[:: layer.integer(2, size // 4)]
+        if not 0 <= pad < len(_PADS) or (_PADS[pad] == "reflect" and len(x) <= size // 2):
+            raise NoDefinitionError(f"padding {pad} of {x.shape}")
+        x = np.pad(x, size // 2, mode=_PADS[pad])  # type: ignore[call-overload]
+    hop = layer.integer(2, size // 4)
+    if hop < 1:
+        raise NoDefinitionError(f"windows every {hop}")
+    views = np.lib.stride_tricks.sliding_window_view(x, size)[::hop]
     y = np.fft.rfft(views * window, axis=1).T / _scale(layer, window)
     if not layer.integer(8, 1):
         # The other half mirrors this one.

@@ -43,7 +43,7 @@ SHAPING = [
     *each("ExpandDims", [{3: (0, 1, 2)}, {3: (0, 2, 3)}], RANKS[:1]),
     *each("PixelShuffle", [{0: 2}, {0: 2, 1: 1}], [(8, 3, 5)]),
     *each("Reorg", [{0: 2}, {0: 2, 1: 1}], [(3, 4, 6)]),
-    *each("ShuffleChannel", [{0: 2}, {0: 3}, {0: 2, 1: 1}], [(6, 3, 5)]),
+    *each("ShuffleChannel", [{0: 2}, {0: 3}, {0: 2, 1: 1}], [(6, 3, 5), (6, 2, 3, 5)]),
     *each("Flip", [{0: (0,)}, {0: (-1,)}], RANKS),
     *each("Flip", [{0: (0, 1)}, {0: (1, 2)}], RANKS[2:]),
     *(Case("Split", {}, (shape,), outputs=2) for shape in RANKS),

@@ -149,4 +149,31 @@ RECURRENT = [
     Case("LSTM", {0: 3, 1: 140, 2: 0, 3: 5}, ((6, 7), (1, 3), (1, 5)), 3),
 ]
 
-CASES = [*LINEAR, *ATTENTION, *RECURRENT]
+_INT8_ATTENTION = {f"{side}_weight": int8 for side in ("q", "k", "v", "out")} | {
+    f"{side}_scale": within(30, 60) for side in ("q", "k", "v", "out")
+}
+_INT8_STEPS = {"weight_xc": int8, "weight_hc": int8} | {
+    name: within(60, 90) for name in ("weight_xc_scale", "weight_hc_scale")
+}
+QUANTISED = [
+    *(
+        Case("MultiHeadAttention", {0: 12, 1: 3, **params, 18: 2}, shapes, tensors=_INT8_ATTENTION)
+        for params, shapes in (
+            ({2: 144}, ((5, 12),)),
+            ({2: 144, 3: 8, 4: 9}, ((5, 12), (7, 8), (7, 9))),
+            ({2: 120, 3: 8, 4: 9, 5: 1}, ((5, 10), (7, 8), (7, 9), (5, 7))),
+        )
+    ),
+    *(
+        Case(
+            kind,
+            {0: 5, 1: 5 * 7 * gates * (1 + direction // 2), 2: direction, 8: 1},
+            ((6, 7),),
+            tensors=_INT8_STEPS,
+        )
+        for kind, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1))
+        for direction in (0, 1, 2)
+    ),
+]
+
+CASES = [*LINEAR, *ATTENTION, *RECURRENT, *QUANTISED]
