@@ -50,19 +50,13 @@ def activated(activation: Fused, x: Array, maths: Arithmetic) -> Array:
     return _FUSED[kind](x, given, maths)
 
 
-def _fused_hard_swish(x: Array, given: tuple[float, ...], _: Arithmetic) -> Array:
-    if given[0] <= 0:
-        raise NoDefinitionError(f"a hard swish with slope {given[0]}")
-    return x * np.clip(x * given[0] + given[1], 0, 1)
-
-
 _FUSED: dict[int, Callable[[Array, tuple[float, ...], Arithmetic], Array]] = {
     1: lambda x, _, __: np.maximum(x, 0),
     2: lambda x, given, _: np.where(x > 0, x, x * given[0]),
     3: lambda x, given, _: np.minimum(np.maximum(x, given[0]), given[1]),
     4: lambda x, _, maths: sigmoid(x, maths),
     5: lambda x, _, maths: x * maths.tanh(np.logaddexp(x, 0)),
-    6: _fused_hard_swish,
+    6: lambda x, given, _: x * _gate(x, *given[:2]),
 }
 
 
@@ -93,13 +87,14 @@ def _celu(layer: Layer, x: Array, maths: Arithmetic) -> Array:
 
 
 def _hard_sigmoid(layer: Layer, x: Array, _: Arithmetic) -> Array:
-    return np.clip(x * number(layer, 0, 0.2) + number(layer, 1, 0.5), 0, 1)
+    return _gate(x, number(layer, 0, 0.2), number(layer, 1, 0.5))
 
 
-def _hard_swish(layer: Layer, x: Array, maths: Arithmetic) -> Array:
-    if number(layer, 0, 0.2) <= 0:
-        raise NoDefinitionError(f"a slope of {number(layer, 0, 0.2)}")
-    return x * _hard_sigmoid(layer, x, maths)
+def _gate(x: Array, slope: float, offset: float) -> Array:
+    # ncnn asks where x stands, not where the line is: only of a rising one that is the same.
+    if slope <= 0:
+        raise NoDefinitionError(f"a slope of {slope}")
+    return np.clip(x * slope + offset, 0, 1)
 
 
 def _relu(layer: Layer, x: Array, _: Arithmetic) -> Array:
@@ -167,7 +162,7 @@ DEFINITIONS: dict[str, Definition] = {
     "GELU": _alone(_gelu, 0),
     "GLU": define(_glu, 0),
     "HardSigmoid": _alone(_hard_sigmoid, 0, 1),
-    "HardSwish": _alone(_hard_swish, 0, 1),
+    "HardSwish": _alone(lambda layer, x, maths: x * _hard_sigmoid(layer, x, maths), 0, 1),
     "Log": _alone(_log, 0, 1, 2),
     "Mish": _alone(lambda _, x, maths: x * maths.tanh(np.logaddexp(x, 0))),
     "PReLU": define(_prelu, 0),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DYNAMIC, DYNAMIC_TRANSPOSED = 19, 28
 MASK = 2
+TERMS = (1, 2, 101, 102)
+"""What `int8_scale_term` may be."""
 
 
 def _convolution(
@@ -34,14 +36,15 @@ def _convolution(
 ) -> Array:
     x = inputs[0]
     if _is_flat(layer, x):
-        x = x.reshape(-1, *(1,) * ndim)
-        return _convolution(layer, tensors, Inputs([x]), maths, ndim=ndim).reshape(-1)
+        return _flat(layer, tensors, x, maths)
     _check_axes(x, ndim)
     group = layer.integer(7, 1) if "DepthWise" in layer.type else 1
     weight, bias = _weights(layer, tensors, inputs, ndim, DYNAMIC)
     pad = number(layer, 18, 0)
     factor = None
     if layer.integer(8, 0):
+        if layer.integer(8, 0) not in TERMS:
+            raise NoDefinitionError(f"quantisation {layer.integer(8, 0)}")
         x, weight, factor = _in_int8(layer, tensors, inputs, weight, group)
         pad = float(int(pad))
     elif tensors.int8 or 0 in inputs.int8:
@@ -65,6 +68,14 @@ def _is_flat(layer: Layer, x: Array) -> bool:
     """Whether ncnn takes the layer for an InnerProduct."""
     one = layer.integer(1, 0) == 1 == layer.integer(11, 1)
     return layer.type == "Convolution" and x.ndim == 1 and one and not layer.integer(8, 0)
+
+
+def _flat(layer: Layer, tensors: Tensors, x: Array, maths: Arithmetic) -> Array:
+    y = maths.matmul(x[None], tensors["weight"].reshape(-1, x.size).T)[0]
+    if len(y) != layer.integer(0, 0):
+        raise NoDefinitionError(f"{tensors['weight'].shape} weights for {x.shape}")
+    y = y + tensors["bias"] if layer.integer(5, 0) else y
+    return activated(fused(layer), y, maths)
 
 
 def _in_int8(

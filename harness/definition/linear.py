@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.model.param import Layer
 
 
+_TERMS = (1, 2)
+"""What InnerProduct's `int8_scale_term` may be."""
 _INT8 = (1, 2, 3)
 """What Gemm's term may be for int8; there are others for weights in blocks."""
 
@@ -35,6 +37,8 @@ def _inner_product(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithm
     if rows.shape[1] != weight.shape[1]:
         raise NoDefinitionError(f"{weight.shape[1]} weights for {x.shape}")
     if layer.integer(8, 0):
+        if layer.integer(8, 0) not in _TERMS:
+            raise NoDefinitionError(f"quantisation {layer.integer(8, 0)}")
         scale, input_scale = tensors["weight_scale"], tensors["input_scale"][0]
         weight = quantised_weight(weight, scale, tensors)
         rows = rows if 0 in inputs.int8 else to_int8(rows * input_scale)
