@@ -134,7 +134,8 @@ def _pixel_shuffle(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> 
 def _reorg(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     (x,) = inputs
     stride, mode = layer.integer(0, 1), layer.integer(1, 0)
-    channels, height, width = x.shape[0], x.shape[1] // stride, x.shape[2] // stride
+    channels, height, width = x.shape
+    height, width = height // stride, width // stride
     x = x[:, : height * stride, : width * stride]
     x = x.reshape(channels, height, stride, width, stride)
     x = x.transpose(2, 4, 0, 1, 3) if mode else x.transpose(0, 2, 4, 1, 3)
