@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from harness.build import cmake
+from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
+from harness.build.linker_output import undefined_symbols
+from harness.build.needs import NeedsMemory
 from harness.build.plan import (
     CORE,
     BuildPlan,
@@ -78,6 +81,21 @@ class _Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    plan: BuildPlan
+    """What was compiled at last: what was asked for, and what its linker missed."""
+    failure: _Failure | None
+
+
+def _may_be_of_shortcuts(output: str) -> bool:
+    """Return whether this version may only not compile with shortcuts, or the cache be at fault.
+
+    What does not link by itself, or for want of disk and memory, is no better without them.
+    """
+    return not cmake.is_transient(output) and not undefined_symbols(output)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Builder:
     """Compiles plans into the store."""
 
@@ -108,6 +126,7 @@ class Builder:
                         "id": plan.spec.id,
                         "version": plan.spec.revision.label,
                         "source": plan.tree.description,
+                        "untrimmed": plan.untrimmed,
                     }
                 )
                 return Build(core=folder / CORE, record=record)
@@ -133,37 +152,64 @@ class Builder:
             found = self.find(plan)
             return found or self._compile(plan)
 
+    @property
+    def needs(self) -> NeedsMemory:
+        """What linkers said of each version, for whoever plans a build."""
+        return NeedsMemory(store=self.store)
+
     def _compile(self, plan: BuildPlan) -> Build:
         started = time.monotonic()
         with self.store.slot() as work:
             # A harness that was killed outright could not end its compilers.
             end_strays(SLOT, str(work))
             shutil.rmtree(work, ignore_errors=True)
-            failure = self._attempt(plan, work, shortcuts=True)
-            if failure and not cmake.is_transient(failure.output):
-                # Perhaps this version only does not compile with them, or the cache is at fault.
-                failure = self._attempt(plan, work, shortcuts=False)
-            if failure:
-                self._fail(plan, work, failure)
-            return self._keep(plan, work, time.monotonic() - started)
+            made = self._attempt(plan, work, shortcuts=True)
+            if made.failure and _may_be_of_shortcuts(made.failure.output):
+                made = self._attempt(made.plan, work, shortcuts=False)
+            if made.failure:
+                # Of the plan that was asked for: this is where it is looked for.
+                self._fail(plan, work, made.failure)
+            if made.plan != plan:
+                self.needs.add(plan.tree, plan.arch, made.plan.needs)
+                shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
+            return self._keep(made.plan, work, time.monotonic() - started)
 
-    def _attempt(self, plan: BuildPlan, work: Path, *, shortcuts: bool) -> _Failure | None:
+    def _attempt(self, plan: BuildPlan, work: Path, *, shortcuts: bool) -> _Attempt:
         """Configure and compile in `work`, whose path is the same for all builds.
+
+        Where it does not link, what is missing is compiled besides, and linked again.
+        """
+        build = work / "build"
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir(parents=True)
+        source = work / "source"
+        if not source.is_symlink():
+            source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
+        cmake.query_file_api(build)
+        write_atomically(build / "option_fields.inc", plan.option_fields)
+        failure = self._configure_and_compile(plan, work, shortcuts=shortcuts)
+        while failure and (more := plan_after_failed_link(plan, failure.output)):
+            again = self._configure_and_compile(more, work, shortcuts=shortcuts)
+            if again and more.untrimmed:
+                break  # something else, in a layer that nobody asked for
+            plan, failure = more, again
+        return _Attempt(plan=plan, failure=failure)
+
+    def _configure_and_compile(
+        self, plan: BuildPlan, work: Path, *, shortcuts: bool
+    ) -> _Failure | None:
+        """Run CMake and Ninja.
 
         How it is done faster goes through the environment and not through CMake's cache, which
         says what is built. See `native/*.cmake`.
         """
         source, build = work / "source", work / "build"
-        shutil.rmtree(build, ignore_errors=True)
-        build.mkdir(parents=True)
-        if not source.is_symlink():
-            source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
-        cmake.query_file_api(build)
-        write_atomically(build / "option_fields.inc", plan.option_fields)
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
-        environment = {"HARNESS_PROBES": str(answers), SLOT: str(work)}
+        # Linkers speak the user's language, and what they say is read.
+        environment = {"HARNESS_PROBES": str(answers), SLOT: str(work), "LANGUAGE": "C"}
         if shortcuts:
-            environment |= {"HARNESS_SHORTCUTS": "1", **self._launcher()}
+            kept = ";".join(sorted(plan.needs.files))
+            environment |= {"HARNESS_SHORTCUTS": "1", "HARNESS_KEPT": kept, **self._launcher()}
         steps: tuple[tuple[str, list[str | Path]], ...] = (
             ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
@@ -257,6 +303,7 @@ class Builder:
             compile_command=stands_for.command if stands_for else "",
             cmake_cache={k: v for k, v in sorted(entries.items()) if k.startswith(kept)},
             layers=plan.layers,
+            untrimmed=plan.untrimmed,
             ineffective=tuple(void),
             seconds=round(seconds, 2),
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.build.effective_flags import resolve_against
-from harness.build.trim import listed_layers, required_layers
+from harness.build.needs import Needs, wanted_key
+from harness.build.trim import layers_off, listed_layers, required_layers
 from harness.domain.spec import BuildSpec, FlagSet, content_key
 from harness.sources.options import known_options, read_option_fields
 from harness.util.files import sha256_of
@@ -69,6 +70,10 @@ class BuildPlan:
     """One `HX_FIELD(name)` line per bool or int field of `ncnn::Option`, for the core."""
     glslang: Path | None = None
     """Where a glslang that was compiled before describes itself to CMake (Vulkan builds only)."""
+    needs: Needs = field(default_factory=Needs)
+    """What linkers said of this version; `layers` follow from it."""
+    untrimmed: str = ""
+    """Why all layers are compiled although only some were asked for."""
 
     @property
     def key(self) -> str:
@@ -104,6 +109,7 @@ def plan_build(
     *,
     arch: str,
     glslang: Path | None = None,
+    needs: Needs | None = None,
 ) -> BuildPlan:
     """Resolve a build against the version of ncnn at hand.
 
@@ -113,16 +119,16 @@ def plan_build(
         compiler: what compiles it.
         arch: folder below `src/layer` with the kernels of what it is built for.
         glslang: a shared glslang for a Vulkan build, see `harness.build.glslang`.
+        needs: what linkers said of this version.
 
     Raises:
         BuildError: this version lacks a layer that the model needs, or is too old to be driven.
     """
     fields = read_option_fields(tree.path)
+    needs = needs or Needs()
+    untrimmed = needs.reason(wanted_key(spec.layers, spec.flags)) if spec.layers else ""
+    required = _compiled(spec, tree.path, arch, needs, everything=bool(untrimmed))
     listed = listed_layers(tree.path)
-    if spec.layers is None:
-        required = frozenset(listed)
-    else:
-        required = required_layers(tree.path, spec.layers, arch=arch)
     known = known_options(tree.path)
     resolved = resolve_against(spec.flags, known)
     fixed = {
@@ -144,7 +150,42 @@ def plan_build(
         ineffective=resolved.ineffective,
         option_fields="".join(f"HX_FIELD({field.name})\n" for field in fields),
         glslang=glslang,
+        needs=needs,
+        untrimmed=untrimmed,
     )
+
+
+def _compiled(
+    spec: BuildSpec, tree: Path, arch: str, needs: Needs, *, everything: bool
+) -> frozenset[str]:
+    """Return the layers that are compiled: those that are needed, or all of ncnn's own choice."""
+    required: frozenset[str] = frozenset()
+    if spec.layers is not None:
+        vulkan = spec.flags.wants_vulkan
+        required = required_layers(
+            tree, spec.layers, arch=arch, vulkan=vulkan, learned=needs.layers
+        )
+    if spec.layers is None or everything:
+        required |= frozenset(listed_layers(tree)) - layers_off(tree)
+    return required
+
+
+def with_needs(plan: BuildPlan, new: Needs) -> BuildPlan:
+    """Return the plan as it is when linkers have said more."""
+    return plan_build(
+        plan.spec,
+        plan.tree,
+        plan.compiler,
+        arch=plan.arch,
+        glslang=plan.glslang,
+        needs=plan.needs | new,
+    )
+
+
+def as_untrimmed(plan: BuildPlan, reason: str) -> BuildPlan:
+    """Return the plan with all layers, which goes for what it asks for from now on."""
+    key = wanted_key(plan.spec.layers or (), plan.spec.flags)
+    return with_needs(plan, Needs(untrimmed=frozenset({(key, reason)})))
 
 
 def _target_options(flags: FlagSet) -> dict[str, str]:
@@ -167,6 +208,8 @@ def configure_command(plan: BuildPlan, source: Path, build: Path) -> list[str | 
     """
     definitions = dict(plan.options)
     definitions |= {f"WITH_LAYER_{layer.lower()}": "OFF" for layer in plan.omitted}
+    # ncnn leaves out some unless it is told, and a build directory may have been without others.
+    definitions |= {f"WITH_LAYER_{layer.lower()}": "ON" for layer in plan.layers}
     definitions |= {
         "CMAKE_CXX_COMPILER": str(plan.compiler.path),
         "CMAKE_MAKE_PROGRAM": str(cmake.NINJA),

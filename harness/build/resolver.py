@@ -100,11 +100,12 @@ class BuildResolver:
         tree = self.source(spec.revision)
         if flags.wants_vulkan:
             check_sdk(tree.path, compiler)
+        needs = self.builder.needs.recall(tree, arch)
         if not flags.wants_vulkan or flags.names_glslang:
-            return plan_build(spec, tree, compiler, arch=arch)
+            return plan_build(spec, tree, compiler, arch=arch, needs=needs)
         tree = self.source(spec.revision, with_glslang=True)
         glslang = shared_glslang(tree, compiler, self.builder)
-        return plan_build(spec, tree, compiler, arch=arch, glslang=glslang)
+        return plan_build(spec, tree, compiler, arch=arch, glslang=glslang, needs=needs)
 
     def find(self, plan: BuildPlan) -> Build | None:
         """Return a finished build, with what runs it; None if it is not there.

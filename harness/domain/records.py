@@ -113,6 +113,9 @@ class BuildRecord(StoredValue):
     cmake_cache: dict[str, str] = {}
     """The NCNN_*, WITH_* and CMAKE_* entries of the CMake cache that differ per build."""
     layers: tuple[str, ...] = ()
+    """Layer types that were compiled."""
+    untrimmed: str = ""
+    """Why all layers were compiled although the model needs only some."""
     options: dict[str, bool | int] = {}
     """Fields of `ncnn::Option` in this build and their defaults."""
     ineffective: tuple[str, ...] = ()

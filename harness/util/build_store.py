@@ -63,6 +63,11 @@ class Store:
         return self.root / "probes"
 
     @property
+    def needs(self) -> Path:
+        """What linkers said of the layers of a version, one file per version and processor."""
+        return self.root / "needs"
+
+    @property
     def downloads(self) -> Path:
         """Archives as they came from the package index."""
         return self.root / "downloads"

@@ -4,7 +4,7 @@ get_target_property(harness_folder ncnn SOURCE_DIR)
 get_target_property(harness_sources ncnn SOURCES)
 
 # Files of which the linker would take nothing out of the static library, or that are empty. Should
-# one be needed after all, linking fails (`-z defs`).
+# one be needed after all, linking fails (`-z defs`), and it is named in HARNESS_KEPT.
 set(harness_idle "c_api" "mat_pixel[a-z_]*")
 foreach(harness_pair IN ITEMS
         "NCNN_VULKAN:command|gpu|pipeline|pipelinecache|simplevk"
@@ -22,12 +22,15 @@ foreach(harness_pair IN ITEMS
 endforeach()
 list(JOIN harness_idle "|" harness_idle)
 
+set(harness_kept "$ENV{HARNESS_KEPT}")
 set(harness_left_out "")
 foreach(harness_source IN LISTS harness_sources)
     get_filename_component(harness_path "${harness_source}" ABSOLUTE BASE_DIR "${harness_folder}")
     get_filename_component(harness_parent "${harness_path}" DIRECTORY)
     get_filename_component(harness_name "${harness_path}" NAME)
-    if(harness_parent STREQUAL harness_folder AND harness_name MATCHES "^(${harness_idle})\\.cpp$")
+    list(FIND harness_kept "${harness_name}" harness_found)
+    if(harness_parent STREQUAL harness_folder AND harness_name MATCHES "^(${harness_idle})\\.cpp$"
+            AND harness_found LESS 0)
         set_source_files_properties("${harness_path}" TARGET_DIRECTORY ncnn
             PROPERTIES HEADER_FILE_ONLY ON)
         list(APPEND harness_left_out "${harness_source}")
@@ -75,7 +78,14 @@ list(SORT harness_weighed)
 list(TRANSFORM harness_weighed REPLACE "^[0-9]+\\|" "")
 set_property(TARGET ncnn PROPERTY SOURCES ${harness_weighed} ${harness_others})
 if(harness_weighed)
+    # The same one where layers are added to what is compiled already: its command must not change.
     list(GET harness_weighed 0 harness_path)
+    set(harness_first "${CMAKE_BINARY_DIR}/harness_first.txt")
+    if(EXISTS "${harness_first}")
+        file(READ "${harness_first}" harness_path)
+    else()
+        file(WRITE "${harness_first}" "${harness_path}")
+    endif()
     get_filename_component(harness_path "${harness_path}" ABSOLUTE BASE_DIR "${harness_folder}")
     set_source_files_properties("${harness_path}" TARGET_DIRECTORY ncnn
         PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
