@@ -1,4 +1,4 @@
-"""What to compile besides where a library did not link: what its linker misses, at last everything."""
+"""What to compile besides where a library did not link: what the linker misses, else everything."""
 
 from __future__ import annotations
 

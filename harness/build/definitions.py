@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.trim import listed_layers, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from harness.build.linker_output import Undefined
 
@@ -105,7 +105,7 @@ class Definitions:
         }
 
     def _defining(self, symbol: Undefined) -> list[Path]:
-        """Return the files that define a symbol; those with as many parameters, if there are any."""
+        """Return the files that define a symbol, with as many parameters if any of them does."""
         if not symbol.name:
             name = symbol.scope[-1]
             return [p for p, text in self._sources() if p.suffix != ".h" and f"{name}::" in text]

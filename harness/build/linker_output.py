@@ -35,6 +35,7 @@ class Undefined:
     """Source file of the object that refers to it, such as `convolution_x86.cpp`."""
 
     def __str__(self) -> str:
+        """Return its qualified name."""
         return "::".join(filter(None, ("ncnn", *self.scope, self.name)))
 
 

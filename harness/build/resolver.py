@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.build.builder import Build, Builder
+    from harness.build.needs import Needs
     from harness.domain.spec import BuildSpec, FlagSet, Revision
     from harness.util.build_store import Store
 
@@ -87,6 +88,10 @@ class BuildResolver:
                 self._trees[key] = known
         return known
 
+    def needs(self, tree: SourceTree, flags: FlagSet) -> Needs:
+        """Return what linkers said of a version when something was built for the same processor."""
+        return self.builder.needs.recall(tree, self.arch(flags))
+
     def plan(self, spec: BuildSpec) -> BuildPlan:
         """Find out what a build needs, without compiling ncnn.
 
@@ -100,7 +105,7 @@ class BuildResolver:
         tree = self.source(spec.revision)
         if flags.wants_vulkan:
             check_sdk(tree.path, compiler)
-        needs = self.builder.needs.recall(tree, arch)
+        needs = self.needs(tree, flags)
         if not flags.wants_vulkan or flags.names_glslang:
             return plan_build(spec, tree, compiler, arch=arch, needs=needs)
         tree = self.source(spec.revision, with_glslang=True)

@@ -129,11 +129,18 @@ class LocalEngine:
     def _make(self, plan: BuildPlan) -> Build:
         found = self.resolver.find(plan)
         if found:
-            self.notify(BuildFinished(build=plan.spec.id, cached=True))
+            untrimmed = found.record.untrimmed
+            self.notify(BuildFinished(build=plan.spec.id, cached=True, untrimmed=untrimmed))
             return found
         self.notify(BuildStarted(build=plan.spec.id))
         build = self.resolver.make(plan)
-        self.notify(BuildFinished(build=plan.spec.id, seconds=build.record.seconds))
+        self.notify(
+            BuildFinished(
+                build=plan.spec.id,
+                seconds=build.record.seconds,
+                untrimmed=build.record.untrimmed,
+            )
+        )
         return build
 
     def _unrun(

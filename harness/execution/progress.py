@@ -36,6 +36,8 @@ class BuildFinished:
     error: str = ""
     left_out: str = ""
     """Why it was not compiled at all."""
+    untrimmed: str = ""
+    """Why all layers are in it."""
 
 
 @dataclass(frozen=True, kw_only=True)

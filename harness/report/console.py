@@ -158,9 +158,10 @@ def _finished(event: BuildFinished) -> str:
         return f"failed    {event.build}: {event.error}"
     if event.left_out:
         return f"left out  {event.build}: {event.left_out}"
+    why = f", with all layers: {event.untrimmed}" if event.untrimmed else ""
     if event.cached:
-        return f"cached    {event.build}"
-    return f"built     {event.build} in {event.seconds:.0f} s"
+        return f"cached    {event.build}{why}"
+    return f"built     {event.build} in {event.seconds:.0f} s{why}"
 
 
 def show(console: Console, part: Part) -> None:

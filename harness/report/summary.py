@@ -11,8 +11,9 @@ from harness.domain.formatting import latency, number
 from harness.domain.records import CellRecord, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from harness.domain.records import BuildRecord
     from harness.domain.verdict import Tolerance
 
 COLUMNS = (
@@ -66,9 +67,17 @@ class Summary:
     @property
     def ineffective(self) -> dict[str, list[str]]:
         """Flags that had no effect, each with the ids of its builds."""
+        return self._builds(lambda build: build.ineffective)
+
+    @property
+    def untrimmed(self) -> dict[str, list[str]]:
+        """Why builds have all layers, each reason with the ids of its builds."""
+        return self._builds(lambda build: (build.untrimmed,) if build.untrimmed else ())
+
+    def _builds(self, notes_of: Callable[[BuildRecord], tuple[str, ...]]) -> dict[str, list[str]]:
         notes: dict[str, list[str]] = {}
         for record in self.records:
-            for note in record.build.ineffective:
+            for note in notes_of(record.build):
                 builds = notes.setdefault(note, [])
                 if record.build.id not in builds:
                     builds.append(record.build.id)
@@ -80,6 +89,7 @@ class Summary:
         return (
             ("Cells without numbers", self.explanations),
             ("Flags without effect", self.ineffective),
+            ("Builds with all layers", self.untrimmed),
             ("Vulkan devices", self.devices),
         )
 

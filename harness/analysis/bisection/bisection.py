@@ -174,12 +174,14 @@ class Bisection:
         """Return what commits touch of a subject's build; nothing for releases."""
         if self.clone is None or not all(point.title for point in points):
             return CommitClasses()
+        resolver, flags = self.tester.resolver, self.variant.flags
+        trees = [resolver.source(points[index].revision) for index in (0, -1)]
         relevance = Relevance(
-            trees=tuple(
-                self.tester.resolver.source(points[index].revision).path for index in (0, -1)
-            ),
+            trees=tuple(tree.path for tree in trees),
             wanted=subject.model.graph.layer_types(),
-            arch=self.tester.resolver.arch(self.variant.flags),
+            arch=resolver.arch(flags),
+            vulkan=flags.wants_vulkan,
+            learned=frozenset().union(*(resolver.needs(tree, flags).layers for tree in trees)),
         )
         with contextlib.suppress(LacksLayerError):
             types = {subject.model.graph.layer(name).type for name in subject.watched}

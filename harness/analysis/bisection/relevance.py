@@ -33,6 +33,10 @@ class Relevance:
     wanted: frozenset[str]
     """Layer types that the build must contain."""
     arch: str
+    vulkan: bool = False
+    """Whether it is a Vulkan build."""
+    learned: frozenset[tuple[str, str]] = frozenset()
+    """Pairs of layers of which the first needs the second, as linkers said."""
 
     @cached_property
     def offered(self) -> frozenset[str]:
@@ -48,7 +52,10 @@ class Relevance:
         """
         needed: set[str] = set()
         for tree in self.trees:
-            needed |= {n.lower() for n in required_layers(tree, self.wanted, arch=self.arch)}
+            required = required_layers(
+                tree, self.wanted, arch=self.arch, vulkan=self.vulkan, learned=self.learned
+            )
+            needed |= {name.lower() for name in required}
         pending = set(needed)
         while pending:
             owner = pending.pop()
@@ -67,10 +74,16 @@ class Relevance:
         path = PurePosixPath(file)
         if _LAYERS not in path.parents:
             return True
-        if path.parent not in (_LAYERS, _LAYERS / self.arch):
+        if path.parent not in self._folders:
             return False
         owner = self._owner(path.name)
         return owner is None or owner in self.compiled
+
+    @property
+    def _folders(self) -> tuple[PurePosixPath, ...]:
+        """The folders of whose files some are compiled."""
+        vulkan = _LAYERS / "vulkan"
+        return _LAYERS, _LAYERS / self.arch, *((vulkan, vulkan / "shader") if self.vulkan else ())
 
     def _owner(self, name: str) -> str | None:
         """Return the layer that a file of `src/layer` belongs to; None if it serves several."""
@@ -78,8 +91,8 @@ class Relevance:
         return owner if owner in self.offered else None
 
     def _included(self, tree: Path, owner: str) -> Iterable[str]:
-        for folder in (tree / _LAYERS, tree / _LAYERS / self.arch):
-            for path in sorted(folder.glob(f"{owner}*")):
+        for folder in self._folders:
+            for path in sorted((tree / folder).glob(f"{owner}*")):
                 if self._owner(path.name) == owner:
                     names = _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace"))
                     yield from filter(None, map(self._owner, names))

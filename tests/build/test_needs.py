@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from harness.build.needs import Needs, NeedsMemory, wanted_key
+from harness.domain.spec import FlagSet
+from harness.sources import SourceTree
+from harness.util.build_store import Store
+
+TREE = SourceTree(path=Path("tree"), digest="0123456789abcdef0", description="")
+OTHER = SourceTree(path=Path("tree"), digest="f", description="")
+GEMM = Needs(layers=frozenset({("Convolution", "Gemm")}))
+PIXEL = Needs(files=frozenset({"mat_pixel.cpp"}), untrimmed=frozenset({("k", "why")}))
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> NeedsMemory:
+    return NeedsMemory(store=Store(root=tmp_path))
+
+
+def test_what_is_learned_is_kept_per_version_and_processor(memory: NeedsMemory) -> None:
+    memory.add(TREE, "x86", GEMM)
+    memory.add(TREE, "x86", PIXEL)
+    assert memory.recall(TREE, "x86") == GEMM | PIXEL
+    assert memory.recall(TREE, "arm") == memory.recall(OTHER, "x86") == Needs()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "null", "[]", "{}", '{"layers": [["a"]], "files": [], "untrimmed": {}}', "\x00\x01"],
+)
+def test_damage_is_ignored_and_repaired(memory: NeedsMemory, damage: str) -> None:
+    memory.add(TREE, "x86", PIXEL)
+    (file,) = memory.store.needs.iterdir()
+    file.write_text(damage)
+    assert memory.recall(TREE, "x86") == Needs()
+    memory.add(TREE, "x86", GEMM)
+    assert memory.recall(TREE, "x86") == GEMM
+    assert list(memory.store.needs.iterdir()) == [file]
+
+
+def test_damage_that_is_no_text(memory: NeedsMemory) -> None:
+    memory.add(TREE, "x86", GEMM)
+    (file,) = memory.store.needs.iterdir()
+    file.write_bytes(b"\xff\xfe")
+    assert memory.recall(TREE, "x86") == Needs()
+
+
+def test_reason() -> None:
+    flags = FlagSet(name="f", options=(("NCNN_AVX2", "ON"),))
+    key = wanted_key({"B", "A"}, flags)
+    needs = Needs(untrimmed=frozenset({(key, "why")}))
+    assert needs.reason(wanted_key({"A", "B"}, flags)) == "why"
+    assert needs.reason(wanted_key({"A"}, flags)) == ""
+    assert needs.reason(wanted_key({"A", "B"}, FlagSet(name="f"))) == ""
