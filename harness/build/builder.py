@@ -18,11 +18,12 @@ from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
 from harness.build.linker_output import undefined_symbols
-from harness.build.needs import NeedsMemory
+from harness.build.needs import Needs, NeedsMemory
 from harness.build.plan import (
     CORE,
     BuildPlan,
     configure_command,
+    with_needs,
 )
 from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
@@ -33,7 +34,7 @@ from harness.util.files import directory_atomically, stamp, write_atomically
 from harness.util.process import Processes, end_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.util.build_store import Store
@@ -116,20 +117,19 @@ class Builder:
         Raises:
             BuildError: it was tried before and failed, and nothing has changed since.
         """
-        twins = self.store.modules.glob(f"*-{plan.spec.flags.name}-{plan.key}")
-        for folder in (self.store.modules / plan.folder, *sorted(twins)):
+        for folder in self._folders(plan):
             if (folder / RECORD).exists():
                 stamp(folder)
                 text = (folder / RECORD).read_text(encoding="utf-8")
-                record = BuildRecord.model_validate_json(text).model_copy(
-                    update={
-                        "id": plan.spec.id,
-                        "version": plan.spec.revision.label,
-                        "source": plan.tree.description,
-                        "untrimmed": plan.untrimmed,
-                    }
-                )
-                return Build(core=folder / CORE, record=record)
+                record = BuildRecord.model_validate_json(text)
+                asked = {
+                    "id": plan.spec.id,
+                    "version": plan.spec.revision.label,
+                    "source": plan.tree.description,
+                    # Somebody may have asked for all layers.
+                    "untrimmed": plan.untrimmed if record.layers == plan.layers else "",
+                }
+                return Build(core=folder / CORE, record=record.model_copy(update=asked))
         failure = self.store.failures / plan.folder
         if (failure / RECORD).exists() and not self.retry_failed:
             remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
@@ -139,6 +139,14 @@ class Builder:
                 first_error=remembered["error"],
             )
         return None
+
+    def _folders(self, plan: BuildPlan) -> Iterator[Path]:
+        """Yield where a finished build of a plan may be."""
+        yield self.store.modules / plan.folder
+        yield from sorted(self.store.modules.glob(f"*-{plan.spec.flags.name}-{plan.key}"))
+        if plan.needs != Needs():
+            # What linked before a linker said more, of other flags, is as good.
+            yield from self._folders(with_needs(plan, Needs()))
 
     def build(self, plan: BuildPlan) -> Build:
         """Return the finished build of a plan, compiling it if need be.

@@ -27,9 +27,10 @@ def plan_after_failed_link(plan: BuildPlan, output: str) -> BuildPlan | None:
         return None
     sources = Definitions(tree=plan.tree.path, arch=plan.arch, vulkan=plan.spec.flags.wants_vulkan)
     missing = sources.missing(symbols, present=plan.layers)
-    grown = with_needs(plan, Needs(layers=missing.layers, files=missing.files))
+    grown = with_needs(plan, plan.needs | Needs(layers=missing.layers, files=missing.files))
     if grown.layers != plan.layers or grown.needs.files != plan.needs.files:
         return grown
     if plan.spec.layers is None or plan.untrimmed:
         return None
-    return as_untrimmed(plan, f"no layer seems to define {symbols[0]}")
+    layer = sources.needing(symbols[0], present=plan.layers)
+    return as_untrimmed(plan, layer, f"no layer seems to define {symbols[0]}")

@@ -62,13 +62,17 @@ class Definitions:
         unknown: list[Undefined] = []
         for symbol in symbols:
             layers, others = self._owners(symbol, compiled)
-            needing = owner_of(symbol.referrer, self.layers)
-            known = needing if needing in compiled else ""
-            pairs |= {(known or "", layer) for layer in layers}
+            needing = self.needing(symbol, present=compiled)
+            pairs |= {(needing, layer) for layer in layers}
             files |= others
             if not layers and not others:
                 unknown.append(symbol)
         return Missing(layers=frozenset(pairs), files=frozenset(files), unknown=tuple(unknown))
+
+    def needing(self, symbol: Undefined, *, present: Iterable[str]) -> str:
+        """Return the layer that refers to a symbol; empty if none does that is compiled."""
+        layer = owner_of(symbol.referrer, self.layers)
+        return layer if layer and layer in present else ""
 
     def _owners(self, symbol: Undefined, compiled: frozenset[str]) -> tuple[set[str], set[str]]:
         """Return the layers, or else the other files, that define a symbol."""

@@ -27,7 +27,8 @@ class Needs:
     files: frozenset[str] = frozenset()
     """Files of no layer that must not be left out."""
     untrimmed: frozenset[tuple[str, str]] = frozenset()
-    """Keys of wanted layers and flags that link with all layers only, each with the reason."""
+    """Keys of a layer and flags (see `layer_key`) with which it links beside all other layers
+    only, each with the reason."""
 
     def __or__(self, other: Needs) -> Needs:
         """Return what either of the two says."""
@@ -37,15 +38,17 @@ class Needs:
             untrimmed=frozenset((dict(self.untrimmed) | dict(other.untrimmed)).items()),
         )
 
-    def reason(self, key: str) -> str:
-        """Return why wanted layers cannot be had without all others; empty if they can."""
-        return dict(self.untrimmed).get(key, "")
+    def reason(self, layers: Iterable[str], flags: FlagSet) -> str:
+        """Return why these layers cannot be had without all others; empty if they can."""
+        known = dict(self.untrimmed)
+        found = (known.get(layer_key(layer, flags), "") for layer in ("", *sorted(layers)))
+        return next(filter(None, found), "") if known else ""
 
 
-def wanted_key(wanted: Iterable[str], flags: FlagSet) -> str:
-    """Return the key of wanted layers compiled with these flags."""
+def layer_key(layer: str, flags: FlagSet) -> str:
+    """Return the key of a layer (empty: whatever the model) compiled with these flags."""
     compiler = flags.target.compiler if flags.target else flags.compiler
-    return content_key([sorted(wanted), flags.options, flags.cxx_flags, compiler])
+    return content_key([layer, flags.options, flags.cxx_flags, compiler])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.build.effective_flags import resolve_against
-from harness.build.needs import Needs, wanted_key
+from harness.build.needs import Needs, layer_key
 from harness.build.trim import layers_off, listed_layers, required_layers
 from harness.domain.spec import BuildSpec, FlagSet, content_key
 from harness.sources.options import known_options, read_option_fields
@@ -126,8 +126,7 @@ def plan_build(
     """
     fields = read_option_fields(tree.path)
     needs = needs or Needs()
-    untrimmed = needs.reason(wanted_key(spec.layers, spec.flags)) if spec.layers else ""
-    required = _compiled(spec, tree.path, arch, needs, everything=bool(untrimmed))
+    required, untrimmed = _compiled(spec, tree.path, arch, needs)
     listed = listed_layers(tree.path)
     known = known_options(tree.path)
     resolved = resolve_against(spec.flags, known)
@@ -155,37 +154,29 @@ def plan_build(
     )
 
 
-def _compiled(
-    spec: BuildSpec, tree: Path, arch: str, needs: Needs, *, everything: bool
-) -> frozenset[str]:
-    """Return the layers that are compiled: those that are needed, or all of ncnn's own choice."""
-    required: frozenset[str] = frozenset()
-    if spec.layers is not None:
-        vulkan = spec.flags.wants_vulkan
-        required = required_layers(
-            tree, spec.layers, arch=arch, vulkan=vulkan, learned=needs.layers
-        )
-    if spec.layers is None or everything:
-        required |= frozenset(listed_layers(tree)) - layers_off(tree)
-    return required
+def _compiled(spec: BuildSpec, tree: Path, arch: str, needs: Needs) -> tuple[frozenset[str], str]:
+    """Return the layers to compile, and why that is all of them although some would do."""
+    by_default = frozenset(listed_layers(tree)) - layers_off(tree)
+    if spec.layers is None:
+        return by_default, ""
+    required = required_layers(
+        tree, spec.layers, arch=arch, vulkan=spec.flags.wants_vulkan, learned=needs.layers
+    )
+    reason = needs.reason(required, spec.flags)
+    return (required | by_default if reason else required), reason
 
 
-def with_needs(plan: BuildPlan, new: Needs) -> BuildPlan:
-    """Return the plan as it is when linkers have said more."""
+def with_needs(plan: BuildPlan, needs: Needs) -> BuildPlan:
+    """Return the plan as it is when this is what linkers have said."""
     return plan_build(
-        plan.spec,
-        plan.tree,
-        plan.compiler,
-        arch=plan.arch,
-        glslang=plan.glslang,
-        needs=plan.needs | new,
+        plan.spec, plan.tree, plan.compiler, arch=plan.arch, glslang=plan.glslang, needs=needs
     )
 
 
-def as_untrimmed(plan: BuildPlan, reason: str) -> BuildPlan:
-    """Return the plan with all layers, which goes for what it asks for from now on."""
-    key = wanted_key(plan.spec.layers or (), plan.spec.flags)
-    return with_needs(plan, Needs(untrimmed=frozenset({(key, reason)})))
+def as_untrimmed(plan: BuildPlan, layer: str, reason: str) -> BuildPlan:
+    """Return the plan with all layers, since one (empty: any) does not link without."""
+    key = layer_key(layer, plan.spec.flags)
+    return with_needs(plan, plan.needs | Needs(untrimmed=frozenset({(key, reason)})))
 
 
 def _target_options(flags: FlagSet) -> dict[str, str]:

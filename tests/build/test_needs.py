@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.needs import Needs, NeedsMemory, wanted_key
+from harness.build.needs import Needs, NeedsMemory, layer_key
 from harness.domain.spec import FlagSet
 from harness.sources import SourceTree
 from harness.util.build_store import Store
@@ -48,8 +48,9 @@ def test_damage_that_is_no_text(memory: NeedsMemory) -> None:
 
 def test_reason() -> None:
     flags = FlagSet(name="f", options=(("NCNN_AVX2", "ON"),))
-    key = wanted_key({"B", "A"}, flags)
-    needs = Needs(untrimmed=frozenset({(key, "why")}))
-    assert needs.reason(wanted_key({"A", "B"}, flags)) == "why"
-    assert needs.reason(wanted_key({"A"}, flags)) == ""
-    assert needs.reason(wanted_key({"A", "B"}, FlagSet(name="f"))) == ""
+    needs = Needs(untrimmed=frozenset({(layer_key("B", flags), "why")}))
+    assert needs.reason({"A", "B"}, flags) == "why"
+    assert needs.reason({"A"}, flags) == ""
+    assert needs.reason({"A", "B"}, FlagSet(name="f")) == ""
+    always = Needs(untrimmed=frozenset({(layer_key("", flags), "why")}))
+    assert always.reason({"A"}, flags) == "why"
