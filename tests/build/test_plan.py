@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.plan import BuildPlan, configure_command, plan_build
+from harness.build.needs import Needs
+from harness.build.plan import (
+    BuildPlan,
+    as_untrimmed,
+    configure_command,
+    plan_build,
+    with_needs,
+)
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision, Target
 from harness.sources import SourceTree
@@ -26,16 +33,21 @@ def tree(tmp_path: Path) -> SourceTree:
     (tmp_path / "src" / "layer" / "arm").mkdir(parents=True)
     (tmp_path / "CMakeLists.txt").write_text("option(NCNN_VULKAN x)\n  option(NCNN_ARM82 x)\n")
     (tmp_path / "src" / "CMakeLists.txt").write_text(
-        "ncnn_add_layer(InnerProduct)\nncnn_add_layer(ReLU)\n"
+        "ncnn_add_layer(InnerProduct)\nncnn_add_layer(ReLU)\nncnn_add_layer(SPP OFF)\n"
     )
     (tmp_path / "src" / "option.h").write_text("class Option\n")
     (tmp_path / "src" / "option.cpp").write_text("Option::Option()\n")
     return SourceTree(path=tmp_path, digest="d", description="")
 
 
-def plan(tree: SourceTree, flags: FlagSet, glslang: Path | None = None) -> BuildPlan:
+def plan(
+    tree: SourceTree,
+    flags: FlagSet,
+    glslang: Path | None = None,
+    layers: frozenset[str] | None = frozenset({"InnerProduct"}),
+) -> BuildPlan:
     revision = Revision(label="v", kind="index", name="v")
-    spec = BuildSpec(revision=revision, flags=flags, layers=frozenset({"InnerProduct"}))
+    spec = BuildSpec(revision=revision, flags=flags, layers=layers)
     return plan_build(spec, tree, GCC, arch="arm", glslang=glslang)
 
 
@@ -52,6 +64,37 @@ def test_target_is_cross_compiled(tree: SourceTree) -> None:
     assert {"-DCMAKE_C_COMPILER=/bin/board-gcc", "-DNCNN_ARM82=ON"} <= words(cross)
     assert "-DNCNN_ARM86SVE=OFF" not in words(cross)
     assert "-DWITH_LAYER_relu=OFF" in words(cross)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on", "off"),
+    [
+        (None, {"innerproduct", "relu"}, {"spp"}),
+        ({"SPP"}, {"spp"}, {"innerproduct", "relu"}),
+    ],
+)
+def test_layers_are_told_apart_from_those_off_by_default(
+    tree: SourceTree, wanted: set[str] | None, on: set[str], off: set[str]
+) -> None:
+    made = plan(tree, FlagSet(name="f"), layers=frozenset(wanted) if wanted else None)
+    assert {word for word in words(made) if "WITH_LAYER" in word} == {
+        *(f"-DWITH_LAYER_{name}=ON" for name in on),
+        *(f"-DWITH_LAYER_{name}=OFF" for name in off),
+    }
+    assert {name.lower() for name in made.layers} == on
+
+
+def test_what_linkers_said_is_in_the_key(tree: SourceTree) -> None:
+    flags = FlagSet(name="f")
+    before = plan(tree, flags)
+    pair = Needs(layers=frozenset({("InnerProduct", "ReLU")}))
+    after = with_needs(before, pair)
+    assert after.layers == ("InnerProduct", "ReLU")
+    assert after.key != before.key
+    whole = as_untrimmed(before, "InnerProduct", "why")
+    assert (whole.layers, whole.untrimmed) == (after.layers, "why")
+    assert whole.key == after.key == plan(tree, flags, layers=None).key
+    assert with_needs(before, Needs(files=frozenset({"mat_pixel.cpp"}))).key == before.key
 
 
 def test_vulkan_takes_the_shared_glslang(tree: SourceTree) -> None:

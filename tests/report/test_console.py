@@ -6,6 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
+from harness.execution.progress import BuildFinished
 from harness.report.console import MatrixProgress, Ticker, saying
 
 
@@ -51,6 +52,19 @@ def test_long_builds_of_a_matrix_are_told_in_a_pipe(clock: list[float], pipe: Co
         clock[0] += seconds
         progress.build_advanced("glslang", 7, 80)
     assert printed(pipe) == ["… building glslang: 7 of 80 steps"]
+
+
+@pytest.mark.parametrize(
+    ("cached", "line"),
+    [
+        (True, "cached    a, with all layers: why"),
+        (False, "built     a in 3 s, with all layers: why"),
+    ],
+)
+def test_builds_with_all_layers_say_so(pipe: Console, cached: bool, line: str) -> None:
+    progress = MatrixProgress(pipe, builds=1, cells=1)
+    progress(BuildFinished(build="a", seconds=3, cached=cached, untrimmed="why"))
+    assert printed(pipe) == [line]
 
 
 def test_what_is_done_is_told_in_lines_where_nothing_can_be_replaced(pipe: Console) -> None:

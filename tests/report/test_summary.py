@@ -66,3 +66,16 @@ def test_layers_that_fell_back_to_the_cpu_are_counted() -> None:
         "• 1 of 2 layers on llvmpipe; on the CPU instead: 1 B (1: 20250503-avx2/vulkan/short)"
         in printed
     )
+
+
+def test_builds_with_all_layers_are_counted() -> None:
+    reason = "no layer seems to define ncnn::f"
+    records = []
+    for flags, run in (("avx2", "default"), ("avx2", "off"), ("sse2", "default"), ("avx", "off")):
+        record = cell({"A": 1e-7}, flags=flags, run=run, verdict=Verdict.OK)
+        why = "" if flags == "avx" else reason
+        build = record.build.model_copy(update={"id": f"1-{flags}", "untrimmed": why})
+        records.append(record.model_copy(update={"build": build}))
+    printed = text(*records)
+    assert f"Builds with all layers\n  • {reason} (2: 1-avx2, …)" in printed
+    assert "with all layers" not in text(records[-1])

@@ -66,6 +66,26 @@ def test_what_takes_part(relevance: Relevance, file: str, takes_part: bool) -> N
     assert relevance.takes_part(file) is takes_part
 
 
+@pytest.mark.parametrize(
+    ("vulkan", "learned", "file", "takes_part"),
+    [
+        (False, frozenset({("InnerProduct", "Convolution")}), "src/layer/convolution.cpp", True),
+        (False, frozenset({("Convolution", "Input")}), "src/layer/convolution.cpp", False),
+        (True, frozenset(), "src/layer/vulkan/shader/innerproduct.comp", True),
+        (True, frozenset(), "src/layer/vulkan/innerproduct_vulkan.cpp", True),
+        (True, frozenset(), "src/layer/vulkan/shader/convolution.comp", False),
+    ],
+)
+def test_what_takes_part_by_what_is_built(
+    repo: Repo, vulkan: bool, learned: frozenset[tuple[str, str]], file: str, takes_part: bool
+) -> None:
+    wanted = frozenset({"InnerProduct"})
+    relevance = Relevance(
+        trees=(repo.path,), wanted=wanted, arch="x86", vulkan=vulkan, learned=learned
+    )
+    assert relevance.takes_part(file) is takes_part
+
+
 def test_classes(repo: Repo, relevance: Relevance, tmp_path: Path) -> None:
     repo.commit("docs", README="x")
     repo.commit("kernel", src__layer__innerproduct="new")
