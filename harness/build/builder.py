@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from harness.build import cmake
 from harness.build.closure import plan_after_failed_link
@@ -77,8 +77,25 @@ def _toolchain_key(plan: BuildPlan) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Failure:
-    error: str
+    step: Literal["configure", "compile"]
+    fate: str
     output: str
+
+    @property
+    def error(self) -> str:
+        return f"{self.step}: {self.fate}: {cmake.first_error(self.output)}"
+
+    @property
+    def is_of_linking(self) -> bool:
+        return self.step == "compile" and bool(undefined_symbols(self.output))
+
+    @property
+    def may_be_of_shortcuts(self) -> bool:
+        """Whether this version may only not compile with shortcuts, or the cache be at fault.
+
+        What lacks symbols, or disk and memory, is no better without them.
+        """
+        return not cmake.is_transient(self.output) and not self.is_of_linking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +103,6 @@ class _Attempt:
     plan: BuildPlan
     """What was compiled at last: what was asked for, and what its linker missed."""
     failure: _Failure | None
-
-
-def _may_be_of_shortcuts(output: str) -> bool:
-    """Return whether this version may only not compile with shortcuts, or the cache be at fault.
-
-    What does not link by itself, or for want of disk and memory, is no better without them.
-    """
-    return not cmake.is_transient(output) and not undefined_symbols(output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +181,7 @@ class Builder:
             end_strays(SLOT, str(work))
             shutil.rmtree(work, ignore_errors=True)
             made = self._attempt(plan, work, shortcuts=True)
-            if made.failure and _may_be_of_shortcuts(made.failure.output):
+            if made.failure and made.failure.may_be_of_shortcuts:
                 made = self._attempt(made.plan, work, shortcuts=False)
             if made.failure:
                 # Of the plan that was asked for: this is where it is looked for.
@@ -196,10 +205,13 @@ class Builder:
         cmake.query_file_api(build)
         write_atomically(build / "option_fields.inc", plan.option_fields)
         failure = self._configure_and_compile(plan, work, shortcuts=shortcuts)
-        while failure and (more := plan_after_failed_link(plan, failure.output)):
+        while failure and failure.is_of_linking:
+            more = plan_after_failed_link(plan, failure.output)
+            if more is None:
+                break
             again = self._configure_and_compile(more, work, shortcuts=shortcuts)
-            if again and more.untrimmed:
-                break  # something else, in a layer that nobody asked for
+            if again and more.untrimmed and not cmake.is_transient(again.output):
+                break  # in a layer that nobody asked for: the link is what failed
             plan, failure = more, again
         return _Attempt(plan=plan, failure=failure)
 
@@ -218,7 +230,7 @@ class Builder:
         if shortcuts:
             kept = ";".join(sorted(plan.needs.files))
             environment |= {"HARNESS_SHORTCUTS": "1", "HARNESS_KEPT": kept, **self._launcher()}
-        steps: tuple[tuple[str, list[str | Path]], ...] = (
+        steps: tuple[tuple[Literal["configure", "compile"], list[str | Path]], ...] = (
             ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
         )
@@ -231,8 +243,7 @@ class Builder:
                 watch=self.watching(plan.spec.id),
             )
             if not done.ok:
-                error = f"{step}: {done.fate}: {cmake.first_error(done.output)}"
-                return _Failure(error=error, output=done.output)
+                return _Failure(step=step, fate=done.fate, output=done.output)
         cmake.remember_answers(build, answers)
         return None
 

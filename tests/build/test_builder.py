@@ -9,7 +9,7 @@ from harness.build import builder as building
 from harness.build import cmake
 from harness.build.builder import LOG, Build, Builder
 from harness.build.compiler_cache import CompilerCache
-from harness.build.plan import CORE, BuildPlan, configure_command, plan_build
+from harness.build.plan import CORE, BuildPlan, configure_command, plan_build, with_needs
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
@@ -24,6 +24,7 @@ FILES = {
     ),
     "src/option.h": "    bool lightmode;\n    int num_threads;\n",
     "src/option.cpp": "    lightmode = true;\n",
+    "src/layer/rnn.cpp": "void RNN::f()\n{\n}\n",
 }
 REPLIES = {
     "cache-v2": {"entries": [{"name": "NCNN_AVX2", "value": "ON"}, {"name": "x", "value": "1"}]},
@@ -40,6 +41,7 @@ class FakeTools:
     ends: list[str]
     """Output per compile step; empty for success."""
     environments: list[dict[str, str | None]] = field(default_factory=list)
+    configured: list[list[str]] = field(default_factory=list)
 
     def __call__(
         self,
@@ -54,7 +56,8 @@ class FakeTools:
         if command[0] == cmake.CMAKE:
             build = Path(command[list(command).index("-B") + 1])
             replies = build / ".cmake" / "api" / "v1" / "reply"
-            replies.mkdir()
+            replies.mkdir(exist_ok=True)
+            self.configured.append([str(word) for word in command])
             for kind, content in REPLIES.items():
                 (replies / f"{kind}-1.json").write_text(json.dumps(content))
             (build / "compile_commands.json").write_text("[]")
@@ -121,6 +124,55 @@ def test_shortcuts_are_given_up_where_they_fail(
     assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}
     assert "".join(ends) in build.core.with_name(LOG).read_text()
     assert not list(builder.store.work.iterdir())
+
+
+RNN = "ld: libncnn.a(innerproduct.cpp.o):(.text+0x1): undefined reference to `ncnn::RNN::f()'"
+PIXEL = "ld: libncnn.a(innerproduct.cpp.o):(.text+0x1): undefined reference to `ncnn::resize(int)'"
+NOWHERE = "ld: libncnn.a(innerproduct.cpp.o):(.text+0x1): undefined reference to `nowhere'"
+
+
+@pytest.mark.parametrize(
+    ("misses", "layers", "kept", "untrimmed"),
+    [
+        (RNN, {"InnerProduct", "Input", "RNN"}, "", False),
+        (PIXEL, {"InnerProduct", "Input"}, "mat_pixel.cpp", False),
+        (NOWHERE, {"InnerProduct", "Input", "RNN"}, "", True),
+    ],
+)
+def test_what_a_linker_misses_is_compiled_in_the_same_place(
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Builder,
+    plan: BuildPlan,
+    misses: str,
+    layers: set[str],
+    kept: str,
+    untrimmed: bool,
+) -> None:
+    (plan.tree.path / "src" / "mat_pixel.cpp").write_text("void resize(int a)\n{\n}\n")
+    tools = run_with(monkeypatch, misses, "")
+    build = builder.build(plan)
+    assert set(build.record.layers) == layers
+    assert bool(build.record.untrimmed) is untrimmed
+    assert shortcuts(tools) == [True, True]
+    assert [e["HARNESS_KEPT"] for e in tools.environments] == ["", kept]
+    assert ("-DWITH_LAYER_rnn=ON" in tools.configured[1]) is ("RNN" in layers)
+    needs = builder.needs.recall(plan.tree, "x86")
+    again = with_needs(plan, needs)
+    assert builder.find(again) == build
+    assert again.untrimmed == build.record.untrimmed
+
+
+def test_a_full_disk_is_no_failure_of_a_link(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    run_with(monkeypatch, NOWHERE, "a.s: error: No space left on device")
+    with pytest.raises(MachineError, match="Free disk"):
+        builder.build(plan)
+    run_with(monkeypatch, NOWHERE, "rnn.cpp: error: x")
+    with pytest.raises(BuildError, match="undefined reference to `nowhere'"):
+        builder.build(plan)
+    with pytest.raises(BuildError, match="remembered"):
+        builder.build(plan)
 
 
 def test_compiler_cache_is_in_front_of_the_first_attempt_only(
