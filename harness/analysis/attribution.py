@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.domain.formatting import option_text
-from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
+    from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics
     from harness.domain.verdict import Tolerance
 
 Axis = Literal["version", "build", "run"]
@@ -144,9 +144,7 @@ def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Caus
         records: the cells of one or more matrices over the same model.
         tolerance: the limits beyond which a layer is at fault.
     """
-    measured = [
-        _measured(r) for r in records if r.verdict in (Verdict.OK, Verdict.DROP) and r.layers
-    ]
+    measured = [_measured(r) for r in records if r.verdict.has_numbers and r.layers]
     types = dict.fromkeys(name for each in measured for name in each.layers)
     causes = [cause for name in types for cause in _causes(name, measured, tolerance)]
     return tuple(sorted(_merged(causes), key=lambda c: (not c.fixes, -len(c.cells), -c.worst)))
@@ -236,7 +234,7 @@ def _cells(
         if not own or error > largest:
             continue
         names = tuple(dict.fromkeys(layer.name for layer, m in own if at_fault(layer, m)))
-        if names and each.record.verdict is Verdict.OK:
+        if names and each.record.verdict.is_clean:
             continue
         cells.append(_cell(each, layer_type, error, faulty=bool(names)))
         faults[each.record.cell] = names

@@ -13,6 +13,7 @@ from rich.table import Table
 
 import harness
 from harness.analysis.benchmark import Benchmark, Timing, ratios, table
+from harness.analysis.conversion.preparation import ModelPreparation
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
@@ -22,7 +23,6 @@ from harness.config.loading import load_config
 from harness.execution.cell_runner import machine
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
-from harness.reference.prepared_input import prepare_input
 from harness.report.console import Ticker, wide_console
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK
@@ -117,8 +117,12 @@ def _measure(
 ) -> Iterator[Timing]:
     base = options.config.resolve().parent
     machine = LocalMachine.prepared(config, store, jobs=options.jobs)
-    model = prepare_model(model_of(config, base), store)
     specs = inputs_of(config, base)
+    first = expand(config, base=base).cells[0]
+    preparation = ModelPreparation(
+        machine=machine, model=prepare_model(model_of(config, base), store), builds=[first.build]
+    )
+    model = preparation.prove(specs)
     benchmark = Benchmark(
         resolver=machine.resolver,
         scratch=scratch,
@@ -132,13 +136,12 @@ def _measure(
     )
     yield benchmark.naive(resolve_flag_set(options.flags, config.flags, config.targets))
     yield from benchmark.builds()
-    first = expand(config, base=base).cells[0]
     own = [
         cell
         for cell in expand(config, base=base).cells
         if cell.build == first.build and cell.run == first.run
     ]
-    prepared = {spec.name: prepare_input(spec, model, store) for spec in specs}
+    prepared = {spec.name: preparation.input(spec) for spec in specs}
     yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], machine.cells)
     if options.repo:
         yield benchmark.commits(options.repo, options.commit)

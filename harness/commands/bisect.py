@@ -125,6 +125,7 @@ def _answer(
         clone = Clone.open(where, store=store.sources, log=store.logs / "bisect.log")
     # First what needs no model: a mistyped revision is reported at once.
     points = [_version(options.version, clone)] if options.version else _history(options, clone)
+    variant = variant_of(config, *_texts("bad", options, config))
     request = BisectionSetup(
         config=config,
         base=base,
@@ -134,10 +135,13 @@ def _answer(
         remember=not options.fresh,
         input=options.input or config.bisect.input,
         watch=reporter.build_advanced,
+        revisions=[points[-1].revision, points[0].revision],
+        flags=variant.flags,
+        say=reporter.say,
     )
     bisection = Bisection(
         tester=revision_tester(request, Memory(path=run.path / "measurements.jsonl")),
-        variant=variant_of(config, *_texts("bad", options, config)),
+        variant=variant,
         terms=Terms(
             metric=options.metric,
             threshold=options.threshold,

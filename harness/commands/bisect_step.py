@@ -21,7 +21,7 @@ from harness.util.errors import EXIT_ENVIRONMENT, EXIT_USAGE, HarnessError
 if TYPE_CHECKING:
     import argparse
 
-    from harness.analysis.bisection.revision_tester import RevisionTester
+    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
     from harness.config.tables import Config
 
 HELP = "one verdict on the checked-out commit, for `git bisect run`"
@@ -99,12 +99,17 @@ def _step(options: argparse.Namespace) -> int:
     store.prepare()
     clone = Clone.open(options.repo, store=store.sources, log=store.logs / "bisect.log")
     point = clone.point(_head(clone))
+    variant = variant_of(
+        config, options.flags or config.bisect.flags, options.run or config.bisect.run
+    )
     request = BisectionSetup(
         config=config,
         base=options.config.resolve().parent,
         store=store,
         jobs=options.jobs,
         input=options.input or config.bisect.input,
+        revisions=[point.revision],
+        flags=variant.flags,
     )
     tester = revision_tester(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
     subject = tester.whole
@@ -112,7 +117,7 @@ def _step(options: argparse.Namespace) -> int:
         subject = part_of(
             tester.whole, layers_called(tester.whole.model.graph, options.layer), store
         )
-    outcome, reason = _verdict(options, config, tester, subject, point)
+    outcome, reason = _verdict(options, config, tester, subject, point, variant)
     print(f"{point.name}: {outcome}: {reason}")
     return CODES[outcome]
 
@@ -128,10 +133,8 @@ def _verdict(
     tester: RevisionTester,
     subject: Subject,
     point: Point,
+    variant: Variant,
 ) -> tuple[Outcome, str]:
-    variant = variant_of(
-        config, options.flags or config.bisect.flags, options.run or config.bisect.run
-    )
     rules = config.bisect.rules
     criterion = Criterion(metric=options.metric, threshold=options.threshold, rules=rules)
     known = tester.recall(subject, variant).get(point.id)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.conversion.preparation import ModelPreparation
 from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
@@ -123,15 +124,22 @@ def execute(options: argparse.Namespace) -> int:
     ):
         model = prepare_model(model_of(config, base), store)
         layers = model.graph.layer_types()
+        preparation = ModelPreparation(
+            machine=machine,
+            model=model,
+            builds=tuple(dict.fromkeys([cell.build, *others.builds])),
+            say=say,
+        )
+        preparation.prove(specs)
         others = with_layers(others, layers)
         cell = replace(cell, build=replace(cell.build, layers=layers))
         pipeline = DiagnosisPipeline(
             machine=machine,
-            model=model,
+            preparation=preparation,
             say=say,
             passing=scratch / "references" if options.inputs else None,
         )
-        subject = pipeline.subject(cell, specs)
+        subject = pipeline.subject(cell)
         diagnosis = pipeline.diagnose(cell, subject, specs, scratch)
         run = open_run(
             options.results,

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import harness
+from harness.analysis.conversion.preparation import ModelPreparation
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -29,7 +30,6 @@ from harness.execution.engine import Engine, LocalEngine
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
-from harness.reference.prepared_input import prepare_input
 from harness.report.console import MatrixProgress, saying, wide_console
 from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
@@ -147,15 +147,21 @@ def execute(options: argparse.Namespace) -> int:
         watch=reporter.build_advanced,
     )
     with (
-        saying(console, "fetching model, inputs and sources"),
+        saying(console, "fetching model, inputs and sources") as say,
         # These take as long as evaluating the model, and need nothing of it.
         ThreadPoolExecutor(1) as pool,
     ):
         revisions = [build.revision for build in matrix.builds]
         fetched = pool.submit(machine.resolver.fetch, revisions)
         inputs = inputs_of(config, base)
-        model = prepare_model(model_of(config, base), store)
-        prepared = {item.name: prepare_input(item, model, store) for item in inputs}
+        preparation = ModelPreparation(
+            machine=machine,
+            model=prepare_model(model_of(config, base), store),
+            builds=matrix.builds,
+            say=say,
+        )
+        model = preparation.prove(inputs)
+        prepared = {item.name: preparation.input(item) for item in inputs}
         fetched.result()
     machine.check()
     matrix = with_layers(matrix, model.graph.layer_types())

@@ -56,7 +56,7 @@ class FailOn(StrEnum):
 
 
 _FAILURES = {
-    FailOn.DROP: (Verdict.DROP, Verdict.BROKEN, Verdict.BUILD_FAILED),
+    FailOn.DROP: tuple(verdict for verdict in Verdict if verdict.is_finding),
     FailOn.BROKEN: (Verdict.BROKEN, Verdict.BUILD_FAILED),
     FailOn.NEVER: (),
 }

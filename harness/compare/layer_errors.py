@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.compare.alignment import Alignment
+    from harness.model.alignment import Alignment
     from harness.model.param import Param
 
     Array = NDArray[Any]
@@ -33,7 +33,7 @@ def chain_records(
         alignments: which blob is which value.
         chain: blobs by name, in ncnn's layout, from the chain as it runs; a string in place of an
             array says why there is none.
-        reference: ONNX values by name, in the layout of ONNX.
+        reference: what to compare with, by key of the alignments.
 
     Returns:
         One record per alignment, in the same order: measured, or with a note why not.
@@ -58,11 +58,11 @@ def _record(
         note=alignment.note,
         shape=() if isinstance(actual, str) else actual.shape,
     )
-    if not alignment.value:
+    if not alignment.key:
         return record
     error, reason = error_of(actual, alignment, reference)
     if not isinstance(actual, str) and error is None:
-        return record.model_copy(update={"note": f"{reason} of {alignment.value}"})
+        return record.model_copy(update={"note": f"{reason} of {alignment.key}"})
     return record.model_copy(
         update={
             "value": alignment.value,
@@ -75,7 +75,7 @@ def _record(
 
 def with_alone(record: LayerRecord, error: Metrics | None, reason: str) -> LayerRecord:
     """Return a record with the error of its layer alone, or the reason why there is none."""
-    if record.chain is None and not record.value:
+    if record.chain is None and record.aligned == "none":
         return record
     notes = [record.note, f"alone: {reason}" if reason else ""]
     return record.model_copy(update={"alone": error, "note": "; ".join(filter(None, notes))})
@@ -87,7 +87,7 @@ def error_of(
     """Return how far a blob is from its value, or the reason why that is not known."""
     if isinstance(actual, str):
         return None, actual
-    expected = reference[alignment.value]
+    expected = reference[alignment.key]
     try:
         arrangement = alignment.arranged(expected.shape, actual.shape)
     except ValueError as error:

@@ -1,52 +1,64 @@
-"""Which ncnn blob holds which ONNX value, where names do not tell: by value and by structure.
+"""Which ONNX value a blob holds, decided by the numbers; names choose among equals.
 
-A blob and a value belong together if they hold the same numbers up to the error of an honest fp32
-run, in some order of the axes, and if they do so again for another input. Of several values that
-are equal (an Identity, a reshape), the one that follows from the layer's own inputs is taken.
+A blob holds a value if both have the same numbers for every input that was tried, in some order of
+the axes. Of several values that are equal (an Identity, a reshape), the one is taken that has the
+blob's name, and else the one that follows from what the layer's own inputs hold.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.compare.alignment import Alignment, align
-from harness.compare.arrangement import Arrangement, arrangements
+from harness.model.arrangement import Arrangement, arrangements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from harness.model.blob_layout import Shape
-    from harness.model.param import Layer, Param
 
     Array = NDArray[Any]
 
-SURE_DB = 40.0
-"""Signal-to-noise ratio from which on two arrays count as the same: 1 % of noise."""
-EQUAL_DB = 12.0
-"""Candidates whose ratios differ by less are told apart by structure, not by value."""
-CLEARLY_DB = 20.0
-"""How much better another order of the axes must fit a blob that is known by its name."""
+NEAR_DB = 40.0
+"""Signal-to-noise ratio from which on a blob is taken for a value though it is not equal to it:
+1 % of noise, which weights in half precision stay far below."""
+INF = float("inf")
+
+
+class Agreement(StrEnum):
+    """How the numbers of a blob stand to those of the ONNX graph."""
+
+    EQUAL = "equal"
+    """They are those of a value, within what fp32 arithmetic costs."""
+    NEAR = "near"
+    """They are like those of a value, but further off than arithmetic explains."""
+    UNLIKE = "unlike"
+    """No value has such numbers."""
+    UNKNOWN = "unknown"
+    """There are no numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One input: the blobs that ncnn computed for it and the values of the ONNX graph."""
+class Match:
+    """What was found for one blob."""
 
-    blobs: Mapping[str, Array]
-    values: Mapping[str, Array]
+    agreement: Agreement
+    value: str = ""
+    way: Arrangement | None = None
+    error: float = INF
+    """Largest scale-relative error over all inputs."""
+    equals: int = 0
+    """How many other values have the same numbers."""
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    value: str
-    arrangement: Arrangement
-    db: float
+UNLIKE = Match(agreement=Agreement.UNLIKE)
+UNKNOWN = Match(agreement=Agreement.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -71,181 +83,161 @@ class Ancestry:
         return all(other in above for other in others)
 
 
-def match(
-    param: Param,
-    names: Mapping[str, str],
-    samples: Sequence[Sample],
-    graph: Ancestry,
-) -> tuple[Alignment, ...]:
-    """Find the ONNX value of every blob.
+class Matcher:
+    """Finds values by their numbers."""
 
-    Args:
-        param: the ncnn graph.
-        names: ncnn blob → ONNX value, as far as it is known.
-        samples: the first finds the candidates, the others confirm them. Blobs should come from
-            the most exact run there is.
-        graph: the ONNX graph.
+    def __init__(
+        self, inputs: Sequence[Mapping[str, Array]], graph: Ancestry, *, limit: float, floors: float
+    ) -> None:
+        """Prepare for blobs of the same inputs.
 
-    Returns:
-        One entry per output blob, in the order of the `.param` file.
-    """
-    first = samples[0]
-    shapes = {name: first.values[name].shape for name in first.values}
-    marks = _Marks(first.values)
-    found: dict[str, Alignment] = {}
-    result = []
-    for known in align(param, shapes, names):
-        layer = param.layers[known.layer_index]
-        match = known
-        if known.blob in first.blobs:
-            match = _matched(match, layer, found, samples, marks, graph)
-        elif known.blob:
-            match = _unknown(match, "ncnn did not compute it")
-        found[known.blob] = match
-        result.append(match)
-    return tuple(result)
+        Args:
+            inputs: ONNX values by name, for each input that was tried.
+            graph: the ONNX graph.
+            limit: scale-relative error up to which numbers are the same.
+            floors: how many times a blob's noise floor takes its place, where that is larger.
+        """
+        self._inputs = inputs
+        self._graph = graph
+        self._limit = limit
+        self._floors = floors
+        usable = [name for name, array in inputs[0].items() if _usable(array)]
+        self._order = {name: at for at, name in enumerate(usable)}
+        self._marks = {name: _Mark.of(inputs[0][name]) for name in usable}
 
+    def match(
+        self,
+        blobs: Sequence[Array],
+        *,
+        floor: float = 0.0,
+        above: Collection[str] = (),
+        names: Collection[str] = (),
+    ) -> Match:
+        """Return the value that a blob holds, or the one that it is like.
 
-def _matched(
-    match: Alignment,
-    layer: Layer,
-    found: Mapping[str, Alignment],
-    samples: Sequence[Sample],
-    marks: _Marks,
-    graph: Ancestry,
-) -> Alignment:
-    first = samples[0]
-    blob = first.blobs[match.blob]
-    if match.value:
-        # The name is known; the values only say how the axes stand.
-        shape = first.values[match.value].shape
-        best = _best(blob, first.values[match.value], match.value)
-        if best is None:
-            return _unknown(match, f"shape {blob.shape} against {shape} of {match.value}")
-        usual = next(arrangements(shape, blob.shape))
-        turned = best.db > _db(blob, usual.to_blob(first.values[match.value])) + CLEARLY_DB
-        return _with(match, best.arrangement if turned else usual, match.how, match.value, "")
-    candidates = [
-        best
-        for name in marks.like(blob)
-        if (best := _best(blob, first.values[name], name)) and best.db >= SURE_DB
-    ]
-    if not candidates:
-        return _unknown(match, "no ONNX value has these numbers: part of a fused or rewritten step")
-    above = [found[name].value for name in layer.inputs if name in found and found[name].value]
-    top = max(candidate.db for candidate in candidates)
-    equal = [c for c in candidates if c.db > top - EQUAL_DB]
-    chosen = min(equal, key=lambda c: _preference(c, blob.shape, above, graph, marks.order))
-    others = [c.db for c in candidates if c not in equal]
-    return _confirmed(match, chosen, samples[1:], len(equal) - 1, max(others, default=None))
+        Args:
+            blobs: its numbers for each input.
+            floor: scale-relative error that fp32 arithmetic has there.
+            above: the values that the layer's own inputs hold.
+            names: values that it may hold by its name.
+        """
+        if not np.isfinite(blobs[0]).all():
+            return UNLIKE
+        limit = max(self._limit, self._floors * floor)
+        mark = _Mark.of(blobs[0])
+        found = [
+            candidate
+            for name, other in self._marks.items()
+            if mark.is_like(other)
+            and (candidate := self._best(name, blobs, limit)).agreement is not Agreement.UNLIKE
+        ]
+        equal = [each for each in found if each.agreement is Agreement.EQUAL]
+        if equal:
+            shape = blobs[0].shape
+            best = min(equal, key=lambda each: self._preference(each, shape, above, names))
+            return replace(best, equals=len(equal) - 1)
+        return min(found, key=lambda each: each.error, default=UNLIKE)
 
+    def error_at(self, value: str, blobs: Sequence[Array]) -> tuple[float, Arrangement | None]:
+        """Return how far a blob is from one value at best, and in which order of the axes."""
+        errors = [
+            (self._error(value, way, blobs), way)
+            for way in arrangements(self._inputs[0][value].shape, blobs[0].shape)
+        ]
+        return min(errors, key=lambda pair: pair[0], default=(INF, None))
 
-def _confirmed(
-    match: Alignment,
-    chosen: _Candidate,
-    samples: Sequence[Sample],
-    equals: int,
-    runner_up: float | None,
-) -> Alignment:
-    """Check a candidate on the other inputs."""
-    words = [f"{chosen.db:.0f} dB"]
-    for sample in samples:
-        if match.blob not in sample.blobs:
-            continue
-        value = sample.values[chosen.value]
-        again = _db(sample.blobs[match.blob], chosen.arrangement.to_blob(value))
-        if again < SURE_DB:
-            return _unknown(
-                match, f"like {chosen.value} for one input, but {again:.0f} dB for another"
-            )
-        words.append(f"{again:.0f} dB for a second input")
-    if equals:
-        words.append(f"equal values: {equals} more")
-    words.append(f"next {runner_up:.0f} dB" if runner_up else "nothing else near")
-    return _with(match, chosen.arrangement, "value", chosen.value, ", ".join(words))
+    def _best(self, name: str, blobs: Sequence[Array], limit: float) -> Match:
+        """Return how a blob agrees with one value; the plain order of the axes is tried first."""
+        best = UNLIKE
+        value = self._inputs[0][name]
+        for way in arrangements(value.shape, blobs[0].shape):
+            error = self._error(name, way, blobs)
+            if error <= limit:
+                return Match(agreement=Agreement.EQUAL, value=name, way=way, error=error)
+            if error < best.error and self._ratio(name, way, blobs) >= NEAR_DB:
+                best = Match(agreement=Agreement.NEAR, value=name, way=way, error=error)
+        return best
 
+    def _error(self, name: str, way: Arrangement, blobs: Sequence[Array]) -> float:
+        return max(_error(blob, value) for blob, value in self._pairs(name, way, blobs))
 
-def _with(match: Alignment, arrangement: Arrangement, how: str, value: str, sure: str) -> Alignment:
-    sure = ", ".join(filter(None, (sure, arrangement.words)))
-    return Alignment(
-        layer_index=match.layer_index,
-        blob=match.blob,
-        value=value,
-        how=how,
-        sure=sure,
-        order=() if arrangement.is_plain else arrangement.axes,
-        turns_blob=not arrangement.is_plain and arrangement.turns_blob,
-    )
+    def _ratio(self, name: str, way: Arrangement, blobs: Sequence[Array]) -> float:
+        return min(_decibels(blob, value) for blob, value in self._pairs(name, way, blobs))
 
+    def _pairs(
+        self, name: str, way: Arrangement, blobs: Sequence[Array]
+    ) -> Iterator[tuple[Array, Array]]:
+        """Yield each input's blob with the value in its layout, as far as both are there."""
+        for blob, values in zip(blobs, self._inputs, strict=True):
+            value = values[name]
+            if way.value == value.shape and way.blob == blob.shape:
+                yield blob, way.to_blob(value)
+                continue
+            same = (w for w in arrangements(value.shape, blob.shape) if w.axes == way.axes)
+            other = next((w for w in same if w.turns_blob == way.turns_blob), None)
+            yield blob, np.full(blob.shape, np.nan) if other is None else other.to_blob(value)
 
-def _unknown(match: Alignment, note: str) -> Alignment:
-    return Alignment(layer_index=match.layer_index, blob=match.blob, how="none", note=note)
+    def _preference(
+        self, match: Match, shape: Shape, above: Collection[str], names: Collection[str]
+    ) -> tuple[bool, bool, bool, bool, int]:
+        assert match.way is not None
+        extents = [extent for extent in match.way.value if extent != 1]
+        return (
+            match.value not in names,
+            not self._graph.follows(match.value, above),
+            not match.way.is_plain,
+            extents != [extent for extent in shape if extent != 1],
+            self._order[match.value],
+        )
 
 
-def _preference(
-    candidate: _Candidate,
-    shape: Shape,
-    above: Sequence[str],
-    graph: Ancestry,
-    order: Mapping[str, int],
-) -> tuple[bool, bool, bool, int]:
-    extents = [extent for extent in candidate.arrangement.value if extent != 1]
-    return (
-        not graph.follows(candidate.value, above),
-        not candidate.arrangement.is_plain,
-        extents != [extent for extent in shape if extent != 1],
-        order[candidate.value],
-    )
+def _usable(array: Array) -> bool:
+    return array.size > 0 and array.dtype.kind in "fiub"
 
 
-def _best(blob: Array, value: Array, name: str) -> _Candidate | None:
-    """Return the best way to see a value in a blob."""
-    ways = [
-        _Candidate(name, way, _db(blob, way.to_blob(value)))
-        for way in arrangements(value.shape, blob.shape)
-    ]
-    return max(ways, key=lambda way: way.db, default=None)
+def _error(blob: Array, value: Array) -> float:
+    """Return the scale-relative error, infinite where the numbers cannot be compared."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(blob - value.astype(np.float64))
+        # Equal infinities differ by nothing.
+        difference[blob == value] = 0
+        worst = float(difference.max(initial=0))
+        scale = float(np.abs(value[np.isfinite(value)].astype(np.float64)).max(initial=0))
+    if math.isnan(worst):
+        return INF
+    return worst / scale if scale > 0 else worst
 
 
-def _db(blob: Array, value: Array) -> float:
+def _decibels(blob: Array, value: Array) -> float:
     """Return the signal-to-noise ratio of a blob against a value in decibels."""
     reference = value.astype(np.float64)
-    signal = float(np.square(reference).sum())
-    noise = float(np.square(blob - reference).sum())
-    if not math.isfinite(noise):
-        return -math.inf
-    if noise == 0:
-        return 200.0
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    with np.errstate(invalid="ignore", over="ignore"):
+        signal = float(np.square(reference).sum())
+        noise = float(np.square(blob - reference).sum())
+    if not math.isfinite(noise) or signal == 0:
+        return -INF
+    return INF if noise == 0 else 10 * math.log10(signal / noise)
 
 
-class _Marks:
-    """Numbers of all values that no order of the elements changes, to find candidates quickly."""
+@dataclass(frozen=True)
+class _Mark:
+    """Numbers of an array that no order of its elements changes, to find candidates quickly."""
+
+    size: int
+    numbers: tuple[float, float, float, float]
+    """Mean, root mean square, smallest and largest."""
 
     TOLERANCE = 1e-2
 
-    def __init__(self, values: Mapping[str, Array]) -> None:
-        usable = [
-            name for name in values if values[name].dtype.kind == "f" and values[name].size > 1
-        ]
-        self.order = {name: at for at, name in enumerate(usable)}
-        self._marks = {name: _mark(values[name]) for name in usable}
+    @classmethod
+    def of(cls, array: Array) -> _Mark:
+        wide = array.astype(np.float64).ravel()
+        with np.errstate(invalid="ignore", over="ignore"):
+            rms = math.sqrt(float(wide @ wide) / wide.size)
+            return cls(array.size, (float(wide.mean()), rms, float(wide.min()), float(wide.max())))
 
-    def like(self, blob: Array) -> list[str]:
-        """Return the values that a blob may hold."""
-        size, mean, rms, low, high = _mark(blob)
-        near = self.TOLERANCE * max(rms, abs(low), abs(high))
-        return [
-            name
-            for name, mark in self._marks.items()
-            if mark[0] == size
-            and all(
-                abs(a - b) <= near for a, b in zip(mark[1:], (mean, rms, low, high), strict=True)
-            )
-        ]
-
-
-def _mark(array: Array) -> tuple[int, float, float, float, float]:
-    wide = array.astype(np.float64)
-    rms = math.sqrt(float(np.square(wide).mean()))
-    return array.size, float(wide.mean()), rms, float(wide.min()), float(wide.max())
+    def is_like(self, other: _Mark) -> bool:
+        near = self.TOLERANCE * max(map(abs, self.numbers[1:]))
+        return self.size == other.size and all(
+            abs(a - b) <= near or a == b for a, b in zip(self.numbers, other.numbers, strict=True)
+        )

@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     OK = "ok"
     DROP = "drop"
     """Precision below tolerance."""
+    MODEL_DIFFERS = "model-differs"
+    """ncnn computes what the model's files say, but they are not the ONNX model."""
     BROKEN = "broken"
     """NaN or Inf, crash, hang, wrong shape."""
     BUILD_FAILED = "build-failed"
@@ -34,7 +36,22 @@ class Verdict(StrEnum):
     @property
     def is_finding(self) -> bool:
         """Whether this verdict makes the command exit with 1."""
-        return self in (Verdict.DROP, Verdict.BROKEN, Verdict.BUILD_FAILED)
+        return self in (
+            Verdict.DROP,
+            Verdict.MODEL_DIFFERS,
+            Verdict.BROKEN,
+            Verdict.BUILD_FAILED,
+        )
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether all of the cell was measured and is finite."""
+        return self in (Verdict.OK, Verdict.DROP, Verdict.MODEL_DIFFERS)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether ncnn computes what it should: nothing in such a cell is a fault of a build."""
+        return self in (Verdict.OK, Verdict.MODEL_DIFFERS)
 
 
 class Failure(StrEnum):
@@ -69,7 +86,7 @@ class Metrics(StoredValue):
 
 
 class LayerRecord(StoredValue):
-    """One output blob of one ncnn layer, beside the ONNX value it corresponds to."""
+    """One output blob of one ncnn layer, beside what it should be."""
 
     index: int
     """Position of the layer in the `.param` file, from 0."""
@@ -77,9 +94,9 @@ class LayerRecord(StoredValue):
     type: str
     blob: str
     value: str = ""
-    """Name of the ONNX value that the blob was compared with; empty if not aligned."""
+    """Name of the ONNX value that the blob holds; empty if none is known."""
     aligned: str
-    """How the blob was matched: `name`, `mapped`, …, or `none`."""
+    """How the blob was matched: `name`, `value`, `definition`, …, or `none`."""
     note: str = ""
     """Why it was not aligned or not measured."""
     shape: tuple[int, ...] = ()
@@ -145,8 +162,15 @@ class CellRecord(StoredValue):
     when: str = "first"
     """When the options were set; anything but `first` is a mistake made on purpose."""
     output_blob: str = ""
+    """The output that is furthest beyond its limit."""
     output: Metrics | None = None
-    """Error of the model's output."""
+    """Its error."""
+    outputs: dict[str, Metrics] = {}
+    """Errors of all outputs by blob."""
+    reference: str = ""
+    """What the cell was measured against, in words."""
+    model_notes: tuple[str, ...] = ()
+    """What was found about the model's files, in words: it does not depend on the build."""
     layers: tuple[LayerRecord, ...] = ()
     text: str = ""
     """Decoded text, where the model has a decoder."""

@@ -9,7 +9,6 @@ the rule. `docs/tolerance.md` has the why. (Whether a revision is good is anothe
 from __future__ import annotations
 
 import math
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 PLAUSIBLE_FLOOR = 1e-3
 """Rounding in fp32 costs less; a difference above this is a mistake of one of the evaluators."""
-
-NO_FLOORS: Mapping[str, float] = MappingProxyType({})
 
 
 class Tolerance(BaseModel):
@@ -104,38 +101,48 @@ def noise_floors(fp32: Mapping[str, Array], float64: Mapping[str, Array]) -> dic
     return {name: floor for name, floor in floors.items() if floor < PLAUSIBLE_FLOOR}
 
 
+def worst_output(
+    outputs: Mapping[str, Metrics], layers: Iterable[LayerRecord], tolerance: Tolerance
+) -> tuple[str, float]:
+    """Return the output that is furthest beyond its limit, and the limit.
+
+    Args:
+        outputs: errors of the model's outputs by blob; not empty.
+        layers: all layers; those of the outputs know their noise floors.
+        tolerance: the limits.
+    """
+    floors = {layer.blob: layer.floor for layer in layers}
+    limits = {blob: tolerance.output_limit(floors.get(blob)) for blob in outputs}
+    worst = max(outputs, key=lambda blob: excess(outputs[blob], limits[blob]))
+    return worst, limits[worst]
+
+
 def judge(
-    output: Metrics,
-    layers: Iterable[LayerRecord],
-    tolerance: Tolerance,
-    *,
-    output_value: str = "",
-    floors: Mapping[str, float] = NO_FLOORS,
+    outputs: Mapping[str, Metrics], layers: Iterable[LayerRecord], tolerance: Tolerance
 ) -> tuple[Verdict, str]:
     """Decide whether a cell that ran is `ok`, a `drop` or `broken`.
 
     Args:
-        output: error of the model's output.
+        outputs: errors of the model's outputs by blob; not empty.
         layers: all layers; those without a chain error do not count.
         tolerance: the limits.
-        output_value: name of the ONNX value that the output was compared with.
-        floors: scale-relative noise floors by ONNX value, see `noise_floors`.
 
     Returns:
         The verdict, and its reason with the numbers (empty for `ok`).
     """
+    layers = list(layers)
     measured = [(layer, layer.chain) for layer in layers if layer.chain]
-    broken = _broken(output, measured)
+    broken = _broken(outputs, measured)
     if broken:
         return Verdict.BROKEN, broken
 
     reasons = []
-    allowed = tolerance.output_limit(floors.get(output_value))
-    if is_beyond(output, allowed):
-        reasons.append(f"output: {_words(output, allowed)}")
+    blob, allowed = worst_output(outputs, layers, tolerance)
+    if is_beyond(outputs[blob], allowed):
+        which = "output" if len(outputs) == 1 else f"output {blob}"
+        reasons.append(f"{which}: {_words(outputs[blob], allowed)}")
     found = [
-        (tolerance.layer_excess(error, floors.get(layer.value)), layer, error)
-        for layer, error in measured
+        (tolerance.layer_excess(error, layer.floor), layer, error) for layer, error in measured
     ]
     drops = [each for each in found if each[0] > 1]
     if drops:
@@ -145,8 +152,10 @@ def judge(
     return (Verdict.DROP if reasons else Verdict.OK), "; ".join(reasons)
 
 
-def _broken(output: Metrics, measured: Iterable[tuple[LayerRecord, Metrics]]) -> str:
-    errors = [("the output", output), *((_name(layer), error) for layer, error in measured)]
+def _broken(outputs: Mapping[str, Metrics], measured: Iterable[tuple[LayerRecord, Metrics]]) -> str:
+    one = len(outputs) == 1
+    errors = [("the output" if one else f"output {b}", error) for b, error in outputs.items()]
+    errors += [(_name(layer), error) for layer, error in measured]
     found = [f"{name} has {_count(error)}" for name, error in errors if error.nan or error.inf]
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return found[0] + more if found else ""

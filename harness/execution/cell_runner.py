@@ -15,9 +15,8 @@ import onnxruntime
 
 import harness
 from harness.build.toolchain import cpu_description, cpu_features
-from harness.compare.alignment import align
 from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
-from harness.domain.verdict import judge
+from harness.domain.verdict import judge, worst_output
 from harness.execution.job import Job, JobInput
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.files import scratch_directory
@@ -76,7 +75,7 @@ class CellRunner:
         for place, key in keys.items():
             known = memory.recall(key) if memory and recall else None
             if known:
-                found[place] = self._recalled(known, cells[place], inputs[place], build, model)
+                found[place] = self._recalled(known, cells[place], build, model)
         left = [place for place in keys if place not in found]
         if left:
             own, items = [cells[place] for place in left], [inputs[place] for place in left]
@@ -105,12 +104,7 @@ class CellRunner:
             ]
 
     def _recalled(
-        self,
-        known: CellRecord,
-        cell: CellSpec,
-        item: PreparedInput,
-        build: Build,
-        model: PreparedModel,
+        self, known: CellRecord, cell: CellSpec, build: Build, model: PreparedModel
     ) -> CellRecord:
         """Return a remembered record under the names of today, with the verdict of today."""
         blank = self.blank(cell, build.record.model_copy(update={"options": known.build.options}))
@@ -119,7 +113,7 @@ class CellRunner:
             for name in ("cell", "model", "version", "flags", "run", "input", "build")
         }
         record = known.model_copy(update=names)
-        return record.model_copy(update=self._judged(record, item, model))
+        return record.model_copy(update=self._judged(record, model))
 
     def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
         """Return a record of a cell that has not been run."""
@@ -149,31 +143,34 @@ class CellRunner:
         result: InputResult,
     ) -> CellRecord:
         opened, chain = result.opened, result.chain
+        keys = {blob: alignment.key for blob, alignment in model.by_blob.items()}
         layers = tuple(
-            layer.model_copy(update={"floor": item.floors.get(layer.value)})
+            layer.model_copy(update={"floor": item.floors.get(keys.get(layer.blob, ""))})
             for layer in result.layers
         )
-        output = result.output()
+        errors = chain.outputs if chain else {}
+        worst, _ = worst_output(errors, layers, self.tolerance) if errors else ("", 0.0)
         emulated = bool(build.runner)
         known = build.record.model_copy(update={"options": opened.defaults})
         record = self.blank(cell, known).model_copy(
             update={
                 "options": opened.options or dict(cell.run.options),
-                "output_blob": model.output,
-                "output": chain.output if chain else None,
+                "output_blob": worst,
+                "output": errors.get(worst),
+                "outputs": errors,
                 "layers": layers,
                 "latency_ms": chain.latency_ms if chain and not emulated else None,
                 "slowest_ms": chain.slowest_ms if chain and not emulated else None,
                 "repeatable": chain.repeatable if chain else True,
                 "machine": machine() | _elsewhere(build, result),
-                "text": decode(output, model) if output is not None else "",
+                "text": _text(result, model),
                 "reference_text": item.text,
             }
         )
-        return record.model_copy(update=self._verdict(record, item, model, result))
+        return record.model_copy(update=self._verdict(record, model, result))
 
     def _verdict(
-        self, record: CellRecord, item: PreparedInput, model: PreparedModel, result: InputResult
+        self, record: CellRecord, model: PreparedModel, result: InputResult
     ) -> dict[str, object]:
         """Return verdict and reason, and what the process said where it did not end well."""
         opened = result.opened
@@ -182,7 +179,10 @@ class CellRunner:
             return {"verdict": Verdict.UNSUPPORTED, "reason": opened.unsupported}
         if opened.skipped:
             return {"verdict": Verdict.SKIPPED, "reason": opened.skipped}
-        if result.failure or record.output is None:
+        if not result.failure and record.output is None:
+            why = model.conversion.unsettled or "no output has a reference value"
+            return {"verdict": Verdict.SKIPPED, "reason": f"not judged: {why}"}
+        if result.failure:
             return {
                 "verdict": Verdict.BROKEN,
                 "reason": self._explained(result, words),
@@ -200,23 +200,24 @@ class CellRunner:
                 "failure": Failure.RUN,
                 "stderr": tail(words),
             }
-        judged = self._judged(record, item, model)
-        ended_well = judged["verdict"] in (Verdict.OK, Verdict.DROP)
+        judged = self._judged(record, model)
+        ended_well = judged["verdict"] is not Verdict.BROKEN
         return {**judged, "stderr": "" if ended_well else tail(words)}
 
-    def _judged(
-        self, record: CellRecord, item: PreparedInput, model: PreparedModel
-    ) -> dict[str, object]:
+    def _judged(self, record: CellRecord, model: PreparedModel) -> dict[str, object]:
         """Return verdict and reason of a cell that has numbers."""
-        assert record.output is not None
-        verdict, reason = judge(
-            record.output,
-            record.layers,
-            self.tolerance,
-            output_value=model.value_of(model.output),
-            floors=item.floors,
-        )
-        return {"verdict": verdict, "reason": reason}
+        verdict, reason = judge(record.outputs, record.layers, self.tolerance)
+        notes = {
+            "reference": model.conversion.reference_words,
+            "model_notes": model.conversion.notes,
+        }
+        if verdict is Verdict.OK and model.conversion.differs:
+            return {
+                "verdict": Verdict.MODEL_DIFFERS,
+                "reason": model.conversion.differences[0].sentence,
+                **notes,
+            }
+        return {"verdict": verdict, "reason": reason, **notes}
 
     def _explained(self, result: InputResult, words: str) -> str:
         """Return why there are no numbers, with what ncnn said where that says more."""
@@ -241,14 +242,13 @@ def job_of(
     alone: bool = True,
 ) -> Job:
     """Return what one process has to do for cells that differ in their input only."""
-    shapes = inputs[0].reference.shapes() if inputs else {}
     return Job(
         binding="",
         runner=build.runner,
         core=str(build.core),
         param=str(model.param),
         bin=str(model.bin),
-        alignments=align(model.graph, shapes, model.names) if inputs else (),
+        alignments=model.conversion.alignments,
         options=dict(cell.run.options),
         threads=cell.run.threads,
         when=cell.run.when,
@@ -261,9 +261,15 @@ def job_of(
             )
             for item in inputs
         ),
-        output=model.output,
+        outputs=model.outputs,
         repeats=1 if build.runner else REPEATS,
     )
+
+
+def _text(result: InputResult, model: PreparedModel) -> str:
+    """Return the text that an output of a recogniser spells."""
+    texts = (decode(array, model) for array in result.outputs().values())
+    return next(filter(None, texts), "") if model.characters else ""
 
 
 def _elsewhere(build: Build, result: InputResult) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.compare.alignment import Alignment
 from harness.domain.base import MessageValue
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import When
+from harness.model.alignment import Alignment
 
 
 class JobInput(MessageValue):
@@ -44,8 +44,8 @@ class Job(MessageValue):
     threads: int = 1
     when: When = "first"
     inputs: tuple[JobInput, ...] = ()
-    output: str
-    """ncnn blob of the model's output."""
+    outputs: tuple[str, ...]
+    """ncnn blobs of the model's outputs."""
     repeats: int = 1
     """Forward passes from which the fastest gives the latency."""
     memory_bytes: int = 0
@@ -84,9 +84,10 @@ class ChainDone(MessageValue):
     input: str
     failure: str = ""
     """Why there is no output: an error of ncnn, a wrong shape."""
-    output: Metrics | None = None
-    output_file: str = ""
-    """`.npy` file with the output, in the layout of ncnn."""
+    outputs: dict[str, Metrics] = {}
+    """Errors of the outputs that have a reference, by blob."""
+    output_files: dict[str, str] = {}
+    """`.npy` files with the outputs, in the layout of ncnn."""
     layers: tuple[LayerRecord, ...] = ()
     """One record per alignment, with the chain's errors."""
     latency_ms: float = 0.0

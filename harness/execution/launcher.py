@@ -87,10 +87,10 @@ class InputResult:
         file = done.files.get(blob) if done else None
         return np.load(file) if file else None
 
-    def output(self) -> Array | None:
-        """Return the model's output, while the job's folder is there."""
-        file = self.chain.output_file if self.chain else ""
-        return np.load(file) if file else None
+    def outputs(self) -> Mapping[str, Array]:
+        """Return the model's outputs by blob, while the job's folder is there."""
+        files = self.chain.output_files if self.chain else {}
+        return {blob: np.load(file) for blob, file in files.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

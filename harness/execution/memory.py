@@ -6,6 +6,7 @@ changed, and what had no numbers, or other ones the second time, is measured aga
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness.build.toolchain import ANSWER_SECONDS
-from harness.domain.records import CellRecord, Verdict
+from harness.domain.records import CellRecord
 from harness.domain.spec import CellSpec, content_key
 from harness.execution.session import USE_VULKAN
 from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
@@ -59,9 +60,9 @@ class CellMemory:
                 "options": options,
                 "threads": cell.run.threads,
                 "when": cell.run.when,
-                "model": [model.digest, model.output],
-                "names": model.names,
-                "input": [item.reference.directory.name, sorted(item.feeds)],
+                "model": model.digest,
+                "alignments": [dataclasses.asdict(a) for a in model.conversion.alignments],
+                "input": [item.reference.directory.name, *sorted(item.feeds)],
                 "floors": item.floors,
                 # Neither the kernel nor Python computes anything here.
                 "machine": {k: v for k, v in machine.items() if k not in ("system", "python")},
@@ -82,7 +83,7 @@ class CellMemory:
 
     def keep(self, key: str, record: CellRecord) -> None:
         """Remember a record, if its numbers can be relied on."""
-        if not key or record.verdict not in (Verdict.OK, Verdict.DROP) or not record.repeatable:
+        if not (key and record.verdict.has_numbers and record.repeatable):
             return
         folder = self.store.measurements / key
         text = record.model_dump_json()

@@ -34,8 +34,8 @@ from harness.reference.values import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.compare.alignment import Alignment
     from harness.domain.records import LayerRecord, Metrics
+    from harness.model.alignment import Alignment
 
 MESSAGES_FILE = "messages.jsonl"
 
@@ -105,7 +105,7 @@ class _InputWork:
         self._param = param
         self._folder = folder
         self._reference = Reference(Path(item.reference)) if item.reference else None
-        self._aligned = {a.blob: a for a in job.alignments if a.value}
+        self._aligned = {a.blob: a for a in job.alignments if a.key}
 
     def messages(self) -> Iterator[Message]:
         shapes = self._item.shapes
@@ -126,39 +126,52 @@ class _InputWork:
         blobs = tuple(dict.fromkeys(b for layer in self._param.layers for b in layer.outputs))
         plain, kept = self._session.run(
             [
-                ForwardPass(feeds=feeds, blobs=[job.output], repeats=job.repeats),
+                ForwardPass(feeds=feeds, blobs=job.outputs, repeats=job.repeats),
                 ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True),
             ]
         )
-        if job.output not in plain.blobs:
-            return ChainDone(input=item.name, failure=plain.failures[job.output])
-        actual = plain.blobs[job.output]
-        again = kept.blobs.get(job.output, np.empty(0, np.float32))
-        output, failure = self._output(actual)
+        lost = next((blob for blob in job.outputs if blob not in plain.blobs), None)
+        if lost is not None:
+            return ChainDone(input=item.name, failure=plain.failures[lost])
+        outputs, failure = self._outputs(plain.blobs)
         return ChainDone(
             input=item.name,
             failure=failure,
-            output=output,
-            output_file=self._save("output", 0, actual),
+            outputs=outputs,
+            output_files={
+                blob: self._save("output", number, array)
+                for number, (blob, array) in enumerate(plain.blobs.items())
+            },
             layers=self._placed(kept),
             latency_ms=plain.seconds * 1e3,
             slowest_ms=plain.slowest * 1e3,
-            repeatable=bool(np.array_equal(actual, again, equal_nan=True)),
+            repeatable=all(
+                np.array_equal(array, kept.blobs[blob], equal_nan=True)
+                for blob, array in plain.blobs.items()
+                if blob in kept.blobs
+            ),
             shapes={blob: array.shape for blob, array in kept.blobs.items()},
             files=self._kept("chain", kept.blobs),
             failures=dict(kept.failures),
         )
 
-    def _output(self, actual: Array) -> tuple[Metrics | None, str]:
-        """Return the error of the model's output, or why there is none."""
+    def _outputs(self, blobs: Mapping[str, Array]) -> tuple[dict[str, Metrics], str]:
+        """Return the errors of the model's outputs, or why there are none."""
+        errors: dict[str, Metrics] = {}
         if self._reference is None:
-            return None, ""
-        alignment = self._aligned[self._job.output]
-        error, reason = error_of(actual, alignment, self._reference)
-        if error is None:
-            expected = self._reference[alignment.value].shape
-            reason = f"wrong output shape: shape {actual.shape}, the reference has {expected}"
-        return error, reason
+            return errors, ""
+        for blob, actual in blobs.items():
+            alignment = self._aligned.get(blob)
+            if alignment is None:
+                continue
+            error, _ = error_of(actual, alignment, self._reference)
+            if error is None:
+                expected = self._reference[alignment.key].shape
+                return {}, (
+                    f"wrong output shape: shape {actual.shape}, the reference has {expected}"
+                )
+            errors[blob] = error
+        return errors, ""
 
     def _placed(self, kept: Reply) -> tuple[LayerRecord, ...]:
         """Return the records of the chain, with where each layer ran."""
@@ -209,7 +222,7 @@ class _InputWork:
         alignment = self._aligned.get(blob)
         if alignment is None or blob not in shapes:
             raise ValueError(f"no reference value for its input {blob}")
-        value = reference[alignment.value]
+        value = reference[alignment.key]
         array = alignment.arranged(value.shape, tuple(shapes[blob])).to_blob(value)
         return np.ascontiguousarray(array, dtype=np.float32)
 

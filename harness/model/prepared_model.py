@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.domain.spec import ModelSpec, content_key
 from harness.model import convert as converter
 from harness.model import recogniser
+from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import read_tensors
@@ -18,37 +20,50 @@ from harness.util.errors import ModelError
 from harness.util.files import directory_atomically, sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from harness.model.alignment import Alignment
     from harness.util.build_store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedModel:
-    """A model in both formats, checked."""
+    """A model in ncnn's format, checked, with what it is compared with."""
 
     spec: ModelSpec
-    onnx: Path
+    onnx: Path | None
+    """The ONNX file; None for a model without one."""
     param: Path
     bin: Path
     graph: Param
-    inputs: tuple[str, ...]
-    """ncnn input blobs."""
-    output: str
-    """ncnn blob that is compared as the model's output."""
-    names: dict[str, str]
-    """ncnn blob → ONNX value, where the names differ."""
-    values: frozenset[str]
-    """ONNX values that blobs can be compared with."""
-    characters: tuple[str, ...]
+    inputs: Mapping[str, str]
+    """ncnn input blob → ONNX input; the blob's own name for a model without an ONNX file."""
+    outputs: tuple[str, ...]
+    """ncnn blobs that nothing consumes: all of them are judged."""
+    characters: tuple[str, ...] = ()
     """Character table for CTC decoding; empty for models without one."""
+    conversion: Conversion = field(default_factory=Conversion)
+    """Which blob holds which value: nothing is known before it was proved."""
 
     @cached_property
     def digest(self) -> str:
         """Equal for models whose `.param` and `.bin` are the same."""
         return content_key([sha256_of(self.param), sha256_of(self.bin)])
 
-    def value_of(self, blob: str) -> str:
-        """Return the name of the ONNX value that a blob corresponds to."""
-        return self.names.get(blob, blob)
+    @cached_property
+    def by_blob(self) -> Mapping[str, Alignment]:
+        """The alignment of each blob that has a reference."""
+        return {each.blob: each for each in self.conversion.alignments if each.key}
+
+    @property
+    def onnx_values(self) -> frozenset[str]:
+        """ONNX values that blobs are compared with."""
+        return frozenset(a.value for a in self.conversion.alignments if a.source == "onnx")
+
+    @property
+    def defined_blobs(self) -> frozenset[str]:
+        """Blobs that are compared with what ncnn defines."""
+        return frozenset(a.blob for a in self.conversion.alignments if a.source == "ncnn")
 
 
 def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
@@ -58,8 +73,9 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
         ModelError: a file is missing, truncated or not understood.
         MachineError: the built-in model cannot be downloaded.
     """
-    if spec.onnx:
-        return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
+    if spec.param:
+        onnx = Path(spec.onnx) if spec.onnx else None
+        return _describe(spec, onnx, Path(spec.param), Path(spec.bin))
     wheel = fetch_distribution(
         recogniser.PROJECT,
         recogniser.VERSION,
@@ -84,42 +100,62 @@ def _converter_digest() -> str:
     return content_key([recogniser.WHEEL_SHA256, files])
 
 
-def _describe(spec: ModelSpec, onnx_path: Path, param: Path, weights: Path) -> PreparedModel:
+def _describe(spec: ModelSpec, onnx_path: Path | None, param: Path, weights: Path) -> PreparedModel:
     """Check the files of a model against each other."""
     graph = read_param(param)
     read_tensors(graph, weights)
-    source = OnnxGraph.load(onnx_path)
+    source = OnnxGraph.load(onnx_path) if onnx_path else None
     consumed = {blob for layer in graph.layers for blob in layer.inputs}
     produced = [blob for layer in graph.layers for blob in layer.outputs]
-    inputs = tuple(b for layer in graph.layers if layer.type == "Input" for b in layer.outputs)
-    ends = [blob for blob in produced if blob not in consumed]
+    blobs = [b for layer in graph.layers if layer.type == "Input" for b in layer.outputs]
     names = dict(spec.names)
-    # A model with one input and one output needs no names for these.
-    for blobs, values in ((inputs, tuple(source.inputs)), (ends, source.outputs)):
-        if len(blobs) == len(values) == 1 and blobs[0] != values[0]:
-            names.setdefault(blobs[0], values[0])
-    outputs = [blob for blob in ends if names.get(blob, blob) in source.outputs]
-    unknown = [blob for blob in inputs if names.get(blob, blob) not in source.inputs]
-    for kind, wrong in (("input", unknown), ("output", [] if outputs else ends)):
-        if wrong:
-            raise ModelError(
-                f"{param}: {kind} blob '{wrong[0]}' has no counterpart in {onnx_path}, whose "
-                f"{kind}s are {', '.join(source.inputs if kind == 'input' else source.outputs)}. "
-                "Name it in the configuration: [model.names] blob = value."
-            )
-    available = {*source.inputs, *source.computed}
+    _check(names, "blob", names, graph.blobs, spec)
+    if source:
+        _check(names, "ONNX value", names.values(), source.select(None), spec)
     return PreparedModel(
         spec=spec,
         onnx=onnx_path,
         param=param,
         bin=weights,
         graph=graph,
-        inputs=inputs,
-        output=outputs[0],
-        names=names,
-        values=frozenset({names.get(blob, blob) for blob in graph.blobs} & available),
-        characters=_characters(source),
+        inputs=_inputs(blobs, source, names, param) if source else {b: b for b in blobs},
+        outputs=tuple(blob for blob in produced if blob not in consumed),
+        characters=_characters(source) if source else (),
     )
+
+
+def _inputs(
+    blobs: Sequence[str], source: OnnxGraph, names: Mapping[str, str], param: Path
+) -> dict[str, str]:
+    """Return the ONNX input of each input blob: by name, else in the order of both files."""
+    wanted = list(source.inputs)
+    found = {blob: names.get(blob, blob) for blob in blobs if names.get(blob, blob) in wanted}
+    left = [name for name in wanted if name not in found.values()]
+    unnamed = [blob for blob in blobs if blob not in found]
+    if len(unnamed) > len(left):
+        raise ModelError(
+            f"{param}: input blob '{unnamed[-1]}' has no counterpart in {source.path}, whose "
+            f"inputs are {', '.join(wanted)}. Give the files of one model, or name it in the "
+            "configuration: [model.names] blob = value."
+        )
+    found |= dict(zip(unnamed, left, strict=False))
+    return {blob: found[blob] for blob in blobs}
+
+
+def _check(
+    names: Mapping[str, str],
+    kind: str,
+    given: Collection[str],
+    known: Collection[str],
+    spec: ModelSpec,
+) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"The nearest is {near[0]!r}." if near else "Correct the name."
+            raise ModelError(
+                f"[model.names] {names}: the model {spec.name} has no {kind} {name!r}. {hint}"
+            )
 
 
 def _characters(source: OnnxGraph) -> tuple[str, ...]:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from harness import definition
+from harness.definition.evaluation import evaluate
 from harness.domain.spec import InputSpec, content_key
 from harness.domain.verdict import PLAUSIBLE_FLOOR, noise_floors
+from harness.model.alignment import blob_key
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.ctc import ctc_decode
+from harness.model.onnx_graph import OnnxGraph
+from harness.model.weights import read_weights
+from harness.reference import evaluation
 from harness.reference.inputs import make_input
-from harness.reference.values import Reference, reference_for
+from harness.reference.values import Kind, Reference, digests, reference_for, stored
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, stamp, write_atomically
+from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -38,39 +45,134 @@ class PreparedInput:
     feeds: Mapping[str, str]
     """ncnn blob → `.npy` file in the layout of ncnn."""
     reference: Reference
-    """What ONNX Runtime computes for it."""
+    """What blobs are compared with, in single precision, see `blob_reference`."""
     text: str
     """What the reference reads, where the model has a character table."""
     floors: dict[str, float]
-    """Scale-relative error of the fp32 reference against float64, by ONNX value."""
+    """Scale-relative error of the fp32 reference against float64, by key of an alignment."""
 
 
-def prepare_input(spec: InputSpec, model: PreparedModel, store: Store) -> PreparedInput:
+def prepare_input(
+    spec: InputSpec,
+    model: PreparedModel,
+    store: Store,
+    taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+) -> PreparedInput:
     """Make one input, compute the reference values for it, and put both on disk.
+
+    Args:
+        spec: the input.
+        model: the model, its conversion proved.
+        store: where both go.
+        taken: gives blobs that have no definition here, from the model's inputs by blob.
 
     Raises:
         ModelError: the input does not fit the model, or the model cannot be evaluated.
     """
     tensors = tensors_of(spec, model)
-    reference = reference_for(
-        model.onnx, tensors, store=store.references, kind="fp32", wanted=model.values
-    )
+    reference = blob_reference(model, tensors, store=store.references, kind="fp32", taken=taken)
+    arrays = feeds_of(model, tensors)
     feeds = {}
-    folder = store.references / f"feeds-{reference.directory.name}"
+    folder = store.references / f"feeds-{content_key([digests(tensors), sorted(arrays)])}"
     with store.lock(folder.name):
         if not folder.is_dir():
             with directory_atomically(folder) as work:
-                for blob in model.inputs:
-                    np.save(work / f"{blob}.npy", to_ncnn_layout(tensors[model.value_of(blob)]))
+                for number, array in enumerate(arrays.values()):
+                    np.save(work / f"{number}.npy", array)
     stamp(folder)
-    for blob in model.inputs:
-        feeds[blob] = str(folder / f"{blob}.npy")
-    text = decode(reference[model.value_of(model.output)], model)
-    exact = reference_for(
-        model.onnx, tensors, store=store.references, kind="float64", wanted=model.values
+    for number, blob in enumerate(arrays):
+        feeds[blob] = str(folder / f"{number}.npy")
+    exact = blob_reference(model, tensors, store=store.references, kind="float64", taken=taken)
+    return PreparedInput(
+        name=spec.name,
+        feeds=feeds,
+        reference=reference,
+        text=_text(reference, model),
+        floors=_floors(reference, exact, store),
     )
-    floors = _floors(reference, exact, store)
-    return PreparedInput(name=spec.name, feeds=feeds, reference=reference, text=text, floors=floors)
+
+
+def blob_reference(
+    model: PreparedModel,
+    tensors: Mapping[str, Array],
+    *,
+    store: Path,
+    kind: Kind,
+    taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+) -> Reference:
+    """Return what the blobs of a model are compared with, by the keys of their alignments.
+
+    Values of the ONNX graph are in its layout; what ncnn's definitions give is in ncnn's.
+
+    Args:
+        model: the model, its conversion proved.
+        tensors: the input, by name as `PreparedModel.inputs` has it.
+        store: directory of all references.
+        kind: in which precision both are evaluated.
+        taken: gives blobs that have no definition here, from the model's inputs by blob.
+
+    Raises:
+        ModelError: the model or the inputs are refused.
+    """
+    if model.onnx and not model.defined_blobs:
+        return reference_for(model.onnx, tensors, store=store, kind=kind, wanted=model.onnx_values)
+    origin = {
+        "model": [model.digest, OnnxGraph.load(model.onnx).content() if model.onnx else ""],
+        "inputs": digests(tensors),
+        "kind": kind,
+        "evaluator": evaluation.EVALUATORS[kind],
+        "definitions": definitions_digest(),
+        "wanted": [sorted(model.onnx_values), sorted(model.defined_blobs)],
+        "taken": [model.conversion.run, *model.conversion.taken] if model.conversion.taken else [],
+    }
+
+    def compute() -> dict[str, Array]:
+        values: dict[str, Array] = {}
+        if model.onnx and model.onnx_values:
+            single = kind == "fp32"
+            evaluated = evaluation.evaluate if single else evaluation.evaluate_float64
+            values |= evaluated(model.onnx, tensors, model.onnx_values)
+        return values | _defined(model, tensors, kind, taken)
+
+    return stored(origin, compute, store=store)
+
+
+def _defined(
+    model: PreparedModel,
+    tensors: Mapping[str, Array],
+    kind: Kind,
+    taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None,
+) -> dict[str, Array]:
+    """Return what ncnn's definitions give for the blobs that are compared with it."""
+    arrays = feeds_of(model, tensors)
+    given = {}
+    if model.conversion.taken and taken:
+        run = taken(arrays)
+        given = {blob: run[blob] for blob in model.conversion.taken if blob in run}
+    found = evaluate(
+        model.graph,
+        read_weights(model.graph, model.bin),
+        numbers_of(model, tensors),
+        given=given,
+        dtype=np.float32 if kind == "fp32" else np.float64,
+    ).blobs
+    lacking = sorted(model.defined_blobs - found.keys())
+    if lacking:
+        raise ModelError(
+            f"{model.param}: what blob '{lacking[0]}' should hold cannot be computed for this "
+            "input. Leave the input out, or give the model's ONNX file."
+        )
+    return {blob_key(blob): found[blob] for blob in sorted(model.defined_blobs)}
+
+
+def feeds_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays that are fed to ncnn, by blob, in its layout."""
+    return {blob: to_ncnn_layout(tensors[name]) for blob, name in model.inputs.items()}
+
+
+def numbers_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the numbers that definitions take for what is fed, by blob."""
+    return {blob: to_ncnn_layout(tensors[name]) for blob, name in model.inputs.items()}
 
 
 def _floors(reference: Reference, exact: Reference, store: Store) -> dict[str, float]:
@@ -85,6 +187,23 @@ def _floors(reference: Reference, exact: Reference, store: Store) -> dict[str, f
         floors = noise_floors(reference, exact)
         write_atomically(file, json.dumps(floors))
         return floors
+
+
+@cache
+def definitions_digest() -> str:
+    """Return a digest of ncnn's definitions as they are written down here."""
+    folder = Path(definition.__file__).parent
+    return content_key({path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))})
+
+
+def _text(reference: Reference, model: PreparedModel) -> str:
+    """Return what the reference reads at the first output that spells a text."""
+    for blob in model.outputs if model.characters else ():
+        alignment = model.by_blob.get(blob)
+        text = decode(reference[alignment.key], model) if alignment else ""
+        if text:
+            return text
+    return ""
 
 
 def decode(output: Array, model: PreparedModel) -> str:
@@ -104,9 +223,10 @@ def tensors_of(spec: InputSpec, model: PreparedModel) -> dict[str, Array]:
         except (OSError, ValueError, BadZipFile) as error:
             raise ModelError(f"{spec.npy}: not a readable .npz file: {error}.") from error
     if len(model.inputs) != 1:
-        values = ", ".join(model.value_of(blob) for blob in model.inputs)
+        values = ", ".join(model.inputs.values())
         raise ModelError(
             f"input {spec.name}: the model has several inputs ({values}). Give one .npz file with "
             "an array of each name."
         )
-    return {model.value_of(model.inputs[0]): make_input(spec, base=Path())}
+    (name,) = model.inputs.values()
+    return {name: make_input(spec, base=Path())}

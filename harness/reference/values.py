@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["fp32", "float64"]
 
-_SCHEMA = 2
+_SCHEMA = 3
 _MANIFEST = "manifest.json"
 _VALUES = "values.bin"
 _ALIGNMENT = 64
@@ -35,7 +35,7 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Reference(Mapping[str, "Array"]):
-    """The values of an ONNX graph for one input, by name; arrays are mapped, not loaded.
+    """The values of a model for one input, by name; arrays are mapped, not loaded.
 
     On disk it is a directory with all arrays one after the other in `values.bin`, since opening a
     file for each takes longer than comparing it, and `manifest.json`, which holds their names
@@ -52,11 +52,6 @@ class Reference(Mapping[str, "Array"]):
         except (OSError, ValueError) as error:
             raise self._damaged(error) from error
         return dict(content)
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the graph's outputs."""
-        return tuple(self.manifest["outputs"])
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of all values by name, in the order of the graph."""
@@ -108,7 +103,7 @@ def reference_for(
     kind: Kind,
     wanted: Collection[str] | None = None,
 ) -> Reference:
-    """Return the values of a model for an input, from the store if they were computed before.
+    """Return the values of an ONNX graph for an input, from the store if they are there.
 
     Args:
         onnx_path: the model.
@@ -127,20 +122,39 @@ def reference_for(
 
     graph = OnnxGraph.load(onnx_path)
     origin = {
-        "schema": _SCHEMA,
+        "file": onnx_path.name,
         "model": graph.content(),
-        "inputs": {name: _digest(array) for name, array in sorted(inputs.items())},
+        "inputs": digests(inputs),
         "evaluator": evaluation.EVALUATORS[kind],
         "wanted": None if wanted is None else sorted(set(wanted)),
     }
-    directory = store / content_key(origin)
+    compute = evaluation.evaluate if kind == "fp32" else evaluation.evaluate_float64
+    return stored(origin, lambda: compute(onnx_path, inputs, wanted), store=store)
+
+
+def stored(
+    origin: Mapping[str, Any], compute: Callable[[], Mapping[str, Array]], *, store: Path
+) -> Reference:
+    """Return values from the store, computed if they are not there.
+
+    Args:
+        origin: everything that they depend on; `file` is for people only.
+        compute: gives them by name.
+        store: directory of all references.
+    """
+    key = {name: value for name, value in origin.items() if name != "file"}
+    directory = store / content_key({"schema": _SCHEMA, **key})
     if not directory.is_dir():
-        compute = evaluation.evaluate if kind == "fp32" else evaluation.evaluate_float64
-        values = compute(onnx_path, inputs, wanted)
+        values = compute()
         with directory_atomically(directory) as work:
-            _write(work, values, {"file": onnx_path.name, **origin}, graph.outputs)
+            _write(work, values, {"schema": _SCHEMA, **origin})
     stamp(directory)
     return Reference(directory)
+
+
+def digests(inputs: Mapping[str, Array]) -> dict[str, str]:
+    """Return what identifies each array of an input."""
+    return {name: _digest(array) for name, array in sorted(inputs.items())}
 
 
 def _digest(array: Array) -> str:
@@ -148,9 +162,7 @@ def _digest(array: Array) -> str:
     return f"{array.dtype.str} {list(array.shape)} {content}"
 
 
-def _write(
-    directory: Path, values: Mapping[str, Array], origin: dict[str, Any], outputs: tuple[str, ...]
-) -> None:
+def _write(directory: Path, values: Mapping[str, Array], origin: dict[str, Any]) -> None:
     entries = {}
     with (directory / _VALUES).open("wb") as file:
         for name, array in values.items():
@@ -162,9 +174,5 @@ def _write(
             }
             file.write(np.ascontiguousarray(array).tobytes())
         file.write(bytes(1))  # an empty file cannot be mapped
-    manifest = {
-        "origin": origin,
-        "outputs": [name for name in outputs if name in entries],
-        "values": entries,
-    }
+    manifest = {"origin": origin, "values": entries}
     (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")

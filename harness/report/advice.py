@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOISE = 1.05
 """Latencies that differ by less than this factor are the same."""
 
-_MEASURED = (Verdict.OK, Verdict.DROP, Verdict.BROKEN)
+_MEASURED = (*(verdict for verdict in Verdict if verdict.has_numbers), Verdict.BROKEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
 
 def _is_precise(group: Sequence[CellRecord], scope: Scope) -> bool:
     complete = {record.input for record in group} == set(scope.inputs)
-    return complete and all(record.verdict is Verdict.OK for record in group)
+    return complete and all(record.verdict.is_clean for record in group)
 
 
 def _simplest(groups: Sequence[tuple[CellRecord, ...]]) -> tuple[CellRecord, ...]:
@@ -153,7 +153,7 @@ def verdict_sentence(scope: Scope) -> str:
     defaults = _defaults(scope, newest)
     if not defaults:
         return f"{newest}: nothing could be measured{_clean_words(scope, scope.versions[:-1])}"
-    bad = [flags for flags, verdict in defaults.items() if verdict is not Verdict.OK]
+    bad = [flags for flags, verdict in defaults.items() if not verdict.is_clean]
     if not bad:
         count = len(defaults)
         builds = f"in all {count} builds" if count > 1 else "in the build"
@@ -209,7 +209,7 @@ def _build_way(scope: Scope, version: str, bad: Sequence[str]) -> str:
     name = ""
     for flags, verdict in _defaults(scope, version).items():
         clean = scope.configurations[version, flags, scope.default_run]
-        if verdict is not Verdict.OK or not _is_precise(clean, scope):
+        if not verdict.is_clean or not _is_precise(clean, scope):
             continue
         for other in bad:
             faulty = scope.configurations[version, other, scope.default_run]
@@ -229,7 +229,7 @@ def _clean_words(scope: Scope, versions: Sequence[str]) -> str:
         version
         for version in versions
         if (defaults := _defaults(scope, version))
-        and all(verdict is Verdict.OK for verdict in defaults.values())
+        and all(verdict.is_clean for verdict in defaults.values())
     ]
     if not clean:
         return ""

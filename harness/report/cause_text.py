@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.attribution import WRONG, Cause, Fix
 from harness.domain.formatting import count, number
-from harness.domain.records import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +81,6 @@ def fix_evidence(fix: Fix) -> str:
 
 def no_causes(summary: Summary) -> str:
     """Return what is said where there are no causes."""
-    if summary.counts.get(Verdict.OK):
+    if any(verdict.is_clean for verdict in summary.counts):
         return "No layer loses precision in any measured cell."
     return "No cell could be measured, so that nothing can be said about causes."

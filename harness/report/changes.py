@@ -21,7 +21,13 @@ FACTOR = 2.0
 NOTEWORTHY = 0.1
 """Errors below this share of the limit are rounding, whatever the factor between them."""
 
-_RANKS = {Verdict.OK: 0, Verdict.DROP: 1, Verdict.BROKEN: 2, Verdict.BUILD_FAILED: 3}
+_RANKS = {
+    Verdict.OK: 0,
+    Verdict.MODEL_DIFFERS: 1,
+    Verdict.DROP: 2,
+    Verdict.BROKEN: 3,
+    Verdict.BUILD_FAILED: 4,
+}
 
 
 class Kind(StrEnum):

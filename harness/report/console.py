@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STYLES = {
     Verdict.OK: "green",
     Verdict.DROP: "yellow",
+    Verdict.MODEL_DIFFERS: "magenta",
     Verdict.BROKEN: "bold red",
     Verdict.BUILD_FAILED: "red",
     Verdict.UNSUPPORTED: "dim",
@@ -137,7 +138,7 @@ class MatrixProgress:
         else:
             record = event.record
             self._progress.advance(self._cells)
-            if record.verdict.is_finding and record.verdict != Verdict.DROP:
+            if record.verdict.is_finding and not record.verdict.has_numbers:
                 self._say(f"{record.verdict}  {record.cell}: {record.reason}")
 
     def build_advanced(self, build: str, done: int, total: int) -> None:

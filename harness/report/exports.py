@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _RESULTS = {
     Verdict.DROP: Failure,
+    Verdict.MODEL_DIFFERS: Failure,
     Verdict.BROKEN: Error,
     Verdict.BUILD_FAILED: Error,
     Verdict.UNSUPPORTED: Skipped,

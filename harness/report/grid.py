@@ -156,9 +156,6 @@ def _face(name: str, group: Sequence[CellRecord]) -> Face:
         input=name,
         verdict=verdict,
         output=_SHORT.get(verdict) or number(error),
-        layer=number(largest(map(chain_error, layers))) if layers and verdict in _NUMBERED else "",
+        layer=number(largest(map(chain_error, layers))) if layers and verdict.has_numbers else "",
         reason=reason,
     )
-
-
-_NUMBERED = (Verdict.OK, Verdict.DROP)

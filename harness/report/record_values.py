@@ -14,6 +14,7 @@ SYMBOLS: Mapping[Verdict, str] = MappingProxyType(
     {
         Verdict.OK: "✓",
         Verdict.DROP: "▼",
+        Verdict.MODEL_DIFFERS: "≠",
         Verdict.BROKEN: "✕",
         Verdict.BUILD_FAILED: "!",
         Verdict.UNSUPPORTED: "–",
@@ -26,6 +27,7 @@ MEANINGS: Mapping[Verdict, str] = MappingProxyType(
     {
         Verdict.OK: "within tolerance",
         Verdict.DROP: "precision below tolerance",
+        Verdict.MODEL_DIFFERS: "computes what its files say, which is not the ONNX model",
         Verdict.BROKEN: "NaN or infinite values, crash, hang or wrong shape",
         Verdict.BUILD_FAILED: "did not compile",
         Verdict.UNSUPPORTED: "this version or this CPU cannot do it",
@@ -37,6 +39,7 @@ _WORST_FIRST = (
     Verdict.BUILD_FAILED,
     Verdict.BROKEN,
     Verdict.DROP,
+    Verdict.MODEL_DIFFERS,
     Verdict.SKIPPED,
     Verdict.UNSUPPORTED,
     Verdict.OK,

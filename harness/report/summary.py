@@ -52,15 +52,20 @@ class Summary:
 
     @property
     def has_findings(self) -> bool:
-        """Whether any cell is `drop`, `broken` or `build-failed`, or none could be measured."""
+        """Whether any cell's verdict is a finding, or none could be measured."""
         return any(r.verdict.is_finding for r in self.records) or Verdict.OK not in self.counts
+
+    @property
+    def model_notes(self) -> tuple[str, ...]:
+        """What was found about the model's files: it does not depend on any build."""
+        return tuple(dict.fromkeys(note for r in self.records for note in r.model_notes))
 
     @property
     def explanations(self) -> dict[str, list[str]]:
         """Reasons of cells without numbers, each with the ids of its cells."""
         reasons: dict[str, list[str]] = {}
         for record in self.records:
-            if record.verdict not in (Verdict.OK, Verdict.DROP):
+            if not record.verdict.has_numbers:
                 reasons.setdefault(f"{record.verdict}: {record.reason}", []).append(record.cell)
         return reasons
 

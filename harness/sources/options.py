@@ -79,6 +79,21 @@ def one_at_a_time(fields: Iterable[OptionField], *, threads: int) -> tuple[RunSp
     return tuple(runs)
 
 
+INEXACT = ("fp16", "bf16", "int8", "packing", "winograd", "sgemm")
+"""Words in the names of options that trade exactness, or another order of sums, for speed."""
+
+
+def is_inexact(name: str) -> bool:
+    """Return whether an option of this name trades exactness for speed."""
+    return any(word in name for word in INEXACT)
+
+
+def most_exact(fields: Iterable[OptionField]) -> RunSpec:
+    """Return the run options of the most exact run that a version is capable of."""
+    options = [(f.name, False) for f in fields if f.is_bool and is_inexact(f.name)]
+    return RunSpec(name="most-exact", options=tuple(sorted(options)))
+
+
 _OPTION = re.compile(r"^\s*(?:cmake_dependent_)?option\(\s*(\w+)", re.MULTILINE | re.IGNORECASE)
 
 

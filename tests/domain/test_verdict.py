@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict
-from harness.domain.verdict import Tolerance, judge, noise_floors
+from harness.domain.verdict import Tolerance, judge, noise_floors, worst_output
 
 DEFAULT = Tolerance()
+OUT = "out"
 
 
 def error(relative: float, *, scale: float = 1.0, **counts: int) -> Metrics:
@@ -25,15 +26,17 @@ def error(relative: float, *, scale: float = 1.0, **counts: int) -> Metrics:
     )
 
 
-def layer(metrics: Metrics | None, name: str = "fc", value: str = "v") -> LayerRecord:
+def layer(
+    metrics: Metrics | None, name: str = "fc", *, blob: str = "b", floor: float | None = None
+) -> LayerRecord:
     return LayerRecord(
         index=0,
         name=name,
         type="InnerProduct",
-        blob="b",
-        value=value,
+        blob=blob,
         aligned="name",
         chain=metrics,
+        floor=floor,
     )
 
 
@@ -52,16 +55,16 @@ def layer(metrics: Metrics | None, name: str = "fc", value: str = "v") -> LayerR
     ],
 )
 def test_measured_cases(output: float, inner_product: float, verdict: Verdict) -> None:
-    both = judge(error(output), [layer(error(inner_product))], DEFAULT)
+    both = judge({OUT: error(output)}, [layer(error(inner_product))], DEFAULT)
     assert both[0] == verdict
-    assert judge(error(output), [], DEFAULT)[0] == verdict
-    assert judge(error(0), [layer(error(inner_product))], DEFAULT)[0] == verdict
+    assert judge({OUT: error(output)}, [], DEFAULT)[0] == verdict
+    assert judge({OUT: error(0)}, [layer(error(inner_product))], DEFAULT)[0] == verdict
     assert bool(both[1]) == (verdict is Verdict.DROP)
 
 
 def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
     layers = [layer(error(1e-3), "one"), layer(error(2e-3), "two"), layer(error(1e-6), "fine")]
-    assert judge(error(1e-4), layers, DEFAULT) == (
+    assert judge({OUT: error(1e-4)}, layers, DEFAULT) == (
         Verdict.DROP,
         "output: scale-relative error 1.0e-4 above 2.0e-5; InnerProduct two: scale-relative "
         "error 2.0e-3 above 4.0e-5, the worst of 2 layers beyond their limits",
@@ -82,20 +85,36 @@ def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
     ],
 )
 def test_broken(output: Metrics, layers: list[LayerRecord], reason: str) -> None:
-    assert judge(output, layers, DEFAULT) == (Verdict.BROKEN, reason)
+    assert judge({OUT: output}, layers, DEFAULT) == (Verdict.BROKEN, reason)
 
 
 def test_layers_without_measures_do_not_count() -> None:
-    assert judge(error(0), [layer(None)], DEFAULT) == (Verdict.OK, "")
+    assert judge({OUT: error(0)}, [layer(None)], DEFAULT) == (Verdict.OK, "")
 
 
-def test_noise_floor_raises_the_limit_of_its_value_only() -> None:
-    layers = [layer(error(1e-4), "a", "va")]
-    assert judge(error(0), layers, DEFAULT, floors={"va": 3e-5})[0] == Verdict.OK
-    assert judge(error(0), layers, DEFAULT, floors={"va": 2e-5})[0] == Verdict.DROP
-    assert judge(error(0), layers, DEFAULT, floors={"vb": 1})[0] == Verdict.DROP
-    result = judge(error(1e-4), [], DEFAULT, output_value="y", floors={"y": 3e-5})
-    assert result[0] == Verdict.OK
+def test_noise_floor_raises_the_limit_of_its_blob_only() -> None:
+    def verdict(output: float, inner: float, **floors: float) -> Verdict:
+        layers = [
+            layer(error(inner), "a", blob="va", floor=floors.get("va")),
+            layer(error(output), "y", blob=OUT, floor=floors.get(OUT)),
+        ]
+        return judge({OUT: error(output)}, layers, DEFAULT)[0]
+
+    assert verdict(0, 1e-4, va=3e-5) == Verdict.OK
+    assert verdict(0, 1e-4, va=2e-5) == Verdict.DROP
+    assert verdict(0, 1e-4, **{OUT: 1}) == Verdict.DROP
+    assert verdict(1e-4, 0, **{OUT: 3e-5}) == Verdict.OK
+
+
+def test_the_worst_of_several_outputs_counts_and_is_named() -> None:
+    outputs = {"a": error(1e-6), "b": error(1e-3), "c": error(1e-4)}
+    assert worst_output(outputs, [], DEFAULT) == ("b", DEFAULT.output)
+    verdict, reason = judge(outputs, [], DEFAULT)
+    assert verdict is Verdict.DROP
+    assert reason.startswith("output b: scale-relative error 1.0e-3")
+    assert (
+        judge({"a": error(0), "b": error(0, nan=2)}, [], DEFAULT)[1] == "output b has 2 NaN values"
+    )
 
 
 def test_noise_floors_of_float_values() -> None:
@@ -110,11 +129,11 @@ def test_noise_floor_that_is_no_rounding_excuses_nothing() -> None:
 
 def test_values_near_zero_are_no_drop() -> None:
     zero = np.zeros(9)
-    assert judge(error(0), [layer(measure(zero + 1e-9, zero))], DEFAULT)[0] == Verdict.OK
-    assert judge(error(0), [layer(measure(zero + 1e-3, zero))], DEFAULT)[0] == Verdict.DROP
+    assert judge({OUT: error(0)}, [layer(measure(zero + 1e-9, zero))], DEFAULT)[0] == Verdict.OK
+    assert judge({OUT: error(0)}, [layer(measure(zero + 1e-3, zero))], DEFAULT)[0] == Verdict.DROP
     # What is left where larger values cancel out.
     left = np.full(9, 1e-7)
-    assert judge(error(0), [layer(measure(left * 2, left))], DEFAULT)[0] == Verdict.OK
+    assert judge({OUT: error(0)}, [layer(measure(left * 2, left))], DEFAULT)[0] == Verdict.OK
 
 
 @given(
@@ -127,10 +146,10 @@ def test_a_wider_tolerance_never_turns_ok_into_drop(
     layers: list[float], output: float, limit: float, factor: float
 ) -> None:
     records = [layer(error(value)) for value in layers]
-    narrow = judge(error(output), records, Tolerance(layer=limit, output=limit))[0]
+    narrow = judge({OUT: error(output)}, records, Tolerance(layer=limit, output=limit))[0]
     wide = Tolerance(layer=limit * factor, output=limit * factor)
     if narrow is Verdict.OK:
-        assert judge(error(output), records, wide)[0] is Verdict.OK
+        assert judge({OUT: error(output)}, records, wide)[0] is Verdict.OK
     expected = max([output, *(value for value in layers if value > 1e-6)]) <= limit
     assert (narrow is Verdict.OK) == expected
 

@@ -22,9 +22,10 @@ from harness.domain.spec import (
 from harness.domain.verdict import Tolerance
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
-from harness.model.prepared_model import PreparedModel, prepare_model
+from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.util.build_store import Store
+from tests.proven import preparation
 
 PARAM = "7767517\n2 2\nInput in 0 1 x\nReLU relu 1 1 x y\n"
 SHAPE = (1, 2, 4)
@@ -54,7 +55,8 @@ def model(folder: Path, name: str, store: Store) -> PreparedModel:
         param=str(folder / f"{name}.param"),
         bin=str(folder / "m.bin"),
     )
-    return prepare_model(spec, store)
+    shape = InputSpec(name="random", random=1, shape=SHAPE)
+    return preparation(spec, [shape], store).model
 
 
 def inputs(folder: Path, prepared: PreparedModel, store: Store, *codes: int) -> list[PreparedInput]:

@@ -14,7 +14,7 @@ from harness.analysis.diagnosis.layer_findings import (
     TriedFix,
     summarised,
 )
-from harness.analysis.diagnosis.mechanism import Explanation, HypothesisTrial
+from harness.analysis.mechanisms.mechanism import Explanation, HypothesisTrial
 from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import (
     fix_lines,

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
+from harness.analysis.conversion.preparation import ModelPreparation
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
+from harness.domain.spec import BuildSpec
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
-from harness.reference.prepared_input import prepare_input
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.analysis.bisection.measurement import Memory
     from harness.build.builder import BuildWatch
     from harness.config.tables import Config
+    from harness.domain.spec import FlagSet, Revision
     from harness.util.build_store import Store
 
 
@@ -39,6 +42,10 @@ class BisectionSetup:
     remember: bool = True
     watch: BuildWatch | None = None
     """Who is told how far a build is."""
+    revisions: Sequence[Revision]
+    """What may be built to find out what the model's blobs hold."""
+    flags: FlagSet
+    say: Callable[[str], None] = lambda _: None
 
 
 def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
@@ -59,8 +66,17 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
         retry_failed=request.retry_failed,
         watch=request.watch,
     )
-    model = prepare_model(model_of(config, request.base), store)
-    whole = Subject(model=model, input=prepare_input(specs[name], model, store))
+    preparation = ModelPreparation(
+        machine=machine,
+        model=prepare_model(model_of(config, request.base), store),
+        builds=[
+            BuildSpec(revision=revision, flags=request.flags, layers=None)
+            for revision in request.revisions
+        ],
+        say=request.say,
+    )
+    model = preparation.prove([specs[name], *(s for n, s in specs.items() if n != name)])
+    whole = Subject(model=model, input=preparation.input(specs[name]))
     machine.check()
     return RevisionTester(
         resolver=machine.resolver,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.compare.alignment import align
 from harness.domain.spec import content_key
+from harness.model.alignment import Alignment
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.param import Layer, Param, write, write_param
 from harness.model.weights import read_tensors, write_weights
@@ -46,7 +46,7 @@ class Subject:
                 "bin": sha256_of(self.model.bin),
                 "feeds": {blob: sha256_of(Path(file)) for blob, file in self.input.feeds.items()},
                 "reference": self.input.reference.directory.name,
-                "names": self.model.names,
+                "alignments": [asdict(each) for each in self.model.conversion.alignments],
                 "watched": self.watched,
             }
         )
@@ -90,32 +90,36 @@ def part_of(
         names: layers, each with inputs of which the reference values are known.
         store: where the files go.
         shapes: shapes of blobs as a run of the model showed them; where a blob is missing, it
-            gets the reference value's own shape without the batch axis.
+            gets the shape by ncnn's definitions.
 
     Raises:
         UsageError: a layer's input has no reference value.
     """
     reference = whole.input.reference
-    model = whole.model
-    # Also a copy by `Split` holds a value, though it does not have its name.
-    aligned = align(model.graph, reference.shapes(), model.names)
-    known = {alignment.blob: alignment.value for alignment in aligned if alignment.value}
-    layers, feeds, values = [], {}, {}
+    known = whole.model.by_blob
+    layers: list[Layer] = []
+    alignments: list[Alignment] = []
+    feeds = {}
     for name in names:
         layer = whole.model.graph.layer(name)
         # A blob of its own for each input: ncnn wants no blob with two consumers.
         fed = {blob: f"{name}/{number}" for number, blob in enumerate(layer.inputs)}
         for blob, own in fed.items():
-            value = known.get(blob, "")
-            if not value:
+            alignment = known.get(blob)
+            if alignment is None:
                 raise UsageError(
                     f"--layer {name}: its input {blob} has no reference value, so that it cannot "
-                    "be run alone. Map it in the configuration under [model.names], or give "
-                    "--whole-model."
+                    "be run alone. Give --whole-model."
                 )
-            feeds[own] = to_ncnn_layout(reference[value], (shapes or {}).get(blob))
-            values[own] = value
+            value = reference[alignment.key]
+            shape = tuple((shapes or {}).get(blob, alignment.shape)) or to_ncnn_layout(value).shape
+            array = alignment.arranged(value.shape, shape).to_blob(value)
+            feeds[own] = np.ascontiguousarray(array, dtype=np.float32)
+            alignments.append(replace(alignment, layer_index=len(layers), blob=own))
             layers.append(Layer("Input", own, (), (own,)))
+        for blob in layer.outputs:
+            none = Alignment(layer_index=0, blob=blob, how="none", note="no reference value")
+            alignments.append(replace(known.get(blob, none), layer_index=len(layers)))
         layers.append(replace(layer, inputs=tuple(fed[blob] for blob in layer.inputs)))
     graph = Param(tuple(layers))
     outputs = [blob for layer in layers if layer.inputs for blob in layer.outputs]
@@ -137,15 +141,14 @@ def part_of(
                 write_weights(graph, own_weights, work / "part.bin")
                 for number, array in enumerate(feeds.values()):
                     np.save(work / f"{number}.npy", array)
-    mapped = {blob: value for blob, value in whole.model.names.items() if blob in outputs}
     model = replace(
         whole.model,
         param=folder / "part.param",
         bin=folder / "part.bin",
         graph=graph,
-        inputs=tuple(feeds),
-        output=outputs[-1],
-        names=values | mapped,
+        inputs={own: own for own in feeds},
+        outputs=tuple(outputs),
+        conversion=whole.model.conversion.model_copy(update={"alignments": tuple(alignments)}),
         characters=(),
     )
     files = {blob: str(folder / f"{number}.npy") for number, blob in enumerate(feeds)}

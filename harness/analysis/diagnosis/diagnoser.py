@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
-from harness.analysis.diagnosis.mechanism import Explanation, explain
-from harness.analysis.diagnosis.prepare import References, aligned_values
+from harness.analysis.mechanisms.mechanism import Explanation, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
+    from harness.analysis.diagnosis.prepare import References
     from harness.domain.spec import InputSpec
 
 
@@ -30,6 +30,8 @@ class Diagnoser:
     """Told the name of each input before it is measured."""
     forget: bool = False
     """Whether to delete each input's reference values when it is done."""
+    options: dict[str, bool | int] = field(default_factory=dict)
+    """Every option as it was in force."""
     explanations: dict[str, Explanation] = field(default_factory=dict)
     """By blob, from the input on which the layer's own error is largest."""
 
@@ -37,15 +39,14 @@ class Diagnoser:
         self, subject: ConfiguredModel, specs: Iterable[InputSpec]
     ) -> tuple[InputFinding, ...]:
         """Measure a matched subject on inputs, and explain what is at fault."""
-        output = subject.by_blob[subject.job.output].value
-        values = aligned_values(subject.alignments, output)
         worst: dict[str, float] = {}
         found = []
         for spec in specs:
             self.notify(spec.name)
-            truth = self.references.truth(spec, values)
+            truth = self.references.truth(spec)
             place = self.folder / "input"
             measured = self.measurer.measure(subject, truth, place)
+            self.options = dict(measured.result.opened.options) or self.options
             for layer in measured.finding.layers:
                 own = layer.alone.scale_relative if layer.alone else 0.0
                 if layer.status is Status.AT_FAULT and own > worst.get(layer.blob, -1.0):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.prepare import References, aligned_values
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
 from harness.util.files import scratch_directory, write_atomically
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
+    from harness.analysis.diagnosis.prepare import References
     from harness.domain.spec import InputSpec
+    from harness.model.alignment import Alignment
 
     Array = NDArray[Any]
 
@@ -61,8 +62,9 @@ def dump(
     """Write all arrays of a matched subject.
 
     `onnx-weights.npz` and `ncnn-weights.npz` hold the weights; per input, `<input>/` has
-    `onnx-values.npz`, `ncnn-blobs.npz` (the chain as it runs) and `ncnn-alone.npz` (each layer on
-    the reference's values), all in float32 and each side in its own layout.
+    `onnx-values.npz`, `ncnn-defined.npz` (by ncnn's definitions, where these are the reference),
+    `ncnn-blobs.npz` (the chain as it runs) and `ncnn-alone.npz` (each layer on the reference's
+    values), all in float32 and each side in its own layout.
 
     Returns:
         What the manifest lists.
@@ -71,10 +73,12 @@ def dump(
     entries += _archive(folder, "ncnn-weights.npz", _weights(subject))
     for spec in inputs:
         notify(f"dumping {spec.name}")
-        values = aligned_values(subject.alignments, subject.by_blob[subject.job.output].value)
-        truth = references.truth(spec, values)
-        onnx = _values(references.model.onnx, truth.tensors)
-        entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
+        truth = references.truth(spec)
+        if references.model.onnx:
+            onnx = _values(references.model.onnx, truth.tensors)
+            entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
+        defined = _plain((each.blob, truth.single[each.key]) for each in _defined(subject))
+        entries += _archive(folder, f"{spec.name}/ncnn-defined.npz", defined)
         with scratch_directory("dump-") as scratch:
             measured = measurer.measure(subject, truth, scratch)
             for file, passed in (("ncnn-blobs", "chain"), ("ncnn-alone", "alone")):
@@ -116,6 +120,10 @@ def _archive(folder: Path, archive: str, items: Iterator[Item]) -> list[DumpEntr
 def _plain(items: Iterable[tuple[str, Array]]) -> Iterator[Item]:
     for name, array in items:
         yield name, "", "", array
+
+
+def _defined(subject: ConfiguredModel) -> list[Alignment]:
+    return [each for each in subject.alignments if each.source == "ncnn"]
 
 
 def _weights(subject: ConfiguredModel) -> Iterator[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from statistics import median
 
-from harness.analysis.diagnosis.mechanism import Explanation
+from harness.analysis.mechanisms.mechanism import Explanation
 from harness.domain.base import MessageValue
 from harness.domain.records import Metrics
 from harness.domain.verdict import excess

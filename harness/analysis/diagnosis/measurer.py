@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
-from harness.analysis.diagnosis.layer_run import LayerRun
+from harness.analysis.mechanisms.layer_run import LayerRun
 from harness.domain.metrics import measure
-from harness.domain.verdict import PLAUSIBLE_FLOOR, Tolerance, is_beyond
+from harness.domain.verdict import PLAUSIBLE_FLOOR, Tolerance, excess, is_beyond
 from harness.execution.job import JobInput
-from harness.model.blob_layout import to_ncnn_layout
 from harness.model.weights import read_weights
+from harness.reference.prepared_input import feeds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from harness.compare.alignment import Alignment
     from harness.domain.records import LayerRecord
     from harness.execution.job import Job
     from harness.execution.launcher import InputResult, Launcher
+    from harness.model.alignment import Alignment
     from harness.model.param import Layer, Param
+    from harness.model.prepared_model import PreparedModel
     from harness.reference.values import Reference
 
     Array = NDArray[Any]
@@ -69,23 +70,25 @@ class ConfiguredModel:
     job: Job
     """Build, model files and options; its own inputs are not used."""
     graph: Param
-    inputs: Mapping[str, str]
-    """Input blob → ONNX input."""
-    alignments: tuple[Alignment, ...] = ()
+    model: PreparedModel
+    """The model that it is, or was before a fix changed its graph."""
     initialisers: Mapping[str, Array]
     """Constants of the ONNX graph."""
-    in_force: Mapping[str, bool | int] = field(default_factory=dict)
-    """Every option as the build has it when the model is loaded."""
 
     @cached_property
     def weights(self) -> Mapping[str, Mapping[str, Array]]:
         """Tensors of the `.bin` file by layer and name."""
         return read_weights(self.graph, Path(self.job.bin))
 
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """What the blobs of the graph are compared with."""
+        return self.job.alignments
+
     @cached_property
     def by_blob(self) -> Mapping[str, Alignment]:
-        """The alignment of each blob that has one."""
-        return {each.blob: each for each in self.alignments if each.value}
+        """The alignment of each blob that has a reference."""
+        return {each.blob: each for each in self.alignments if each.key}
 
     def with_options(self, options: Mapping[str, bool | int]) -> ConfiguredModel:
         """Return the same with some options changed."""
@@ -120,7 +123,7 @@ class Measured:
             inputs=[feed for feed in feeds if feed is not None],
             output=output,
             expected=expected.astype(np.float64),
-            floor=self.truth.runtime_error(self.subject.by_blob[blob].value) or 0.0,
+            floor=self.truth.runtime_error(self.subject.by_blob[blob].key) or 0.0,
             initialisers=self.subject.initialisers,
         )
 
@@ -130,7 +133,7 @@ class Measured:
         shape = self.result.chain.shapes.get(blob) if self.result.chain else None
         if alignment is None or shape is None:
             return None
-        value = self.truth.exact[alignment.value]
+        value = self.truth.exact[alignment.key]
         try:
             return alignment.arranged(value.shape, shape).to_blob(value)
         except ValueError:
@@ -148,13 +151,6 @@ class Measurer:
 
     launcher: Launcher
     tolerance: Tolerance
-
-    def chain(self, subject: ConfiguredModel, truth: Truth, folder: Path) -> InputResult:
-        """Run the model as its options say and keep every blob; nothing is compared."""
-        item = JobInput(
-            name=truth.name, feeds=_feeds(subject, truth, folder), keep=str(folder / "blobs")
-        )
-        return self._run(subject, item, folder)
 
     def measure(
         self,
@@ -182,28 +178,34 @@ class Measurer:
         measured = Measured(
             subject=subject,
             truth=truth,
-            finding=InputFinding(name=truth.name, failure=result.failure),
+            finding=InputFinding(
+                name=truth.name, failure=result.failure or _unjudged(subject, result)
+            ),
             result=result,
         )
-        if result.failure:
+        if result.failure or not (result.chain and result.chain.outputs):
             return measured
         return replace(measured, finding=self._finding(measured))
 
     def _run(self, subject: ConfiguredModel, item: JobInput, folder: Path) -> InputResult:
-        job = subject.job.model_copy(update={"inputs": (item,), "alignments": subject.alignments})
+        job = subject.job.model_copy(update={"inputs": (item,)})
         (result,) = self.launcher.run(job, folder / "processes")
         return result
 
     def _finding(self, measured: Measured) -> InputFinding:
         subject, chain = measured.subject, measured.result.chain
         assert chain is not None
-        assert chain.output is not None
-        value = subject.by_blob[subject.job.output].value
-        floor = measured.truth.runtime_error(value)
+        limits = {
+            blob: self.tolerance.output_limit(
+                measured.truth.runtime_error(subject.by_blob[blob].key)
+            )
+            for blob in chain.outputs
+        }
+        worst = max(limits, key=lambda blob: excess(chain.outputs[blob], limits[blob]))
         return InputFinding(
             name=measured.truth.name,
-            output=chain.output,
-            output_limit=self.tolerance.output_limit(floor),
+            output=chain.outputs[worst],
+            output_limit=limits[worst],
             latency_ms=None if subject.job.runner else chain.latency_ms,
             layers=tuple(
                 self._layer(measured, alignment, record)
@@ -226,11 +228,11 @@ class Measurer:
             status=Status.NOT_ALIGNED,
             note=record.note,
         )
-        if not record.value:
+        if record.aligned == "none":
             return base
         truth = measured.truth
-        runtime = truth.runtime_error(record.value)
-        expected = truth.exact[record.value]
+        runtime = truth.runtime_error(alignment.key)
+        expected = truth.exact[alignment.key]
         # Up to an absolute error of so much, small values are never wrong.
         scale = float(np.abs(expected).max(initial=0))
         inherited = self.tolerance.layer_limit(runtime, scale)
@@ -256,11 +258,18 @@ def _feeds(subject: ConfiguredModel, truth: Truth, folder: Path) -> dict[str, st
     """Write the input where the worker finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     feeds = {}
-    for number, (blob, value) in enumerate(subject.inputs.items()):
+    for number, (blob, array) in enumerate(feeds_of(subject.model, truth.tensors).items()):
         file = folder / f"input-{number}.npy"
-        np.save(file, to_ncnn_layout(truth.tensors[value]))
+        np.save(file, array)
         feeds[blob] = str(file)
     return feeds
+
+
+def _unjudged(subject: ConfiguredModel, result: InputResult) -> str:
+    """Return why an input that ran cannot be judged; empty if it can."""
+    if result.chain is None or result.chain.outputs:
+        return ""
+    return f"not judged: {subject.model.conversion.unsettled or 'no output has a reference value'}"
 
 
 def _status(layer: Layer, record: LayerRecord, inherited: float, limit: float) -> Status:

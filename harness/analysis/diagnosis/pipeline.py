@@ -16,8 +16,7 @@ from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
 from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summarised
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
-from harness.analysis.diagnosis.prepare import References, aligned, aligned_values, subject_of
-from harness.reference.prepared_input import prepare_input
+from harness.analysis.diagnosis.prepare import References, subject_of
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError, SourceError
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from harness.analysis.conversion.preparation import ModelPreparation
     from harness.build.builder import Build
     from harness.domain.records import CellRecord
     from harness.domain.spec import BuildSpec, CellSpec, InputSpec
@@ -41,11 +41,16 @@ class DiagnosisPipeline:
     """Everything that a diagnosis needs."""
 
     machine: LocalMachine
-    model: PreparedModel
+    preparation: ModelPreparation
     say: Callable[[str], None]
     """Told what happens now."""
     passing: Path | None = None
     """Where reference values go that are not kept, since there may be very many inputs."""
+
+    @property
+    def model(self) -> PreparedModel:
+        """The model, its conversion proved."""
+        return self.preparation.model
 
     @cached_property
     def measurer(self) -> Measurer:
@@ -57,20 +62,17 @@ class DiagnosisPipeline:
     def references(self) -> References:
         """Where reference values come from."""
         store = Store(root=self.passing) if self.passing else self.machine.store
-        return References(model=self.model, store=store)
+        return References(model=self.model, store=store, taken=self.preparation.taken)
 
-    def subject(self, cell: CellSpec, specs: Sequence[InputSpec]) -> ConfiguredModel:
-        """Return the subject of a cell, built and with its blobs matched.
+    def subject(self, cell: CellSpec) -> ConfiguredModel:
+        """Return the subject of a cell, built.
 
         Raises:
             BuildError: it does not compile.
-            ModelError: the build cannot run the model.
         """
         self.say(f"building {cell.build.id}")
         build = self.machine.resolver.build(cell.build)
-        self.say("matching blobs with ONNX values")
-        subject = subject_of(build, cell, self.model)
-        return aligned(subject, specs, self.references, self.measurer)
+        return subject_of(build, cell, self.model)
 
     def diagnose(
         self, cell: CellSpec, subject: ConfiguredModel, specs: Sequence[InputSpec], scratch: Path
@@ -88,7 +90,7 @@ class DiagnosisPipeline:
             cell=f"{cell.build.id}/{cell.run.name}",
             model=self.model.spec.name,
             build=cell.build.id,
-            options=dict(subject.in_force),
+            options=diagnoser.options,
             inputs=findings,
             layers=summarised(findings, diagnoser.explanations),
         )
@@ -100,7 +102,7 @@ class DiagnosisPipeline:
             BuildError: it does not compile.
         """
         build = self.machine.resolver.build(cell.build)
-        inputs = [prepare_input(spec, self.model, self.machine.store) for spec in specs]
+        inputs = [self.preparation.input(spec) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
         return self.machine.cells.run(cells, build, self.model, inputs)
 
@@ -124,7 +126,7 @@ class DiagnosisPipeline:
         versions = [b for b in builds if b.flags == cell.build.flags and b != cell.build]
         fixing: dict[str, bool] = {}
         makers: dict[str, Callable[[], Iterator[TriedFix]]] = {
-            "options": lambda: option_fixes(evaluator, subject.in_force),
+            "options": lambda: option_fixes(evaluator, diagnosis.options),
             "masks": lambda: mask_fixes(evaluator, explanations),
             "rewrite": lambda: rewrite_fixes(
                 evaluator, lambda types: self._with_types(cell, types), fixing
@@ -151,10 +153,9 @@ class DiagnosisPipeline:
         if not usable:
             return None
         shutil.copyfile(subject.job.param, folder / ORIGINAL)
-        values = aligned_values(subject.alignments, subject.by_blob[subject.job.output].value)
         return FixEvaluator(
             subject=subject,
-            truths=[self.references.truth(spec, values) for spec in usable[:BENCH_INPUTS]],
+            truths=[self.references.truth(spec) for spec in usable[:BENCH_INPUTS]],
             measurer=self.measurer,
             folder=folder,
             scratch=scratch,

@@ -45,11 +45,8 @@ def subject(*, alone: bool) -> Subject:
         param=Path("m.param"),
         bin=Path("m.bin"),
         graph=GRAPH,
-        inputs=("x",),
-        output="y",
-        names={},
-        values=frozenset(),
-        characters=(),
+        inputs={"x": "x"},
+        outputs=("y",),
     )
     item = PreparedInput(name="i", feeds={}, reference=Reference(Path("r")), text="", floors={})
     return Subject(model=model, input=item, watched=("fc",) if alone else (), alone=alone)

@@ -6,13 +6,14 @@ import pytest
 
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.domain.spec import InputSpec, ModelSpec
+from harness.model.alignment import Alignment
+from harness.model.conversion import Conversion
 from harness.model.param import Layer, Param, read_param
-from harness.model.prepared_model import prepare_model
 from harness.model.weights import read_weights
-from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
 from harness.util.errors import UsageError
 from tests import one_layer
+from tests.proven import preparation
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,20 @@ def whole(store: Store) -> Subject:
     one_layer.write_model(store.root)
     onnx, param, weights = (str(store.root / f"m.{key}") for key in ("onnx", "param", "bin"))
     spec = ModelSpec(name="m", onnx=onnx, param=param, bin=weights)
-    model = prepare_model(spec, store)
     shape = (1, one_layer.ROWS, one_layer.NARROW)
-    return Subject(
-        model=model, input=prepare_input(InputSpec(name="r", random=1, shape=shape), model, store)
+    item = InputSpec(name="r", random=1, shape=shape)
+    prepared = preparation(spec, [item], store)
+    return Subject(model=prepared.model, input=prepared.input(item))
+
+
+def with_graph(whole: Subject, *layers: Layer, **held: str) -> Subject:
+    """Return a subject with other layers, and blobs that hold ONNX values."""
+    alignments = tuple(
+        Alignment(layer_index=0, blob=blob, value=value, source="onnx", key=value, how="value")
+        for blob, value in {"x": "x", "y": "y", **held}.items()
     )
+    conversion = Conversion(alignments=alignments)
+    return replace(whole, model=replace(whole.model, graph=Param(layers), conversion=conversion))
 
 
 def test_part_has_the_layer_its_weights_and_the_recorded_input(
@@ -42,7 +52,7 @@ def test_part_has_the_layer_its_weights_and_the_recorded_input(
     kept = read_weights(graph, part.model.bin)["fc"]
     assert all(np.array_equal(kept[name], array) for name, array in original.items())
     ((blob, file),) = part.input.feeds.items()
-    assert part.model.names[blob] == "x"
+    assert part.model.by_blob[blob].key == "x"
     assert np.load(file).shape == (one_layer.ROWS, one_layer.NARROW)
     assert np.array_equal(np.load(file), np.load(whole.input.feeds["x"]))
     assert part.description == "InnerProduct fc"
@@ -72,19 +82,19 @@ def test_shape_that_a_run_showed_is_used(whole: Subject, store: Store) -> None:
 def test_copy_made_by_split_holds_the_value_that_it_copies(whole: Subject, store: Store) -> None:
     first, fc = whole.model.graph.layers
     split = Layer("Split", "s", ("x",), ("x_splitncnn_0", "x_splitncnn_1"))
-    graph = Param((first, split, replace(fc, inputs=("x_splitncnn_1",))))
-    part = part_of(replace(whole, model=replace(whole.model, graph=graph)), ["fc"], store)
+    fed = replace(fc, inputs=("x_splitncnn_1",))
+    part = part_of(with_graph(whole, first, split, fed, x_splitncnn_1="x"), ["fc"], store)
     ((blob, file),) = part.input.feeds.items()
-    assert part.model.names[blob] == "x"
+    assert part.model.by_blob[blob].key == "x"
     assert np.array_equal(np.load(file), np.load(whole.input.feeds["x"]))
 
 
 def test_input_without_a_reference_value_is_named(whole: Subject, store: Store) -> None:
     first, fc = whole.model.graph.layers
     hidden = Layer("ReLU", "r", ("x",), ("hidden",))
-    graph = Param((first, hidden, replace(fc, inputs=("hidden",))))
+    changed = with_graph(whole, first, hidden, replace(fc, inputs=("hidden",)))
     with pytest.raises(UsageError, match="its input hidden has no reference value"):
-        part_of(replace(whole, model=replace(whole.model, graph=graph)), ["fc"], store)
+        part_of(changed, ["fc"], store)
 
 
 def test_layers_by_name_or_type(whole: Subject) -> None:

@@ -15,7 +15,7 @@ from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes, rewritten
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status, TriedFix
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer, Truth
-from harness.analysis.diagnosis.mechanism import Explanation
+from harness.analysis.mechanisms.mechanism import Explanation
 from harness.execution.job import Job
 from harness.model.param import Param, parse
 from tests.records import metrics
@@ -86,9 +86,9 @@ class Simulation:
 
 
 def evaluator(errors: Errors, folder: Path, graph: Param = CHAIN) -> FixEvaluator:
-    job = Job(binding="", core="core", param="", bin="", inputs=(), output="y")
+    job = Job(binding="", core="core", param="", bin="", inputs=(), outputs=("y",))
     return FixEvaluator(
-        subject=ConfiguredModel(job=job, graph=graph, inputs={}, initialisers={}),
+        subject=ConfiguredModel(job=job, model=cast("Any", None), graph=graph, initialisers={}),
         truths=[Truth(name="x", tensors={}, exact=cast("Any", None), single=cast("Any", None))],
         measurer=cast("Measurer", Simulation(errors)),
         folder=folder,

@@ -13,7 +13,6 @@ from harness.analysis.diagnosis.layer_findings import Diagnosis, InputFinding
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Truth
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
 from harness.build.builder import Build
-from harness.compare.alignment import Alignment
 from harness.domain.records import BuildRecord
 from harness.domain.spec import (
     BuildSpec,
@@ -25,6 +24,7 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.execution.job import Job
+from harness.model.alignment import Alignment
 from harness.util.errors import BuildError, MachineError
 from tests.analysis.diagnosis.test_fixes import CHAIN, LIMIT, Simulation
 from tests.records import metrics
@@ -39,6 +39,7 @@ def build_spec(version: str, flags: str) -> BuildSpec:
 
 
 SPECS = [InputSpec(name=name) for name in ("easy", "hard", "middle")]
+IN_FORCE: dict[str, bool | int] = {"use_fp16_storage": True, "lightmode": True}
 CELL = CellSpec(
     build=build_spec("2", "avx2"),
     run=RunSpec(name="default"),
@@ -77,8 +78,7 @@ class FakeReferences:
 
     asked: list[str] = field(default_factory=list)
 
-    def truth(self, spec: InputSpec, values: object) -> Truth:
-        del values
+    def truth(self, spec: InputSpec) -> Truth:
         self.asked.append(spec.name)
         nothing = cast("Any", None)
         return Truth(name=spec.name, tensors={}, exact=nothing, single=nothing)
@@ -95,7 +95,7 @@ def parts(tmp_path: Path) -> tuple[DiagnosisPipeline, FakeResolver, FakeReferenc
     resolver, references = FakeResolver(there=["2-sse2"]), FakeReferences()
     machine = SimpleNamespace(resolver=resolver)
     pipeline = DiagnosisPipeline(
-        machine=cast("Any", machine), model=cast("Any", None), say=lambda _: None
+        machine=cast("Any", machine), preparation=cast("Any", None), say=lambda _: None
     )
     # What these properties would make needs a model on disk.
     pipeline.__dict__["measurer"] = Simulation(errors)
@@ -106,12 +106,17 @@ def parts(tmp_path: Path) -> tuple[DiagnosisPipeline, FakeResolver, FakeReferenc
 def subject(folder: Path) -> ConfiguredModel:
     (folder / "m.param").write_text("7767517\n")
     return ConfiguredModel(
-        job=Job(binding="", core="2-avx2", param=str(folder / "m.param"), bin="", output="y"),
+        job=Job(
+            binding="",
+            core="2-avx2",
+            param=str(folder / "m.param"),
+            bin="",
+            outputs=("y",),
+            alignments=(Alignment(layer_index=4, blob="y", value="y", key="y", how="name"),),
+        ),
+        model=cast("Any", None),
         graph=CHAIN,
-        inputs={},
-        alignments=(Alignment(layer_index=4, blob="y", value="y", how="name"),),
         initialisers={},
-        in_force={"use_fp16_storage": True, "lightmode": True},
     )
 
 
@@ -120,7 +125,7 @@ def diagnosis(**outputs: float) -> Diagnosis:
         InputFinding(name=name, output=metrics(error), output_limit=LIMIT)
         for name, error in outputs.items()
     )
-    return Diagnosis(cell="c", model="m", build="b", options={}, inputs=found, layers=())
+    return Diagnosis(cell="c", model="m", build="b", options=IN_FORCE, inputs=found, layers=())
 
 
 def fixes(

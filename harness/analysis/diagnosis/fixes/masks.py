@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
     from harness.analysis.diagnosis.measurer import ConfiguredModel
-    from harness.analysis.diagnosis.mechanism import Explanation
+    from harness.analysis.mechanisms.mechanism import Explanation
     from harness.model.param import Param
 
 MASK_KEY = 31

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.delta_debugging import Result
 from harness.analysis.diagnosis.fixes.minimal_set import USELESS, described, search
 from harness.analysis.diagnosis.layer_findings import TriedFix
+from harness.sources.options import is_inexact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +15,10 @@ if TYPE_CHECKING:
     from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
     from harness.analysis.diagnosis.measurer import ConfiguredModel
 
-EXACTNESS = ("fp16", "bf16", "int8", "packing", "winograd", "sgemm")
-"""Words in the names of options that trade exactness, or another order of sums, for speed."""
-
 
 def option_fixes(evaluator: FixEvaluator, in_force: Mapping[str, bool | int]) -> Iterator[TriedFix]:
     """Yield the smallest set of options that fixes, or what all of them together achieve."""
-    names = [
-        name
-        for name, value in in_force.items()
-        if value is True and any(word in name for word in EXACTNESS)
-    ]
+    names = [name for name, value in in_force.items() if value is True and is_inexact(name)]
     if not names:
         yield TriedFix(kind="options", change="none", note="no option that costs precision is on")
         return

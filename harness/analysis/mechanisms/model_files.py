@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis import narrow_formats as numbers
-from harness.analysis.diagnosis.hypotheses import epsilons, predicted, transposed, with_weight
-from harness.analysis.diagnosis.prediction import Hypothesis
+from harness.analysis.mechanisms import narrow_formats as numbers
+from harness.analysis.mechanisms.hypotheses import epsilons, predicted, transposed, with_weight
+from harness.analysis.mechanisms.prediction import Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from harness.analysis.diagnosis.layer_run import LayerRun
+    from harness.analysis.mechanisms.layer_run import LayerRun
 
     Array = NDArray[Any]
 
+FEW = 0.1
+"""Part of a tensor's elements up to which those are counted that differ."""
 BIAS_KEYS = {"InnerProduct": 1, "Convolution": 5, "ConvolutionDepthWise": 5}
 
 
@@ -44,7 +46,7 @@ def _tensors(case: LayerRun) -> Iterator[Hypothesis]:
                 continue
             for words, candidate in _forms(constant, array.shape):
                 if not np.array_equal(candidate, array):
-                    title = f"{name} in the .bin is {_relation(array, candidate)} '{value}'{words}"
+                    title = f"{name} in the .bin {_relation(array, candidate)} '{value}'{words}"
                     yield Hypothesis(title, with_weight(case, name, candidate))
 
 
@@ -61,8 +63,11 @@ def _relation(array: Array, candidate: Array) -> str:
     for kind in kinds:
         rounded = numbers.rounded(candidate.astype(float), kind)
         if np.array_equal(rounded, array.astype(float)):
-            return f"only {kind} of"
-    return "not"
+            return f"is only {kind} of"
+    others = int(np.count_nonzero(candidate != array))
+    if others <= FEW * array.size:
+        return f"differs in {others} of {array.size} elements from"
+    return "is not"
 
 
 def _biases(case: LayerRun) -> Iterator[Hypothesis]:

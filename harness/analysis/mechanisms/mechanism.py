@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from harness.analysis.diagnosis.hypotheses import about_computation
-from harness.analysis.diagnosis.model_files import about_file
+from harness.analysis.mechanisms.hypotheses import about_computation
+from harness.analysis.mechanisms.model_files import about_file
 from harness.definition import NoDefinitionError
 from harness.domain.base import MessageValue
 from harness.domain.formatting import number
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.analysis.diagnosis.layer_run import LayerRun
-    from harness.analysis.diagnosis.prediction import Hypothesis
+    from harness.analysis.mechanisms.layer_run import LayerRun
+    from harness.analysis.mechanisms.prediction import Hypothesis
 
     Array = NDArray[Any]
 
@@ -101,6 +101,23 @@ def explain(case: LayerRun, *, floors: float, limit: float) -> Explanation:
         notes = ", ".join(filter(None, (found.note, note)))
         return found.model_copy(update={"side": "model", "note": notes})
     return _judge(case, case.exact, case.output, about_computation(case), floors)
+
+
+def explain_file(case: LayerRun, *, floors: float, limit: float) -> Explanation:
+    """Find what in a model's files makes a layer's definition miss the reference.
+
+    Both sides are exact, so that nothing counts as an explanation that leaves more than what
+    single precision costs.
+
+    Args:
+        case: the layer; what it gave plays no part.
+        floors: how many times the noise floor may be left.
+        limit: scale-relative error that may be left in any case.
+    """
+    found = _judge(case, case.exact, case.expected, about_file(case), floors)
+    if found.residual > max(limit, floors * case.noise):
+        return found.model_copy(update={"mechanism": UNEXPLAINED, "side": "model"})
+    return found.model_copy(update={"side": "model"})
 
 
 def _judge(

@@ -1,7 +1,7 @@
 """What may have gone wrong in a layer: each hypothesis predicts an output from the formula.
 
 A hypothesis is tested, never assumed: its prediction is compared with what ncnn gave, and only a
-prediction that removes the error makes it a mechanism (see `harness.analysis.diagnosis.mechanism`).
+prediction that removes the error makes it a mechanism (see `mechanism.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis import narrow_formats as numbers
-from harness.analysis.diagnosis.estimates import fitted_rows, learnt_table
-from harness.analysis.diagnosis.prediction import Hypothesis, Prediction
+from harness.analysis.mechanisms import narrow_formats as numbers
+from harness.analysis.mechanisms.estimates import fitted_rows, learnt_table
+from harness.analysis.mechanisms.prediction import Hypothesis, Prediction
 from harness.definition.arithmetic import EXACT, Arithmetic, matmul_in_fp16
 from harness.domain.formatting import number
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.analysis.diagnosis.layer_run import LayerRun
+    from harness.analysis.mechanisms.layer_run import LayerRun
 
     Array = NDArray[Any]
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.diagnosis.prediction import Prediction
+from harness.analysis.mechanisms.prediction import Prediction
 from harness.definition.arithmetic import EXACT
 from harness.domain.formatting import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.analysis.diagnosis.layer_run import LayerRun
+    from harness.analysis.mechanisms.layer_run import LayerRun
 
     Array = NDArray[Any]
 

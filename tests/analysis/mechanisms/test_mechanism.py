@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis.diagnosis import narrow_formats as numbers
-from harness.analysis.diagnosis.layer_run import LayerRun
-from harness.analysis.diagnosis.mechanism import Explanation, explain
+from harness.analysis.mechanisms import narrow_formats as numbers
+from harness.analysis.mechanisms.layer_run import LayerRun
+from harness.analysis.mechanisms.mechanism import Explanation, explain
 from harness.definition import compute
 from harness.definition.arithmetic import EXACT, matmul_in_fp16
 from harness.model.layouts import layout

@@ -3,69 +3,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare.alignment import Alignment, align
-from harness.compare.arrangement import plain
+from harness.model.arrangement import arrangements, plain
 from harness.model.blob_layout import to_ncnn_layout
-from harness.model.param import Layer, Param
-from harness.util.errors import ModelError
-
-PARAM = Param(
-    (
-        Layer("Input", "in", (), ("x",)),
-        Layer("Split", "split", ("x",), ("x_splitncnn_0", "x_splitncnn_1")),
-        Layer("Split", "again", ("x_splitncnn_1",), ("c0", "c1")),
-        Layer("Sigmoid", "act", ("x_splitncnn_0",), ("5",)),
-        Layer("Split", "copies", ("5",), ("5_0", "y")),
-        Layer("Noop", "sink", ("5_0",), ()),
-    )
-)
-
-
-def found(alignments: tuple[Alignment, ...]) -> dict[str, tuple[str, str]]:
-    return {a.blob: (a.value, a.how) for a in alignments}
-
-
-def test_by_name_and_through_copies() -> None:
-    alignments = align(PARAM, {"x": (1, 3), "y": (1, 3)}, {})
-    assert found(alignments) == {
-        "x": ("x", "name"),
-        "x_splitncnn_0": ("x", "split"),
-        "x_splitncnn_1": ("x", "split"),
-        "c0": ("x", "split"),
-        "c1": ("x", "split"),
-        "5": ("", "none"),
-        "5_0": ("", "none"),
-        "y": ("y", "name"),
-        "": ("", "none"),
-    }
-    notes = {a.blob: a.note for a in alignments if a.note}
-    assert notes == {
-        "5": "no ONNX value has this name",
-        "5_0": "a copy of 5, which is not aligned",
-        "": "the layer has no output",
-    }
-    assert [a.layer_index for a in alignments] == [0, 1, 1, 2, 2, 3, 4, 4, 5]
-
-
-def test_the_users_mapping_comes_first() -> None:
-    shapes = {"x": (1, 3), "sigmoid": (1, 3), "y": (1, 3)}
-    result = found(align(PARAM, shapes, {"5": "sigmoid", "y": "sigmoid"}))
-    assert result["5"] == ("sigmoid", "mapped")
-    assert result["5_0"] == ("sigmoid", "split")
-    assert result["y"] == ("sigmoid", "mapped")
 
 
 @pytest.mark.parametrize(
-    ("mapping", "message"),
+    ("value", "blob"),
     [
-        ({"5": "sigmoidd"}, r"no ONNX value 'sigmoidd'\. The nearest is 'sigmoid'"),
-        ({"x_splitncnn_3": "sigmoid"}, r"no blob 'x_splitncnn_3'\. The nearest is 'x_split"),
-        ({"?": "sigmoid"}, r"no blob '\?'\. Correct the name"),
+        ((1, 4, 6), (4, 6)),
+        ((1, 4, 6), (6, 4)),
+        ((1, 2, 3, 4), (3, 2, 4)),
+        ((1, 5, 12), (3, 5, 4)),
+        ((1, 3, 4, 5), (20, 3)),
+        ((7,), (7, 1, 1)),
     ],
 )
-def test_mapping_of_unknown_names(mapping: dict[str, str], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        align(PARAM, {"sigmoid": (1, 3)}, mapping)
+def test_every_arrangement_goes_both_ways(value: tuple[int, ...], blob: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(value)).reshape(value)
+    ways = list(arrangements(value, blob))
+    assert ways
+    for way in ways:
+        there = way.to_blob(array)
+        assert there.shape == blob
+        np.testing.assert_array_equal(way.to_value(there), array)
+
+
+def test_another_number_of_elements_has_no_arrangement() -> None:
+    assert not list(arrangements((2, 3), (2, 4)))
+
+
+def test_plain_reshape_leaves_elements_where_they_are() -> None:
+    (first, *_) = arrangements((1, 2, 3, 4), (2, 12))
+    assert first.is_plain
+    np.testing.assert_array_equal(
+        first.to_blob(np.arange(24).reshape(1, 2, 3, 4)), np.arange(24).reshape(2, 12)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Whether the ncnn files are the ONNX model, which blob holds what, and where they differ."""

@@ -1,0 +1,250 @@
+"""Where a model's files say something else than the ONNX graph, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.analysis.conversion.walk import ModelSide, Trial, Walk, vouched, walk
+from harness.analysis.mechanisms.layer_run import LayerRun
+from harness.analysis.mechanisms.mechanism import explain_file
+from harness.compare.matching import Agreement, Matcher
+from harness.definition import NoDefinitionError, compute
+from harness.domain.formatting import number
+from harness.model.arrangement import arrangements
+from harness.model.conversion import ModelDifference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.analysis.conversion.onnx_side import OnnxSide
+    from harness.model.param import Layer
+
+    Array = NDArray[Any]
+
+HALF = "its weights are stored in half precision in the .bin"
+MAX_ROUNDS = 12
+"""Differences that can be told apart where a blob is unlike what it should be."""
+MAX_CANDIDATES = 24
+"""ONNX values that are tried for what such a blob should hold."""
+STEPS = 4
+"""Nodes by which an input may lag behind what the ONNX graph feeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceFinder:
+    """Everything that differences are looked for in."""
+
+    model: ModelSide
+    trials: Sequence[Trial]
+    matcher: Matcher
+    onnx: OnnxSide
+    given: Sequence[Mapping[str, Array]]
+    """Blobs whose layers have no definition, per trial."""
+    limit: float
+    """Scale-relative error up to which numbers are the same."""
+    floors: float
+    """How many times the noise floor takes its place."""
+
+    def find(self, unsettled: frozenset[str]) -> tuple[ModelDifference, ...]:
+        """Return the layers that differ, in the order of the file.
+
+        Each is looked at with the right values at its inputs, so that one difference does not
+        hide the next: what a differing layer makes is replaced by what the ONNX graph has there.
+
+        Args:
+            unsettled: layers that are not to be accused, since it is not known what they compute.
+        """
+        corrected: dict[str, str] = {}
+        told: dict[str, ModelDifference] = {}
+        for _ in range(MAX_ROUNDS):
+            found = walk(
+                self.model, self.trials, self.matcher, given=self.given, corrected=corrected
+            )
+            told |= {d.blob: d for d in self._corrected(found, corrected) if d.blob not in told}
+            right = vouched(self.model.graph, found.matches)
+            near = self._near(found, right)
+            if near.keys() - corrected.keys():
+                corrected |= near
+                continue
+            first = self._first(found, right, unsettled)
+            if first is None:
+                break
+            difference = self._explained(first, found)
+            told[first[1]] = difference
+            if not difference.value:
+                break
+            corrected[difference.blob] = difference.value
+        order = {blob: at for at, blob in enumerate(self.model.graph.blobs)}
+        return tuple(sorted(told.values(), key=lambda difference: order[difference.blob]))
+
+    def _near(self, found: Walk, right: frozenset[str]) -> dict[str, str]:
+        return {
+            blob: match.value
+            for blob, match in found.matches.items()
+            if match.agreement is Agreement.NEAR and blob not in right
+        }
+
+    def _first(
+        self, found: Walk, right: frozenset[str], unsettled: frozenset[str]
+    ) -> tuple[Layer, str] | None:
+        """Return the first layer whose output is neither right nor on the way to what is."""
+        for layer in self.model.graph.layers:
+            if layer.name in unsettled or layer.name in found.reasons:
+                return None
+            for blob in layer.outputs:
+                if found.matches[blob].agreement is Agreement.UNLIKE and blob not in right:
+                    return layer, blob
+        return None
+
+    def _corrected(self, found: Walk, corrected: Mapping[str, str]) -> Iterator[ModelDifference]:
+        """Yield the corrected layers whose own computation differs, with right inputs."""
+        for layer in self.model.graph.layers:
+            for blob in layer.outputs:
+                error = found.local.get(blob)
+                if error is None or error <= max(
+                    self.limit, self.floors * found.floors.get(blob, 0.0)
+                ):
+                    continue
+                yield self._difference(layer, blob, corrected[blob], error, found)
+
+    def _difference(
+        self, layer: Layer, blob: str, value: str, error: float, found: Walk
+    ) -> ModelDifference:
+        case = self._case(layer, value, found)
+        return ModelDifference(
+            layer=layer.name,
+            type=layer.type,
+            blob=blob,
+            value=value,
+            node=self.onnx.node_of(value),
+            error=error,
+            ours=_range(case.exact) if case else "",
+            theirs=_range(self.trials[0].values[value]),
+            explanation=self._words(case) if case else "",
+        )
+
+    def _explained(self, first: tuple[Layer, str], found: Walk) -> ModelDifference:
+        """Describe a layer whose output is like no value, and what it should be if that shows."""
+        layer, blob = first
+        ours = found.inputs[0].blobs[blob]
+        fallback = ModelDifference(layer=layer.name, type=layer.type, blob=blob, ours=_range(ours))
+        cases = {
+            value: case
+            for value in self._candidates(layer, ours, found)
+            if (case := self._case(layer, value, found)) is not None
+        }
+        for value, case in cases.items():
+            words = self._words(case) or self._lagging(layer, value, found)
+            if words:
+                error = case.error(case.exact, case.expected)
+                return self._difference(layer, blob, value, error, found).model_copy(
+                    update={"explanation": words}
+                )
+        nearest = min(
+            cases, key=lambda value: cases[value].error(cases[value].exact, cases[value].expected),
+            default="",
+        )  # fmt: skip
+        return fallback.model_copy(
+            update={
+                "node": self.onnx.node_of(nearest),
+                "theirs": _range(self.trials[0].values[nearest]) if nearest else "",
+            }
+        )
+
+    def _candidates(self, layer: Layer, ours: Array, found: Walk) -> list[str]:
+        """Return ONNX values that a blob may be meant to hold, in the order of the graph."""
+        held = {match.value for match in found.matches.values() if match.value}
+        above = [m.value for name in layer.inputs if (m := found.matches[name]).value]
+        values = self.trials[0].values
+        return [
+            name
+            for name in self.onnx.ancestry.sources
+            if name in values
+            and name not in held
+            and values[name].dtype.kind == "f"
+            and self.onnx.ancestry.follows(name, above)
+            and next(arrangements(values[name].shape, ours.shape), None) is not None
+        ][:MAX_CANDIDATES]
+
+    def _case(self, layer: Layer, value: str, found: Walk) -> LayerRun | None:
+        """Return a layer on right inputs, beside the ONNX value that its output should be."""
+        known = found.inputs[0].blobs
+        tensors = self.model.tensors.get(layer.name, {})
+        if len(layer.outputs) != 1 or any(name not in known for name in layer.inputs):
+            return None
+        inputs = [known[name] for name in layer.inputs]
+        try:
+            (exact,) = compute(layer, tensors, inputs)
+        except NoDefinitionError:
+            return None
+        wanted = self.trials[0].values[value]
+        ways = [way.to_blob(wanted) for way in arrangements(wanted.shape, exact.shape)]
+        if not ways:
+            return None
+        expected = min(ways, key=lambda way: float(np.abs(way - exact).max(initial=0)))
+        return LayerRun(
+            layer=layer,
+            weights=tensors,
+            inputs=inputs,
+            output=exact,
+            expected=np.asarray(expected, np.float64),
+            initialisers=self.onnx.constants,
+        )
+
+    def _words(self, case: LayerRun) -> str:
+        found = explain_file(case, floors=self.floors, limit=self.limit)
+        if found.explained:
+            return found.mechanism
+        return HALF if _explains_rounding(case) else ""
+
+    def _lagging(self, layer: Layer, value: str, found: Walk) -> str:
+        """Say which input is not what the ONNX graph feeds there, if that explains the output."""
+        known = found.inputs[0].blobs
+        tensors = self.model.tensors.get(layer.name, {})
+        for place, name in enumerate(layer.inputs):
+            held = found.matches[name].value
+            for later in self.onnx.steps_after(held, STEPS) if held else ():
+                array = self.trials[0].values.get(later)
+                if array is None or array.size != known[name].size or later == value:
+                    continue
+                inputs = [known[each] for each in layer.inputs]
+                inputs[place] = array.reshape(known[name].shape).astype(np.float64)
+                try:
+                    (output,) = compute(layer, tensors, inputs)
+                except (NoDefinitionError, ValueError):
+                    continue
+                error, _ = self.matcher.error_at(value, [output])
+                if error <= self.limit:
+                    return (
+                        f"it takes '{held}', where the ONNX graph takes '{later}' "
+                        f"({self.onnx.node_of(later)})"
+                    )
+        return ""
+
+
+def _explains_rounding(case: LayerRun) -> bool:
+    """Return whether weights stored in half precision cost at most as much as is missing.
+
+    A weight w becomes w(1+e) with |e| up to 2^-11, so that a sum of products wx moves by up to
+    2^-11 times the sum of |wx|. Activations in ncnn move by no more than what goes in, Swish and
+    its like by a tenth more.
+    """
+    if not any(array.dtype == np.float16 for array in case.weights.values()):
+        return False
+    absolute = {name: np.abs(array.astype(np.float64)) for name, array in case.weights.items()}
+    bare = case.layer.with_param(9, 0) if case.layer.integer(9, 0) else case.layer
+    try:
+        (sums,) = compute(bare, absolute, [np.abs(array) for array in case.inputs])
+    except NoDefinitionError:
+        return False
+    most = float(np.abs(sums).max(initial=0)) * 2.0**-11 * 1.1
+    return case.error(case.exact, case.expected) * case.scale <= most
+
+
+def _range(array: Array) -> str:
+    return f"{number(float(array.min()))} to {number(float(array.max()))}"

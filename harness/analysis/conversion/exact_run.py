@@ -1,0 +1,62 @@
+"""What a build gives with everything off that costs precision, and whether definitions agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.definition import NoDefinitionError, compute
+from harness.domain.metrics import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.analysis.conversion.walk import ModelSide
+    from harness.model.param import Layer
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactRun:
+    """The blobs of a model in the most exact run of a build."""
+
+    cell: str
+    """Id of what was run."""
+    inputs: Sequence[Mapping[str, Array]]
+    """Blobs by name, per trial."""
+
+    def agrees(self, model: ModelSide, layer: Layer, *, limit: float, floors: float) -> bool | None:
+        """Return whether a layer's definition gives what the build gave, on the build's inputs.
+
+        Args:
+            model: the ncnn files.
+            layer: one of its layers.
+            limit: scale-relative error up to which numbers are the same.
+            floors: how many times the noise floor takes its place, where that is larger.
+
+        Returns:
+            None where there is nothing to compare.
+        """
+        blobs = self.inputs[0]
+        if any(blob not in blobs for blob in (*layer.inputs, *layer.outputs)):
+            return None
+        tensors = model.tensors.get(layer.name, {})
+        inputs = [blobs[blob] for blob in layer.inputs]
+        try:
+            exact = compute(layer, tensors, inputs)
+            single = compute(layer, tensors, inputs, dtype=np.float32)
+        except NoDefinitionError:
+            return None
+        for blob, defined, rounded in zip(layer.outputs, exact, single, strict=True):
+            if defined.shape != blobs[blob].shape:
+                return False
+            error = measure(blobs[blob], defined)
+            noise = measure(rounded, defined).scale_relative
+            if error.nan or error.inf or error.scale_relative > max(limit, floors * noise):
+                return False
+        return True

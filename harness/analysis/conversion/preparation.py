@@ -1,0 +1,242 @@
+"""From a model's files to one whose blobs have references, and to inputs of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+import harness
+from harness.analysis.conversion.exact_run import ExactRun
+from harness.analysis.conversion.onnx_side import OnnxSide
+from harness.analysis.conversion.proof import ConversionProof
+from harness.analysis.conversion.walk import ModelSide, Trial
+from harness.domain.spec import CellSpec, InputSpec, content_key
+from harness.execution.cell_runner import job_of
+from harness.execution.job import JobInput
+from harness.model.conversion import Conversion
+from harness.model.onnx_graph import OnnxGraph
+from harness.model.weights import read_weights
+from harness.reference.evaluation import evaluate
+from harness.reference.prepared_input import (
+    PreparedInput,
+    feeds_of,
+    numbers_of,
+    prepare_input,
+    tensors_of,
+)
+from harness.reference.values import digests
+from harness.sources.options import most_exact, read_option_fields
+from harness.util.errors import BuildError, HarnessError, ModelError
+from harness.util.files import scratch_directory, sha256_of, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.domain.spec import BuildSpec
+    from harness.execution.local_machine import LocalMachine
+    from harness.model.prepared_model import PreparedModel
+
+    Array = NDArray[Any]
+    Tensors = Mapping[str, Array]
+
+PROVING = ("definition", "model", "compare", "reference", "analysis/conversion")
+"""Packages whose code decides what is proved: with other code it is proved anew."""
+MAX_ORDERS = 24
+"""Orders of a model's inputs that are tried where names do not fit."""
+
+
+@dataclass(kw_only=True)
+class ModelPreparation:
+    """Proves a model's conversion and prepares its inputs, for any command.
+
+    `model` is the model as it was read until `prove` has replaced it.
+    """
+
+    machine: LocalMachine
+    model: PreparedModel
+    builds: Sequence[BuildSpec]
+    """What may be built and asked where definitions do not settle it, in this order."""
+    say: Callable[[str], None] = lambda _: None
+    """Told what takes long."""
+
+    def prove(self, specs: Sequence[InputSpec]) -> PreparedModel:
+        """Find out what the blobs hold, on at least two inputs, or recall what was found.
+
+        Raises:
+            ModelError: the ONNX file or the inputs cannot be used.
+        """
+        inputs = [tensors_of(spec, self.model) for spec in specs[:2]]
+        if len(inputs) < 2:
+            inputs.append(_another(inputs[0]))
+        # What no build was asked about holds whatever there is to build.
+        files = [self._file(inputs, asking) for asking in ((), [b.id for b in self.builds])]
+        known = next(filter(None, map(_read, files)), None)
+        if known is None:
+            self.say("finding out what each blob holds")
+            known = self._proved(inputs)
+            asked = known.run or known.unsettled
+            write_atomically(files[bool(asked)], known.model_dump_json())
+        self.model = replace(self.model, conversion=known)
+        return self.model
+
+    def input(self, spec: InputSpec) -> PreparedInput:
+        """Prepare an input of the model, whose conversion is proved."""
+        return prepare_input(spec, self.model, self.machine.store, self.taken)
+
+    def taken(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return all blobs of the exact run that this conversion takes some from.
+
+        Raises:
+            ModelError: it cannot be run any more.
+        """
+        wanted = self.model.conversion.run
+        for run in self._runs([feeds]):
+            if run.cell == wanted:
+                return run.inputs[0]
+        raise ModelError(
+            f"{self.model.param}: {wanted}, from which blobs are taken that have no definition "
+            "here, cannot be run any more. Put its version and flags back into the configuration."
+        )
+
+    def _file(self, inputs: Sequence[Tensors], builds: Sequence[str]) -> Path:
+        """Return where a conversion is kept that was proved with some builds to ask."""
+        model, tolerance = self.model, self.machine.cells.tolerance
+        key = content_key(
+            {
+                "model": model.digest,
+                "onnx": OnnxGraph.load(model.onnx).content() if model.onnx else "",
+                "names": list(model.spec.names),
+                "inputs": [digests(tensors) for tensors in inputs],
+                "code": [harness.__version__, _proving_digest()],
+                "limits": [tolerance.layer, tolerance.floors],
+                "builds": builds,
+            }
+        )
+        return self.machine.store.models / f"conversion-{key}" / "conversion.json"
+
+    def _proved(self, inputs: Sequence[Tensors]) -> Conversion:
+        """Try the orders of the inputs until the outputs are right; names come first."""
+        model = self.model
+        if model.onnx is None:
+            return self._proof(inputs, [{} for _ in inputs], None).conversion()
+        values = [evaluate(model.onnx, tensors) for tensors in inputs]
+        side = OnnxSide(onnx.load(model.onnx))
+        first = None
+        for order in _orders(model, inputs[0]):
+            self.model = replace(model, inputs=order)
+            proof = self._proof(inputs, values, side)
+            if proof.is_right():
+                return proof.conversion()
+            first = first or self.model
+        self.model = first or model
+        return self._proof(inputs, values, side).conversion()
+
+    def _proof(
+        self, inputs: Sequence[Tensors], values: Sequence[Tensors], side: OnnxSide | None
+    ) -> ConversionProof:
+        model = self.model
+        return ConversionProof(
+            model=ModelSide(
+                graph=model.graph,
+                tensors=read_weights(model.graph, model.bin),
+                names=dict(model.spec.names),
+            ),
+            trials=[
+                Trial(feeds=numbers_of(model, tensors), values=known)
+                for tensors, known in zip(inputs, values, strict=True)
+            ],
+            onnx=side,
+            runs=self._runs([feeds_of(model, tensors) for tensors in inputs]),
+            limit=self.machine.cells.tolerance.layer,
+            floors=self.machine.cells.tolerance.floors,
+        )
+
+    def _runs(self, feeds: Sequence[Mapping[str, Array]]) -> Iterator[ExactRun]:
+        """Yield the most exact run of each build that has one."""
+        for spec in self.builds:
+            if self.machine.resolver.lacking(spec.flags) or spec.flags.wants_vulkan:
+                continue
+            self.say(f"asking {spec.id} what it computes")
+            run = self._exact(spec, feeds)
+            if run is not None:
+                yield run
+
+    def _exact(self, spec: BuildSpec, feeds: Sequence[Mapping[str, Array]]) -> ExactRun | None:
+        """Run a build as exactly as it can; None if it cannot be built or does not run."""
+        resolver, launcher = self.machine.resolver, self.machine.cells.launcher
+        spec = replace(spec, layers=self.model.graph.layer_types())
+        try:
+            plan = resolver.plan(spec)
+            run = most_exact(read_option_fields(plan.tree.path))
+            build = resolver.make(plan)
+        except (BuildError, HarnessError):
+            return None
+        cell = CellSpec(build=spec, run=run, model=self.model.spec, input=InputSpec(name="exact"))
+        with scratch_directory("exact-") as scratch:
+            items = tuple(_kept(arrays, scratch, at) for at, arrays in enumerate(feeds))
+            job = job_of(build, cell, self.model, ()).model_copy(update={"inputs": items})
+            results = launcher.run(job, scratch / "processes")
+            if any(result.failure for result in results):
+                return None
+            found = [
+                {blob: np.load(file) for blob, file in result.chain.files.items()}
+                for result in results
+                if result.chain
+            ]
+        return ExactRun(cell=f"{spec.id}/{run.name}", inputs=found)
+
+
+def _kept(feeds: Mapping[str, Array], scratch: Path, number: int) -> JobInput:
+    """Write an input where a worker finds it, and tell it to keep all blobs."""
+    folder = scratch / f"feeds-{number}"
+    folder.mkdir()
+    files = {}
+    for place, (blob, array) in enumerate(feeds.items()):
+        np.save(folder / f"{place}.npy", array)
+        files[blob] = str(folder / f"{place}.npy")
+    return JobInput(name=str(number), feeds=files, keep=str(scratch / f"blobs-{number}"))
+
+
+def _orders(model: PreparedModel, tensors: Tensors) -> Iterator[dict[str, str]]:
+    """Yield ways to give the ONNX inputs to the input blobs: as is, then all that fit in shape."""
+    yield dict(model.inputs)
+    blobs, names = list(model.inputs), list(model.inputs.values())
+    for _, order in zip(range(MAX_ORDERS), permutations(names), strict=False):
+        same = all(tensors[a].shape == tensors[b].shape for a, b in zip(names, order, strict=True))
+        if same and list(order) != names:
+            yield dict(zip(blobs, order, strict=True))
+
+
+def _another(tensors: Tensors) -> dict[str, Array]:
+    """Return another input of the same shapes, types and range."""
+    generator = np.random.default_rng(1)
+    found = {}
+    for name, array in tensors.items():
+        shuffled = generator.permutation(array.ravel()).reshape(array.shape)
+        if array.dtype.kind == "f" and np.array_equal(shuffled, array):
+            shuffled = array + generator.uniform(-0.5, 0.5, array.shape).astype(array.dtype)
+        found[name] = shuffled
+    return found
+
+
+def _read(file: Path) -> Conversion | None:
+    try:
+        return Conversion.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@cache
+def _proving_digest() -> str:
+    """Return a digest of the code that proves."""
+    root = Path(harness.__file__).parent
+    files = [path for name in PROVING for path in sorted((root / name).rglob("*.py"))]
+    return content_key({str(path.relative_to(root)): sha256_of(path) for path in files})

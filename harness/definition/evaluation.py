@@ -1,0 +1,85 @@
+"""All blobs of a model as ncnn's own definitions give them, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.definition import NoDefinitionError, compute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.model.param import Layer, Param
+
+    Array = NDArray[Any]
+    Tensors = Mapping[str, Mapping[str, Array]]
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass
+class Evaluated:
+    """Blobs by name, and why others are not there."""
+
+    blobs: dict[str, Array] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Layers that could not be computed though their inputs were there, with the reason."""
+
+
+def evaluate(
+    param: Param,
+    tensors: Tensors,
+    feeds: Mapping[str, Array],
+    *,
+    given: Mapping[str, Array] = NOTHING,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Evaluated:
+    """Compute every blob of a model from its inputs.
+
+    Args:
+        param: the layers.
+        tensors: contents of the `.bin` file by layer and tensor.
+        feeds: the model's inputs by blob, in ncnn's layout.
+        given: blobs that are taken as they are, whatever their layers define.
+        dtype: type of every step.
+    """
+    found = Evaluated()
+    for layer in param.layers:
+        outputs = outputs_of(layer, tensors, feeds, found, given, dtype)
+        if outputs is not None:
+            found.blobs |= {
+                blob: np.asarray(given.get(blob, array), dtype)
+                for blob, array in zip(layer.outputs, outputs, strict=True)
+            }
+    return found
+
+
+def outputs_of(
+    layer: Layer,
+    tensors: Tensors,
+    feeds: Mapping[str, Array],
+    known: Evaluated,
+    given: Mapping[str, Array],
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Sequence[Array] | None:
+    """Return a layer's outputs; None, with a reason in `known`, where they cannot be had."""
+    if layer.outputs and all(blob in given for blob in layer.outputs):
+        return [given[blob] for blob in layer.outputs]
+    if layer.type == "Input":
+        return (
+            [feeds[blob] for blob in layer.outputs] if feeds.keys() >= set(layer.outputs) else None
+        )
+    if any(blob not in known.blobs for blob in layer.inputs):
+        return None
+    try:
+        inputs = [known.blobs[blob] for blob in layer.inputs]
+        return compute(layer, tensors.get(layer.name, NOTHING), inputs, dtype=dtype)
+    except NoDefinitionError as error:
+        known.reasons[layer.name] = str(error)
+        return None
