@@ -168,7 +168,7 @@ class Matcher:
         self, name: str, way: Arrangement, blobs: Sequence[Array]
     ) -> Iterator[tuple[Array, Array]]:
         """Yield each input's blob with the value in its layout, as far as both are there."""
-        for blob, values in zip(blobs, self._inputs, strict=True):
+        for blob, values in zip(blobs, self._inputs, strict=False):
             value = values[name]
             if way.value == value.shape and way.blob == blob.shape:
                 yield blob, way.to_blob(value)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.conversion.walk import ModelSide, Trial, Walk, vouched, walk
+from harness.analysis.conversion.walk import COPIES, ModelSide, Trial, Walk, vouched, walk
 from harness.analysis.mechanisms.layer_run import LayerRun
 from harness.analysis.mechanisms.mechanism import explain_file
-from harness.compare.matching import Agreement, Matcher
+from harness.compare.matching import UNKNOWN, Agreement, Matcher
 from harness.definition import NoDefinitionError, compute
-from harness.domain.formatting import number
 from harness.model.arrangement import arrangements
 from harness.model.conversion import ModelDifference
 
@@ -66,40 +66,77 @@ class DifferenceFinder:
                 self.model, self.trials, self.matcher, given=self.given, corrected=corrected
             )
             told |= {d.blob: d for d in self._corrected(found, corrected) if d.blob not in told}
-            right = vouched(self.model.graph, found.matches)
-            near = self._near(found, right)
-            if near.keys() - corrected.keys():
+            wrong = list(self._wrong(found, corrected))
+            near = {
+                blob: found.matches[blob].value
+                for _, blob in takewhile(lambda item: self._is_near(item, found), wrong)
+            }
+            if near:
                 corrected |= near
                 continue
-            first = self._first(found, right, unsettled)
-            if first is None:
+            difference = self._first(wrong[:1], found, unsettled)
+            if difference is None:
                 break
-            difference = self._explained(first, found)
-            told[first[1]] = difference
+            told[difference.blob] = difference
             if not difference.value:
                 break
             corrected[difference.blob] = difference.value
         order = {blob: at for at, blob in enumerate(self.model.graph.blobs)}
         return tuple(sorted(told.values(), key=lambda difference: order[difference.blob]))
 
-    def _near(self, found: Walk, right: frozenset[str]) -> dict[str, str]:
-        return {
-            blob: match.value
-            for blob, match in found.matches.items()
-            if match.agreement is Agreement.NEAR and blob not in right
-        }
+    def _wrong(self, found: Walk, corrected: Mapping[str, str]) -> Iterator[tuple[Layer, str]]:
+        """Yield the blobs that are neither right nor on the way to what is, with their layers."""
+        # What was put right says nothing about what comes before it.
+        computed = {**found.matches, **dict.fromkeys(corrected, UNKNOWN)}
+        right = vouched(self.model.graph, computed)
+        for layer in self.model.graph.layers:
+            for blob in layer.outputs:
+                agreement = found.matches[blob].agreement
+                if agreement is not Agreement.EQUAL and blob not in right:
+                    yield layer, blob
+
+    def _is_near(self, item: tuple[Layer, str], found: Walk) -> bool:
+        return found.matches[item[1]].agreement is Agreement.NEAR
 
     def _first(
-        self, found: Walk, right: frozenset[str], unsettled: frozenset[str]
-    ) -> tuple[Layer, str] | None:
-        """Return the first layer whose output is neither right nor on the way to what is."""
+        self, wrong: Sequence[tuple[Layer, str]], found: Walk, unsettled: frozenset[str]
+    ) -> ModelDifference | None:
+        """Return what is wrong with the first blob that is unlike what it should be.
+
+        None where it is not known what its layer computes, or where all blobs are right, but the
+        model ends before the ONNX graph does.
+        """
+        for layer, blob in wrong:
+            known = found.matches[blob].agreement is not Agreement.UNKNOWN
+            doubtful = layer.name in unsettled or layer.name in found.reasons
+            return self._explained(layer, blob, found) if known and not doubtful else None
+        return self._cut_off(found)
+
+    def _cut_off(self, found: Walk) -> ModelDifference | None:
+        """Describe a model that ends with a value which the ONNX graph does not end with."""
+        held = {match.value for match in found.matches.values()}
+        consumed = {blob for layer in self.model.graph.layers for blob in layer.inputs}
+        missing = [o for o in self.onnx.outputs if o in self.trials[0].values and o not in held]
         for layer in self.model.graph.layers:
-            if layer.name in unsettled or layer.name in found.reasons:
-                return None
             for blob in layer.outputs:
-                if found.matches[blob].agreement is Agreement.UNLIKE and blob not in right:
-                    return layer, blob
+                value = found.matches[blob].value
+                if blob in consumed or value in self.onnx.outputs:
+                    continue
+                for output in missing:
+                    if self.onnx.ancestry.follows(output, [value]):
+                        return self._ending(layer, blob, value, output)
         return None
+
+    def _ending(self, layer: Layer, blob: str, value: str, output: str) -> ModelDifference:
+        return ModelDifference(
+            layer=layer.name,
+            type=layer.type,
+            blob=blob,
+            node=self.onnx.node_of(output),
+            explanation=(
+                f"the model ends with '{value}', where the ONNX graph goes on to '{output}'"
+            ),
+        )
 
     def _corrected(self, found: Walk, corrected: Mapping[str, str]) -> Iterator[ModelDifference]:
         """Yield the corrected layers whose own computation differs, with right inputs."""
@@ -128,9 +165,8 @@ class DifferenceFinder:
             explanation=self._words(case) if case else "",
         )
 
-    def _explained(self, first: tuple[Layer, str], found: Walk) -> ModelDifference:
+    def _explained(self, layer: Layer, blob: str, found: Walk) -> ModelDifference:
         """Describe a layer whose output is like no value, and what it should be if that shows."""
-        layer, blob = first
         ours = found.inputs[0].blobs[blob]
         fallback = ModelDifference(layer=layer.name, type=layer.type, blob=blob, ours=_range(ours))
         cases = {
@@ -139,7 +175,10 @@ class DifferenceFinder:
             if (case := self._case(layer, value, found)) is not None
         }
         for value, case in cases.items():
-            words = self._words(case) or self._lagging(layer, value, found)
+            behind = self._lagging(layer, value, found)
+            if behind is not None:
+                return behind
+            words = self._words(case)
             if words:
                 error = case.error(case.exact, case.expected)
                 return self._difference(layer, blob, value, error, found).model_copy(
@@ -198,12 +237,18 @@ class DifferenceFinder:
 
     def _words(self, case: LayerRun) -> str:
         found = explain_file(case, floors=self.floors, limit=self.limit)
+        if found.explained and found.mechanism.startswith("epsilon"):
+            return f"with {found.mechanism} it is right"
         if found.explained:
             return found.mechanism
         return HALF if _explains_rounding(case) else ""
 
-    def _lagging(self, layer: Layer, value: str, found: Walk) -> str:
-        """Say which input is not what the ONNX graph feeds there, if that explains the output."""
+    def _lagging(self, layer: Layer, value: str, found: Walk) -> ModelDifference | None:
+        """Describe the layer before, if the ONNX graph goes on with something later than it makes.
+
+        What it makes is a value of the graph, so that nothing seemed wrong with it; but with what
+        follows from that value the layer at hand would give what it should.
+        """
         known = found.inputs[0].blobs
         tensors = self.model.tensors.get(layer.name, {})
         for place, name in enumerate(layer.inputs):
@@ -220,11 +265,36 @@ class DifferenceFinder:
                     continue
                 error, _ = self.matcher.error_at(value, [output])
                 if error <= self.limit:
-                    return (
-                        f"it takes '{held}', where the ONNX graph takes '{later}' "
-                        f"({self.onnx.node_of(later)})"
-                    )
-        return ""
+                    return self._behind(name, later, held, found)
+        return None
+
+    def _behind(self, blob: str, later: str, held: str, found: Walk) -> ModelDifference:
+        """Describe the layer that makes a blob which holds a value that is too early."""
+        layer = self._maker(blob)
+        case = self._case(layer, later, found)
+        error = case.error(case.exact, case.expected) if case else None
+        words = (self._words(case) if case else "") or (
+            f"it gives '{held}', where the ONNX graph goes on with '{later}'"
+        )
+        return ModelDifference(
+            layer=layer.name,
+            type=layer.type,
+            blob=layer.outputs[0],
+            value=later,
+            node=self.onnx.node_of(later),
+            error=error,
+            ours=_range(found.inputs[0].blobs[blob]),
+            theirs=_range(self.trials[0].values[later]),
+            explanation=words,
+        )
+
+    def _maker(self, blob: str) -> Layer:
+        """Return the layer that computes a blob, past copies."""
+        makers = {name: layer for layer in self.model.graph.layers for name in layer.outputs}
+        layer = makers[blob]
+        while layer.type in COPIES:
+            layer = makers[layer.inputs[0]]
+        return layer
 
 
 def _explains_rounding(case: LayerRun) -> bool:
@@ -247,4 +317,4 @@ def _explains_rounding(case: LayerRun) -> bool:
 
 
 def _range(array: Array) -> str:
-    return f"{number(float(array.min()))} to {number(float(array.max()))}"
+    return f"{float(array.min()):.3g} to {float(array.max()):.3g}"
