@@ -22,7 +22,7 @@ from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
 from harness.reference import evaluation
 from harness.reference.inputs import make_input
-from harness.reference.values import Kind, Reference, digests, reference_for, stored
+from harness.reference.values import Kind, Reference, digests, stored
 from harness.util.errors import ModelError
 from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
 
@@ -114,8 +114,6 @@ def blob_reference(
     Raises:
         ModelError: the model or the inputs are refused.
     """
-    if model.onnx and not model.defined_blobs:
-        return reference_for(model.onnx, tensors, store=store, kind=kind, wanted=model.onnx_values)
     origin = {
         "model": [model.digest, OnnxGraph.load(model.onnx).content() if model.onnx else ""],
         "inputs": digests(tensors),
@@ -127,12 +125,12 @@ def blob_reference(
     }
 
     def compute() -> dict[str, Array]:
-        values: dict[str, Array] = {}
-        if model.onnx and model.onnx_values:
-            single = kind == "fp32"
-            evaluated = evaluation.evaluate if single else evaluation.evaluate_float64
-            values |= evaluated(model.onnx, tensors, model.onnx_values)
-        return values | _defined(model, tensors, kind, taken)
+        values = _of_onnx(model, tensors, kind)
+        if model.defined_blobs or values is None:
+            blobs = _defined(model, tensors, kind, taken)
+            values = values if values is not None else _as_values(model, tensors, blobs)
+            values |= {blob_key(blob): blobs[blob] for blob in sorted(model.defined_blobs)}
+        return values
 
     return stored(origin, compute, store=store)
 
@@ -162,7 +160,37 @@ def _defined(
             f"{model.param}: what blob '{lacking[0]}' should hold cannot be computed for this "
             "input. Leave the input out, or give the model's ONNX file."
         )
-    return {blob_key(blob): found[blob] for blob in sorted(model.defined_blobs)}
+    return found
+
+
+def _of_onnx(
+    model: PreparedModel, tensors: Mapping[str, Array], kind: Kind
+) -> dict[str, Array] | None:
+    """Return the values of the ONNX graph; None where they cannot be had in float64."""
+    if not (model.onnx and model.onnx_values):
+        return {}
+    if kind == "fp32":
+        return evaluation.evaluate(model.onnx, tensors, model.onnx_values)
+    try:
+        return evaluation.evaluate_float64(model.onnx, tensors, model.onnx_values)
+    except ModelError:
+        # Some operators have no such evaluation. What the blobs hold was proved to be the same.
+        return None
+
+
+def _as_values(
+    model: PreparedModel, tensors: Mapping[str, Array], blobs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return ONNX values, as the blobs that hold them have them by ncnn's definitions."""
+    assert model.onnx is not None
+    single = evaluation.evaluate(model.onnx, tensors, model.onnx_values)
+    found = {}
+    for each in model.by_blob.values():
+        if each.source == "onnx" and each.blob in blobs:
+            shape = single[each.value].shape
+            way = each.arranged(shape, blobs[each.blob].shape)
+            found[each.value] = way.to_value(blobs[each.blob])
+    return found
 
 
 def feeds_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Array]:

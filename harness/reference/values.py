@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,43 +93,6 @@ class Reference(Mapping[str, "Array"]):
             f"{self.directory}: damaged reference values ({error}). "
             "Delete this directory; it is computed again."
         )
-
-
-def reference_for(
-    onnx_path: Path,
-    inputs: Mapping[str, Array],
-    *,
-    store: Path,
-    kind: Kind,
-    wanted: Collection[str] | None = None,
-) -> Reference:
-    """Return the values of an ONNX graph for an input, from the store if they are there.
-
-    Args:
-        onnx_path: the model.
-        inputs: one array per graph input.
-        store: directory of all references; entries are found by content, so nothing gets stale.
-        kind: `fp32` for ONNX Runtime, `float64` for the evaluation that fp32 is measured against.
-        wanted: names of the values to keep; None for all, which takes hundreds of megabytes
-            even for a model of ten.
-
-    Raises:
-        ModelError: the model or the inputs are refused, or a wanted value does not exist.
-    """
-    # A worker process only reads references: it must not pay for the evaluators' import.
-    from harness.model.onnx_graph import OnnxGraph
-    from harness.reference import evaluation
-
-    graph = OnnxGraph.load(onnx_path)
-    origin = {
-        "file": onnx_path.name,
-        "model": graph.content(),
-        "inputs": digests(inputs),
-        "evaluator": evaluation.EVALUATORS[kind],
-        "wanted": None if wanted is None else sorted(set(wanted)),
-    }
-    compute = evaluation.evaluate if kind == "fp32" else evaluation.evaluate_float64
-    return stored(origin, lambda: compute(onnx_path, inputs, wanted), store=store)
 
 
 def stored(

@@ -6,8 +6,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from harness.model.onnx_graph import OnnxGraph
 from harness.reference import evaluation
-from harness.reference.values import reference_for
+from harness.reference.values import Reference, digests, stored
 from harness.util.errors import ModelError
 
 Inputs = dict[str, np.ndarray[Any, Any]]
@@ -33,6 +34,22 @@ def model(tmp_path: Path) -> Path:
     opset = [helper.make_opsetid("", 12)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
     return path
+
+
+def reference_for(
+    model: Path, inputs: Inputs, *, store: Path, kind: Any, wanted: Any = None
+) -> Reference:
+    """Return values of a graph, as the preparation of an input asks for them."""
+    single = kind == "fp32"
+    compute = evaluation.evaluate if single else evaluation.evaluate_float64
+    origin = {
+        "file": model.name,
+        "model": OnnxGraph.load(model).content(),
+        "inputs": digests(inputs),
+        "kind": kind,
+        "wanted": wanted,
+    }
+    return stored(origin, lambda: compute(model, inputs, wanted), store=store)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("fp32", "float32"), ("float64", "float64")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,10 +66,7 @@ class DifferenceFinder:
             )
             told |= {d.blob: d for d in self._corrected(found, corrected) if d.blob not in told}
             wrong = list(self._wrong(found, corrected))
-            near = {
-                blob: found.matches[blob].value
-                for _, blob in takewhile(lambda item: self._is_near(item, found), wrong)
-            }
+            near = self._near(wrong, found)
             if near:
                 corrected |= near
                 continue
@@ -95,8 +91,15 @@ class DifferenceFinder:
                 if agreement is not Agreement.EQUAL and blob not in right:
                     yield layer, blob
 
-    def _is_near(self, item: tuple[Layer, str], found: Walk) -> bool:
-        return found.matches[item[1]].agreement is Agreement.NEAR
+    def _near(self, wrong: Sequence[tuple[Layer, str]], found: Walk) -> dict[str, str]:
+        """Return the values of the first wrong blobs, up to one that is like none."""
+        near = {}
+        for _, blob in wrong:
+            match = found.matches[blob]
+            if match.agreement is not Agreement.NEAR:
+                break
+            near[blob] = match.value
+        return near
 
     def _first(
         self, wrong: Sequence[tuple[Layer, str]], found: Walk, unsettled: frozenset[str]

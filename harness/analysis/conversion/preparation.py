@@ -22,7 +22,7 @@ from harness.execution.job import JobInput
 from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
-from harness.reference.evaluation import evaluate
+from harness.reference.evaluation import evaluate, evaluate_float64
 from harness.reference.prepared_input import (
     PreparedInput,
     feeds_of,
@@ -154,10 +154,20 @@ class ModelPreparation:
                 for tensors, known in zip(inputs, values, strict=True)
             ],
             onnx=side,
+            exact=lambda: self._exact_values(inputs),
             runs=self._runs([feeds_of(model, tensors) for tensors in inputs]),
             limit=self.machine.cells.tolerance.layer,
             floors=self.machine.cells.tolerance.floors,
         )
+
+    def _exact_values(self, inputs: Sequence[Tensors]) -> list[dict[str, Array]] | None:
+        """Return the ONNX values in float64; None where an operator cannot be evaluated so."""
+        assert self.model.onnx is not None
+        self.say("evaluating the ONNX file in float64")
+        try:
+            return [evaluate_float64(self.model.onnx, tensors) for tensors in inputs]
+        except ModelError:
+            return None
 
     def _runs(self, feeds: Sequence[Mapping[str, Array]]) -> Iterator[ExactRun]:
         """Yield the most exact run of each build that has one."""

@@ -20,7 +20,7 @@ from harness.model.alignment import Alignment, blob_key
 from harness.model.conversion import Conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,6 +43,9 @@ class ConversionProof:
     trials: Sequence[Trial]
     onnx: OnnxSide | None
     """None for a model without an ONNX file."""
+    exact: Callable[[], Sequence[Mapping[str, Array]] | None] = lambda: None
+    """Gives the values of the ONNX graph in float64, per trial; asked where those of the trials do
+    not suffice, and None where they cannot be had."""
     runs: Iterator[ExactRun]
     """Exact runs of builds; each is made when it is asked for."""
     limit: float
@@ -61,6 +64,19 @@ class ConversionProof:
         """Whether the definitions alone show that every output of the ONNX graph is there."""
         return self.onnx is not None and self._is_proved(self._first)
 
+    def _sharpened(self) -> bool:
+        """Take the ONNX values in float64, which have no error of their own, if they are there."""
+        values = self.exact() if self.onnx else None
+        if values is None:
+            return False
+        self.trials = [
+            replace(trial, values={**trial.values, **known})
+            for trial, known in zip(self.trials, values, strict=True)
+        ]
+        self.__dict__.pop("_matcher", None)
+        self.__dict__.pop("_first", None)
+        return True
+
     @cached_property
     def _first(self) -> Walk:
         """What the definitions alone give."""
@@ -68,10 +84,9 @@ class ConversionProof:
 
     def conversion(self) -> Conversion:
         """Return what is known of the conversion."""
-        found = self._first
-        if self.is_right():
-            return self._right(found)
-        found = self._completed(found)
+        if self.is_right() or (self._sharpened() and self.is_right()):
+            return self._right(self._first)
+        found = self._completed(self._first)
         if self.onnx and self._is_proved(found):
             return self._right(found)
         unsettled = self._settled()
