@@ -70,7 +70,7 @@ class Conversion(StoredValue):
     def reference_words(self) -> str:
         """What layers are judged against, for people."""
         if self.reference == "onnx":
-            return "the ONNX file"
+            return "the ONNX file, evaluated by ONNX Runtime"
         taken = f", {count(len(self.taken), 'blob')} as {self.run} gave them" if self.taken else ""
         return f"the .param and .bin by ncnn's own definitions in float64{taken}"
 

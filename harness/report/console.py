@@ -184,6 +184,11 @@ def show(console: Console, part: Part) -> None:
             console.print(f"\n[bold]{heading}[/bold]")
             for note, ids in notes.items():
                 _item(console, f"{note} ({len(ids)}: {ids[0]}{', …' if len(ids) > 1 else ''})")
+    if summary.model_notes:
+        console.print("\n[bold]The model's files[/bold], whatever the build")
+        for note in summary.model_notes:
+            _item(console, note)
+        _item(console, f"cells are compared with {part.measured_against}")
     console.print("\n[bold]Causes[/bold]")
     for line in cause_lines(part):
         console.print(Text(f"  {line}"), soft_wrap=True)

@@ -68,6 +68,12 @@ class Part:
         return f"same text as ONNX Runtime in {same} of {len(read)} cells"
 
     @property
+    def measured_against(self) -> str:
+        """What the cells were compared with."""
+        against = dict.fromkeys(record.reference for record in self.scope.records)
+        return "; ".join(filter(None, against)) or "the ONNX file, evaluated by ONNX Runtime"
+
+    @property
     def unaligned(self) -> dict[str, tuple[str, ...]]:
         """Layers that could not be compared: the reason, with their names."""
         notes: dict[str, dict[str, None]] = {}
