@@ -171,14 +171,26 @@ def model_of(config: Config, base: Path) -> ModelSpec:
         key: str(base / value) if value else ""
         for key, value in (("onnx", table.onnx), ("param", table.param), ("bin", table.bin))
     }
-    return ModelSpec(name=table.name, names=tuple(sorted(table.names.items())), **paths)
+    return ModelSpec(
+        name=table.name,
+        names=tuple(sorted(table.names.items())),
+        converter=table.converter,
+        shapes=_shapes(config) if table.is_converted else (),
+        **paths,
+    )
+
+
+def _shapes(config: Config) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]:
+    """Return the different shapes that the inputs have."""
+    tables = (t.shapes or ({"": t.shape} if t.shape else {}) for t in config.inputs.values())
+    return tuple(dict.fromkeys(tuple(sorted(shapes.items())) for shapes in tables if shapes))
 
 
 def inputs_of(config: Config, base: Path) -> tuple[InputSpec, ...]:
     """Return all inputs with absolute paths."""
     specs = []
     for name, table in config.inputs.items():
-        values = table.model_dump()
+        values = table.model_dump() | {"shapes": tuple(table.shapes.items())}
         for key in ("image", "npy"):
             values[key] = str(base / values[key]) if values[key] else ""
         specs.append(InputSpec(name=name, **values))

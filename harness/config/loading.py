@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,7 @@ from harness.config.targets import TargetTable
 from harness.util.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -51,6 +52,39 @@ def load_config(path: Path) -> Config:
     )
     _check_names(config, path)
     return config
+
+
+def config_text(path: Path, config: Config) -> str:
+    """Return the text of a configuration file that says the same as a configuration in use.
+
+    That of the file it was loaded from, if model and inputs are still the file's.
+    """
+    text = path.read_text(encoding="utf-8")
+    own = load_config(path)
+    if (own.model, own.inputs) == (config.model, config.inputs):
+        return text
+    data = tomllib.loads(text)
+    data |= {
+        "title": config.title,
+        "model": config.model.model_dump(exclude_defaults=True),
+        "inputs": {n: t.model_dump(exclude_defaults=True) for n, t in config.inputs.items()},
+        "bisect": {**data.get("bisect", {}), "input": config.bisect.input},
+    }
+    return toml_text(data)
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """Return a table as TOML, tables in it as inline ones."""
+    return "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in table.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(k)} = {_toml(v)}' for k, v in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    # Strings, numbers and truth values are written as in JSON, keys as strings.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _builtin(file: str, table: type[Model]) -> dict[str, Model]:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from harness.config.flags import FlagTable
 from harness.config.rules import Rules
@@ -14,6 +23,16 @@ from harness.domain.verdict import Tolerance
 
 ONE_AT_A_TIME = "one-at-a-time"
 """In place of the name of run options: every field that the version has, each by itself."""
+
+
+def _known_converter(text: str) -> str:
+    if not re.fullmatch(r"(pnnx( \d{8}(\.\d+)?)?)?", text):
+        raise ValueError("give pnnx with or without a version, such as 'pnnx 20250530'")
+    return text
+
+
+Converter = Annotated[str, AfterValidator(_known_converter)]
+"""What makes ncnn's files of an ONNX model."""
 
 
 class _Table(BaseModel):
@@ -27,15 +46,32 @@ class ModelTable(_Table):
     onnx: str = Field(default="", description="ONNX file, relative to the configuration file.")
     param: str = Field(default="", description="ncnn .param file.")
     bin: str = Field(default="", description="ncnn .bin file.")
+    converter: Converter = Field(
+        default="",
+        description="What makes param and bin of onnx where they are not given: pnnx VERSION.",
+    )
     names: dict[str, str] = Field(
         default_factory=dict, description="ncnn blob = ONNX value, where the names differ."
     )
 
     @model_validator(mode="after")
-    def _all_or_nothing(self) -> ModelTable:
-        if 0 < sum(bool(path) for path in (self.onnx, self.param, self.bin)) < 3:
-            raise ValueError("give all of onnx, param and bin, or none for the built-in model")
+    def _files_go_together(self) -> ModelTable:
+        if bool(self.param) != bool(self.bin):
+            raise ValueError("give both of param and bin, or neither")
+        if self.param and not self.onnx:
+            raise ValueError(
+                "param and bin are compared with the ONNX model that they come from: give onnx too"
+            )
+        if self.converter and (self.param or not self.onnx):
+            raise ValueError(
+                "converter goes with onnx alone: leave out converter, or param and bin"
+            )
         return self
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether param and bin are made of the ONNX file."""
+        return bool(self.onnx) and not self.param
 
 
 class InputTable(_Table):
@@ -44,8 +80,14 @@ class InputTable(_Table):
     text: str = Field(default="", description="A text line to render.")
     image: str = Field(default="", description="Image file.")
     npy: str = Field(default="", description=".npy file, in the shape the ONNX model takes.")
-    random: int | None = Field(default=None, description="Seed; uniform in [-1, 1].")
+    random: int | None = Field(
+        default=None, description="Seed; uniform in [-1, 1], integers that the model takes."
+    )
     shape: tuple[int, ...] = Field(default=(), description="Tensor shape as ONNX takes it.")
+    shapes: dict[str, tuple[int, ...]] = Field(
+        default_factory=dict,
+        description="With random, in place of shape: that of each input, of a model with several.",
+    )
     mean: tuple[float, ...] = Field(default=(), description="Per channel, in pixels.")
     scale: tuple[float, ...] = Field(default=(), description="(pixel - mean) * scale.")
     order: Literal["RGB", "BGR", "GRAY"] = Field(default="RGB", description="Channel order.")
@@ -55,7 +97,9 @@ class InputTable(_Table):
         given = [bool(self.text), bool(self.image), bool(self.npy), self.random is not None]
         if sum(given) != 1:
             raise ValueError("give exactly one of text, image, npy and random")
-        if not self.npy and not self.shape:
+        if self.shapes and (self.shape or self.random is None):
+            raise ValueError("shapes goes with random, in place of shape")
+        if not self.npy and not self.shape and not self.shapes:
             raise ValueError("shape is missing, such as [1, 3, 48, 320]")
         return self
 
@@ -142,7 +186,7 @@ class Config(_Table):
 
     title: str = ""
     model: ModelTable = ModelTable()
-    inputs: dict[str, InputTable] = Field(min_length=1)
+    inputs: dict[str, InputTable] = Field(default_factory=dict, validate_default=True)
     source: SourceTable = SourceTable()
     sources: dict[str, SourceTable] = Field(default_factory=dict)
     flags: dict[str, FlagTable] = Field(default_factory=dict)
@@ -152,6 +196,32 @@ class Config(_Table):
     tolerance: Tolerance = Tolerance()
     bisect: BisectTable = BisectTable()
     limits: Limits = Limits()
+
+    @field_validator("inputs")
+    @classmethod
+    def _inputs_are_there(
+        cls, inputs: dict[str, InputTable], info: ValidationInfo
+    ) -> dict[str, InputTable]:
+        """Only for an ONNX model alone inputs can be made up."""
+        model = info.data.get("model")
+        if inputs or model is None or model.is_converted:
+            return inputs
+        raise ValueError("missing. Add one, such as [inputs.a] with random = 1 and shape")
+
+
+def with_model(config: Config, model: ModelTable, inputs: dict[str, InputTable]) -> Config:
+    """Return the same axes and limits for another model, with inputs of its own."""
+    matrix = config.matrix
+    kept = [rule for rule in matrix.exclude if rule.input == "*"]
+    return config.model_copy(
+        update={
+            "title": model.name,
+            "model": model,
+            "inputs": inputs,
+            "matrix": matrix.model_copy(update={"exclude": tuple(kept)}),
+            "bisect": config.bisect.model_copy(update={"input": ""}),
+        }
+    )
 
 
 def with_repository(config: Config, repository: str) -> Config:

@@ -132,6 +132,8 @@ class InputSpec:
     """Seed of a tensor uniform in [-1, 1]."""
     shape: tuple[int, ...] = ()
     """Shape of the tensor as the ONNX model takes it; empty where the file decides."""
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """In place of it, pairs of name and shape for a model with several inputs."""
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     """An image's pixels become `(pixel - mean) * scale`, per channel, pixel in 0..255."""
@@ -140,7 +142,10 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model in both formats. The built-in recogniser leaves the paths empty."""
+    """A model in both formats. The built-in recogniser leaves the paths empty.
+
+    With `onnx` alone, `param` and `bin` are made from it.
+    """
 
     name: str
     onnx: str = ""
@@ -148,6 +153,10 @@ class ModelSpec:
     bin: str = ""
     names: tuple[tuple[str, str], ...] = ()
     """Pairs of ncnn blob name and ONNX value name where the two differ."""
+    converter: str = ""
+    """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty for the default."""
+    shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...] = ()
+    """Shapes that it is converted for, each as `InputSpec.shapes`; an only input has no name."""
 
 
 @dataclass(frozen=True, kw_only=True)

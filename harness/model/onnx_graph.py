@@ -79,16 +79,21 @@ class OnnxGraph:
                 names.update(dict.fromkeys(filter(None, node.output)))
         return tuple(names | dict.fromkeys(self.outputs))
 
-    def content(self) -> str:
-        """Return a key of the model's bytes, those of external tensor files included."""
-        external = {
+    @cached_property
+    def external_files(self) -> tuple[str, ...]:
+        """Names of the files beside the model that hold tensors of it."""
+        found = {
             entry.value
             for tensor in self.proto.graph.initializer
             for entry in tensor.external_data
             if entry.key == "location"
         }
+        return tuple(sorted(found))
+
+    def content(self) -> str:
+        """Return a key of the model's bytes, those of external tensor files included."""
         try:
-            digests = {name: sha256_of(self.path.parent / name) for name in sorted(external)}
+            digests = {name: sha256_of(self.path.parent / name) for name in self.external_files}
         except OSError as error:
             raise broken_model(self.path, error) from error
         return content_key([sha256_of(self.path), digests])
@@ -105,7 +110,7 @@ class OnnxGraph:
                 "were given. Give one tensor for each."
             )
         return {
-            name: np.ascontiguousarray(inputs[name], dtype=dtype)
+            name: np.asarray(inputs[name], dtype=dtype, order="C")
             for name, dtype in self.inputs.items()
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.spec import ModelSpec, content_key
 from harness.model import convert as converter
-from harness.model import recogniser
+from harness.model import pnnx, recogniser
 from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
@@ -44,6 +44,8 @@ class PreparedModel:
     """Character table for CTC decoding; empty for models without one."""
     conversion: Conversion = field(default_factory=Conversion)
     """Which blob holds which value: nothing is known before it was proved."""
+    notes: tuple[str, ...] = ()
+    """How its files were made, and what casts doubt on them."""
 
     @cached_property
     def digest(self) -> str:
@@ -67,12 +69,17 @@ class PreparedModel:
 
 
 def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
-    """Fetch and convert the built-in model, or check the files of a user's own.
+    """Fetch and convert the built-in model, convert a user's own, or check the files of it.
 
     Raises:
-        ModelError: a file is missing, truncated or not understood.
-        MachineError: the built-in model cannot be downloaded.
+        ModelError: a file is missing, truncated or not understood, or cannot be converted.
+        MachineError: the built-in model or the converter cannot be downloaded.
+        SourceError: there is no such version of the converter, or none for this machine.
     """
+    if spec.onnx and not spec.param:
+        made = pnnx.convert(spec, store)
+        named = replace(spec, names=tuple(sorted((made.names | dict(spec.names)).items())))
+        return replace(_describe(named, Path(spec.onnx), made.param, made.bin), notes=made.notes)
     if spec.param:
         onnx = Path(spec.onnx) if spec.onnx else None
         return _describe(spec, onnx, Path(spec.param), Path(spec.bin))

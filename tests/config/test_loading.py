@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.config.cells import expand
-from harness.config.loading import load_config
+from harness.config.loading import config_text, load_config
+from harness.config.tables import InputTable, ModelTable, with_model
 from harness.util.errors import ConfigError
 
 VALID = """
@@ -43,7 +44,11 @@ def test_every_configuration_expands(path: Path) -> None:
         ("[runs.x]\nthread = 2\n", "runs.x.thread: unknown key, did you mean 'threads'"),
         ("[runs.x]\nthreads = 0\n", "runs.x.threads: input should be greater than or equal to 1"),
         ("[flags.x]\nneeds = 3\n", "flags.x.needs: input should be a valid tuple, not 3"),
-        ("[model]\nonnx = 'a'\n", "model: give all of onnx, param and bin"),
+        ("[model]\nparam = 'a'\nbin = 'b'\n", "model: param and bin are compared with the ONNX"),
+        ("[model]\nonnx = 'a'\nbin = 'b'\n", "model: give both of param and bin, or neither"),
+        ("[model]\nconverter = 'pnnx'\n", "model: converter goes with onnx alone"),
+        ("[model]\nconverter = 'onnx2ncnn'\n", "model.converter: give pnnx with or without a vers"),
+        ("[inputs.b]\nrandom = 1\nshape = [1]\nshapes = {x = [1]}\n", "inputs.b: shapes goes with"),
         ("[inputs.b]\ntext = 'a'\n", "inputs.b: shape is missing"),
         ("[inputs.b]\nshape = [1]\n", "inputs.b: give exactly one of text, image, npy and random"),
         ("[runs.one-at-a-time]\n", "runs.one-at-a-time: this name stands for generated"),
@@ -84,3 +89,15 @@ def test_wrong_name(tmp_path: Path, old: str, new: str, message: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read"):
         load_config(tmp_path / "nothing.toml")
+
+
+def test_the_text_of_a_configuration_in_use(tmp_path: Path) -> None:
+    path = Path("configs/issue-4666.toml")
+    own = load_config(path)
+    assert config_text(path, own) == path.read_text(encoding="utf-8")
+    inputs = {"a": InputTable(random=1, shapes={"input:0": (1, 2), "ids": ()})}
+    changed = with_model(own, ModelTable(name='my "m"', onnx="/m.onnx"), inputs)
+    (tmp_path / "c.toml").write_text(config_text(path, changed))
+    again = load_config(tmp_path / "c.toml")
+    assert (again.model, again.inputs, again.title) == (changed.model, inputs, 'my "m"')
+    assert (again.matrix, again.flags, again.sources) == (own.matrix, own.flags, own.sources)
