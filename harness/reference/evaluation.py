@@ -81,7 +81,8 @@ def _session(graph: OnnxGraph, fetched: list[str], threads: int) -> onnxruntime.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.log_severity_level = 3
+    # What goes wrong is raised as well.
+    options.log_severity_level = 4
     folder = str(graph.path.resolve().parent)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     try:

@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from harness.domain.spec import InputSpec
+    from harness.model.input_shapes import GraphInput
 
     Tensor = NDArray[np.float32]
 
@@ -44,6 +45,28 @@ def make_input(spec: InputSpec, *, base: Path) -> Tensor:
         values = np.random.default_rng(spec.random).uniform(-1, 1, size=_fixed_shape(spec))
         return values.astype(np.float32)
     raise ModelError(f"input {spec.name}: no content. Set `text`, `image`, `npy` or `random`.")
+
+
+def random_tensors(
+    inputs: Sequence[GraphInput], shapes: Mapping[str, tuple[int, ...]], seed: int
+) -> dict[str, NDArray[Any]]:
+    """Return a tensor for each input of a model, in the types that it declares but for floats.
+
+    Floats are float32 and uniform in [-1, 1]; integers are those that the model surely takes;
+    masks let everything through.
+    """
+    generator = np.random.default_rng(seed)
+    tensors: dict[str, NDArray[Any]] = {}
+    for source in inputs:
+        shape = shapes[source.name]
+        if source.dtype.kind == "f":
+            tensors[source.name] = generator.uniform(-1, 1, size=shape).astype(np.float32)
+        elif "mask" in source.name.lower():
+            tensors[source.name] = np.ones(shape, source.dtype)
+        else:
+            numbers = generator.integers(0, source.below, size=shape)
+            tensors[source.name] = np.asarray(numbers, dtype=source.dtype)
+    return tensors
 
 
 def _fixed_shape(spec: InputSpec) -> tuple[int, ...]:
