@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.compare.layer_errors import chain_records, error_of
+from harness.execution.integer_session import IntegerSession
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.remote_session import RemoteSession
 from harness.execution.session import (
@@ -28,6 +29,7 @@ from harness.execution.session import (
     Setup,
     UnsupportedError,
 )
+from harness.model.integer_blobs import integer_blobs
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
 
@@ -56,6 +58,8 @@ def main(arguments: list[str]) -> int:
 
 def messages(job: Job, folder: Path) -> Iterator[Message]:
     """Run a job and yield what is done as it is done."""
+    param = read_param(Path(job.param))
+    integers = integer_blobs(param)
     try:
         session = _open(job, folder)
     except UnsupportedError as error:
@@ -72,7 +76,8 @@ def messages(job: Job, folder: Path) -> Iterator[Message]:
         defaults=dict(session.defaults),
         device=dict(session.device),
     )
-    param = read_param(Path(job.param))
+    if integers:
+        session = IntegerSession(session, integers)
     for number, item in enumerate(job.inputs):
         work = _InputWork(session, job, item, param, folder / str(number))
         yield from work.messages()
