@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+import sys
 from pathlib import Path
 
 from harness.config.loading import load_config
-from harness.config.tables import Config, with_repository
+from harness.config.tables import Config, ModelTable, with_model, with_repository
 from harness.sources.checkout import is_url
-from harness.util.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
+from harness.util.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 
 COMMON_EXITS = {
     EXIT_USAGE: "wrong usage, configuration or model file",
@@ -38,13 +40,71 @@ def add_repo(to: Arguments) -> None:
     )
 
 
-def configured(options: argparse.Namespace) -> Config:
-    """Return the configuration of `--config`, with the repository of `--repo`.
+def add_model(to: Arguments) -> None:
+    """Add `--onnx` and `--shape`, see `loaded`."""
+    to.add_argument(
+        "--onnx",
+        type=_absolute,
+        default="",
+        metavar="FILE",
+        help="this ONNX model, converted by pnnx, with inputs made up for it, in place of the "
+        "configuration's model and inputs; its versions, flags, run options and limits stay",
+    )
+    to.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="SHAPE",
+        help="an input's shape, such as 1,3,224,224, or NAME=1,3,224,224 of several inputs, where "
+        "the ONNX model leaves it open (default: a usual one that works, which is told); a second "
+        "one for the same input is the shape of the second input made up, and the axes that "
+        "differ stay open in the conversion",
+    )
+
+
+def _absolute(text: str) -> str:
+    return str(Path(text).expanduser().absolute()) if text else ""
+
+
+def loaded(options: argparse.Namespace) -> Config:
+    """Return the configuration of `--config`, with the model of `--onnx`.
+
+    Where the configuration has an ONNX model and no inputs, they are made up as for `--onnx`.
 
     Raises:
         ConfigError: the file is not valid.
+        UsageError: `--shape` is wrong or has no use.
+        ModelError: the ONNX model cannot be read, or its shapes cannot be made up.
     """
     config = load_config(options.config)
+    onnx, shapes = getattr(options, "onnx", ""), getattr(options, "shape", [])
+    model = config.model
+    if onnx:
+        model = ModelTable(name=Path(onnx).stem, onnx=onnx)
+    elif config.inputs or not model.is_converted:
+        if shapes:
+            raise UsageError(
+                f"--shape {shapes[0]}: goes with --onnx, or with a [model] that has no [inputs]. "
+                "Set the shapes of the configuration's inputs in its file."
+            )
+        return config
+    # Only now, since reading models takes a second to import.
+    generated_inputs = importlib.import_module("harness.reference.generated_inputs")
+    made = generated_inputs.generate(options.config.resolve().parent / model.onnx, shapes)
+    for line in made.assumed:
+        print(line, file=sys.stderr)
+    if onnx:
+        return with_model(config, model, made.tables)
+    return config.model_copy(update={"inputs": made.tables})
+
+
+def configured(options: argparse.Namespace) -> Config:
+    """Return the configuration of `loaded`, with the repository of `--repo`.
+
+    Raises:
+        HarnessError: as `loaded`.
+    """
+    config = loaded(options)
     if not options.repo:
         return config
     local = Path(options.repo).expanduser().resolve()

@@ -16,10 +16,16 @@ from harness.analysis.benchmark import Benchmark, Timing, ratios, table
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import (
+    COMMON_EXITS,
+    add_builds,
+    add_config,
+    add_jobs,
+    add_results,
+    loaded,
+)
 from harness.config.cells import expand, inputs_of, model_of, revision_of
 from harness.config.flags import resolve_flag_set
-from harness.config.loading import load_config
 from harness.execution.cell_runner import machine
 from harness.execution.local_machine import LocalMachine
 from harness.model.prepared_model import prepare_model
@@ -81,7 +87,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
-    config = load_config(options.config)
+    config = loaded(options)
     console = wide_console()
     store = Store(root=options.builds.resolve())
     store.prepare()

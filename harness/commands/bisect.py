@@ -18,11 +18,12 @@ from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
+from harness.commands.arguments import loaded
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.cells import repository
-from harness.config.loading import load_config
+from harness.config.loading import config_text
 from harness.domain.commits import FILE, FaultyCommit
 from harness.domain.spec import content_key
 from harness.execution.run_directory import RunDirectory, open_run
@@ -51,6 +52,8 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "add_arguments", "execute
 
 COMMAND = "command.json"
 _WHERE = ("builds", "results", "config")
+_KEPT = ("jobs", "resume", "fresh", "onnx", "shape")
+"""Arguments that `_command` leaves out, or has from `config_words`."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -63,13 +66,13 @@ def execute(options: argparse.Namespace) -> int:
         options = _last_interrupted(options.results)
     if options.whole_model and options.layer:
         raise UsageError("--layer and --whole-model exclude each other. Give one of them.")
-    config = load_config(options.config)
+    config = loaded(options)
     console = wide_console()
     run = open_run(
         options.results,
         name="bisect",
         key=content_key([_plain(options), config.model_dump(mode="json")]),
-        config=options.config.read_text(encoding="utf-8"),
+        config=config_text(options.config, config),
         fresh=options.fresh and not options.resume,
     )
     write_atomically(run.path / COMMAND, json.dumps(_plain(options), indent=1))
@@ -217,7 +220,7 @@ def _command(options: argparse.Namespace) -> str:
     add_arguments(parser)
     words = config_words(options)
     for name, value in _plain(options).items():
-        if name in (*_WHERE, "jobs", "resume", "fresh") or value == parser.get_default(name):
+        if name in (*_WHERE, *_KEPT) or value == parser.get_default(name):
             continue
         words.append(f"--{name.replace('_', '-')}")
         words += [] if value is True else [str(value)]

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.search import TransitionChoice
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_results
+from harness.commands.arguments import (
+    COMMON_EXITS,
+    add_builds,
+    add_config,
+    add_jobs,
+    add_model,
+    add_results,
+)
 from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, EXIT_SUSPECTS
 
 if TYPE_CHECKING:
@@ -94,6 +101,7 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
 def _add_question(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("question")
     add_config(group)
+    add_model(group)
     group.add_argument(
         "--flags", metavar="SET", help="build flags (default: [bisect] flags of the configuration)"
     )

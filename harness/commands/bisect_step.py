@@ -11,8 +11,7 @@ from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
-from harness.commands.arguments import add_builds, add_jobs
-from harness.config.loading import load_config
+from harness.commands.arguments import add_builds, add_jobs, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
@@ -94,7 +93,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _step(options: argparse.Namespace) -> int:
-    config = load_config(options.config)
+    config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()
     clone = Clone.open(options.repo, store=store.sources, log=store.logs / "bisect.log")

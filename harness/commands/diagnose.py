@@ -18,6 +18,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_model,
     add_repo,
     add_results,
     configured,
@@ -26,6 +27,7 @@ from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
+from harness.config.loading import config_text
 from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
@@ -71,6 +73,7 @@ EXITS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser)
+    add_model(parser)
     parser.add_argument("--cell", default="", metavar="ID", help="the cell as build/run")
     add_repo(parser)
     parser.add_argument("--version", default="", metavar="V", help="the cell's version of ncnn")
@@ -123,6 +126,8 @@ def execute(options: argparse.Namespace) -> int:
         scratch_directory("diagnose-") as scratch,
     ):
         model = prepare_model(model_of(config, base), store)
+        for note in model.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
         layers = model.graph.layer_types()
         preparation = ModelPreparation(
             machine=machine,
@@ -145,7 +150,7 @@ def execute(options: argparse.Namespace) -> int:
             options.results,
             name="diagnose",
             key=cell.id,
-            config=options.config.read_text(encoding="utf-8"),
+            config=config_text(options.config, config),
             fresh=True,
         )
         folder = run.path

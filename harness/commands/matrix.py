@@ -18,13 +18,15 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_model,
     add_repo,
     add_results,
     configured,
 )
-from harness.commands.reproduction import config_words
+from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
+from harness.config.loading import config_text
 from harness.domain.spec import Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine
 from harness.execution.local_machine import LocalMachine
@@ -51,6 +53,8 @@ Everything is kept: a second run compiles nothing, and an interrupted one contin
 EXAMPLES = """\
 examples:
   nox -s matrix                                   the default matrix
+  nox -s matrix -- --onnx my.onnx                 the same for this model
+  nox -s matrix -- --onnx my.onnx --shape 1,3,320,320
   nox -s matrix -- --list                         which cells that means
   nox -s matrix -- --only '20250503-avx2*'        only some builds
   nox -s matrix -- --only '*/fp16-off/*'          only one set of run options
@@ -71,6 +75,7 @@ EXITS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser)
+    add_model(parser)
     add_repo(parser)
     parser.add_argument(
         "--version",
@@ -160,6 +165,8 @@ def execute(options: argparse.Namespace) -> int:
             builds=matrix.builds,
             say=say,
         )
+        for note in preparation.model.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
         model = preparation.prove(inputs)
         prepared = {item.name: preparation.input(item) for item in inputs}
         fetched.result()
@@ -167,9 +174,9 @@ def execute(options: argparse.Namespace) -> int:
     matrix = with_layers(matrix, model.graph.layer_types())
     run = open_run(
         options.results,
-        name=options.config.stem,
+        name=config.model.name if options.onnx else options.config.stem,
         key=_key(config, matrix),
-        config=options.config.read_text(encoding="utf-8"),
+        config=config_text(options.config, config),
         fresh=options.fresh,
     )
     left_out = {item.cell.id: item.reason for item in matrix.left_out}
@@ -204,11 +211,11 @@ def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the beginning of a command for one cell, if it takes more than the configuration."""
-    words = ["--repo", options.repo] if options.repo else []
+    words = [*model_words(options), *(["--repo", options.repo] if options.repo else [])]
     for name in ("version", "flags", "run"):
         for value in getattr(options, name):
             words += [f"--{name}", value]
-    return f"nox -s matrix -- {shlex.join([*config_words(options), *words])}" if words else ""
+    return f"nox -s matrix -- {shlex.join([*file_words(options), *words])}" if words else ""
 
 
 def _run(

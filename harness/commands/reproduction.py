@@ -28,7 +28,22 @@ def cell_command(
 
 
 def config_words(options: argparse.Namespace) -> list[str]:
-    """Return the `--config` argument of a command line that does the same, if it needs one."""
+    """Return the arguments for configuration and model of a command line that does the same."""
+    return [*file_words(options), *model_words(options)]
+
+
+def file_words(options: argparse.Namespace) -> list[str]:
+    """Return the argument that names the configuration file, if it takes one."""
     default = Path("configs/default.toml")
     same = options.config.resolve() == default.resolve()
     return [] if same else ["--config", str(options.config)]
+
+
+def model_words(options: argparse.Namespace) -> list[str]:
+    """Return the arguments that stand for the configuration's model."""
+    words = []
+    if getattr(options, "onnx", ""):
+        words += ["--onnx", options.onnx]
+    for shape in getattr(options, "shape", ()):
+        words += ["--shape", shape]
+    return words

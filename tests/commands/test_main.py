@@ -3,9 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 from harness.__main__ import main
+from tests.model.onnx_text import model
 
 CONFIG = """
 [inputs.a]
@@ -41,9 +43,48 @@ def test_list_for_machines(config: str, capsys: pytest.CaptureFixture[str]) -> N
     assert data["left_out"][0]["reason"].startswith("excluded by")
 
 
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Path:
+    """A model whose input has open axes."""
+    proto = model({"x": (1, 3)}, "y = Relu(x)", {})
+    shape = proto.graph.input[0].type.tensor_type.shape
+    for name in ("height", "width"):
+        shape.dim.add(dim_param=name)
+    onnx.save(proto, tmp_path / "mine.onnx")
+    return tmp_path / "mine.onnx"
+
+
+def test_a_model_from_the_command_line(
+    config: str, onnx_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["matrix", config, "--list", f"--onnx={onnx_file}"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[:2] == [
+        "20250503-avx2/default/random",
+        "20250503-avx2/default/text",
+    ]
+    assert printed.err == (
+        "input x: axes 2 and 3 are symbolic: 224 × 224 assumed; --shape x=1,3,H,W changes it\n"
+    )
+
+
+def test_a_model_alone_in_the_configuration(
+    onnx_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "alone.toml"
+    head = f"[model]\nonnx = '{onnx_file.name}'\n[matrix]"
+    path.write_text(head + CONFIG.partition("[matrix]")[2])
+    assert main(["matrix", f"--config={path}", "--list", "--shape=1,3,9,20"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0] == "20250503-avx2/default/random"
+    assert printed.err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--shape", "1,3"], "--shape 1,3: goes with --onnx"),
+        (["--onnx", "nowhere.onnx"], "nowhere.onnx: no such ONNX file"),
         (["--only", "nothing*"], "--only 'nothing*' matches none of 1 cells"),
         (["--json"], "--json goes with --list"),
         (["--config", "no.toml"], "no.toml: cannot be read"),
