@@ -74,7 +74,7 @@ _ALWAYS_SAID = ("open failed",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class PnnxFiles:
     """What pnnx made of an ONNX model."""
 
     param: Path
@@ -85,7 +85,7 @@ class Conversion:
     """How it was made, and what pnnx said that casts doubt on it."""
 
 
-def convert(spec: ModelSpec, store: Store) -> Conversion:
+def convert(spec: ModelSpec, store: Store) -> PnnxFiles:
     """Convert the ONNX model of a specification, or find what was made of it before.
 
     Raises:
@@ -107,7 +107,7 @@ def convert(spec: ModelSpec, store: Store) -> Conversion:
                 _make(program, version, graph, inputs, shapes, work, store.logs / f"pnnx-{key}.log")
     stamp(folder)
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    return Conversion(
+    return PnnxFiles(
         param=folder / _PARAM,
         bin=folder / _BIN,
         names=about["names"],

@@ -151,7 +151,7 @@ def _defined(
     found = evaluate(
         model.graph,
         read_weights(model.graph, model.bin),
-        numbers_of(model, tensors),
+        feeds_of(model, tensors),
         given=given,
         dtype=np.float32 if kind == "fp32" else np.float64,
     ).blobs
@@ -195,12 +195,7 @@ def _as_values(
 
 
 def feeds_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays that are fed to ncnn, by blob, in its layout."""
-    return {blob: to_ncnn_layout(tensors[name]) for blob, name in model.inputs.items()}
-
-
-def numbers_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the numbers that definitions take for what is fed, by blob."""
+    """Return the numbers that go into the model, by blob, in ncnn's layout."""
     return {blob: to_ncnn_layout(tensors[name]) for blob, name in model.inputs.items()}
 
 

@@ -94,8 +94,8 @@ def test_converted_once(
     for _ in range(2):
         model = prepare_model(spec, store)
     assert calls.read_text() == "model.onnx inputshape=[1,4]f32 fp16=0\n"
-    assert (model.inputs, model.output) == (("in0",), "out0")
-    assert model.names == {"in0": "x", "out0": "y"}
+    assert (model.inputs, model.outputs) == ({"in0": "x"}, ("out0",))
+    assert dict(model.spec.names) == {"in0": "x", "out0": "y"}
     assert model.notes == (f"m.onnx: converted by pnnx {VERSION} for x [1, 4]",)
     assert sorted(path.name for path in model.param.parent.iterdir()) == [
         "conversion.json",
@@ -132,7 +132,7 @@ def test_a_dropped_input_is_not_confused_with_another(
 ) -> None:
     install(tmp_path, monkeypatch, own=OWN)
     model = prepare_model(model_of(tmp_path, unused=[1, 4], x=[1, 4]), store)
-    assert model.names == {"in0": "x", "out0": "y"}
+    assert dict(model.spec.names) == {"in0": "x", "out0": "y"}
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,6 @@ def test_the_real_one(tmp_path: Path) -> None:
     spec = replace(spec, shapes=((("x", (1, 4)),), (("x", (1, 6)),)))
     model = prepare_model(spec, Store(root=tmp_path / "builds"))
     assert [layer.type for layer in model.graph.layers] == ["Input", "ReLU"]
-    assert model.names == {"in0": "x", "out0": "y"}
+    assert dict(model.spec.names) == {"in0": "x", "out0": "y"}
     about = json.loads((model.param.parent / "conversion.json").read_text())
     assert f"pnnx {pnnx.VERSION} for unused [1, 4], x [1, 4] and" in about["made"]

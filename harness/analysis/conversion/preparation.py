@@ -26,7 +26,6 @@ from harness.reference.evaluation import evaluate, evaluate_float64
 from harness.reference.prepared_input import (
     PreparedInput,
     feeds_of,
-    numbers_of,
     prepare_input,
     tensors_of,
 )
@@ -150,7 +149,7 @@ class ModelPreparation:
                 names=dict(model.spec.names),
             ),
             trials=[
-                Trial(feeds=numbers_of(model, tensors), values=known)
+                Trial(feeds=feeds_of(model, tensors), values=known)
                 for tensors, known in zip(inputs, values, strict=True)
             ],
             onnx=side,
