@@ -126,7 +126,9 @@ def _measure(
     specs = inputs_of(config, base)
     first = expand(config, base=base).cells[0]
     preparation = ModelPreparation(
-        machine=machine, model=prepare_model(model_of(config, base), store), builds=[first.build]
+        machine=machine,
+        model=prepare_model(model_of(config, base), store),
+        builds=[(first.build, None)],
     )
     model = preparation.prove(specs)
     benchmark = Benchmark(

@@ -26,7 +26,7 @@ from harness.commands.arguments import (
 from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
-from harness.config.cells import Matrix, expand, inputs_of, model_of, with_layers
+from harness.config.cells import Matrix, expand, inputs_of, model_of, to_ask, with_layers
 from harness.config.loading import config_text
 from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
@@ -132,7 +132,7 @@ def execute(options: argparse.Namespace) -> int:
         preparation = ModelPreparation(
             machine=machine,
             model=model,
-            builds=tuple(dict.fromkeys([cell.build, *others.builds])),
+            builds=to_ask(config, base, dict.fromkeys([cell.build, *others.builds])),
             say=say,
         )
         preparation.prove(specs)

@@ -25,7 +25,7 @@ from harness.commands.arguments import (
 )
 from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
-from harness.config.cells import Matrix, expand, inputs_of, model_of, select, with_layers
+from harness.config.cells import Matrix, expand, inputs_of, model_of, select, to_ask, with_layers
 from harness.config.loading import config_text
 from harness.domain.spec import Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine
@@ -162,7 +162,7 @@ def execute(options: argparse.Namespace) -> int:
         preparation = ModelPreparation(
             machine=machine,
             model=prepare_model(model_of(config, base), store),
-            builds=matrix.builds,
+            builds=to_ask(config, base, matrix.builds),
             say=say,
         )
         for note in preparation.model.notes:

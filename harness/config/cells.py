@@ -175,9 +175,42 @@ def model_of(config: Config, base: Path) -> ModelSpec:
         name=table.name,
         names=tuple(sorted(table.names.items())),
         converter=table.converter,
+        reference=table.reference,
         shapes=_shapes(config) if table.is_converted else (),
         **paths,
     )
+
+
+def to_ask(
+    config: Config, base: Path, builds: Iterable[BuildSpec]
+) -> tuple[tuple[BuildSpec, RunSpec | None], ...]:
+    """Return the builds that may be asked what the model computes, with run options to do so.
+
+    Args:
+        config: a checked configuration; what its model names comes first.
+        base: folder that relative paths in it refer to.
+        builds: others, which are asked in the most exact way that they have.
+
+    Raises:
+        ConfigError: the model names a flag set that there is not.
+        SelectorError: it names run options that there are not.
+    """
+    named = config.model.reference_cell
+    found: list[tuple[BuildSpec, RunSpec | None]] = []
+    if named:
+        if named.run and named.run not in config.runs:
+            near = difflib.get_close_matches(named.run, config.runs, n=1) or list(config.runs)[:1]
+            raise SelectorError(
+                f"model.reference_cell: no run options are called '{named.run}'. "
+                f"Did you mean '{near[0]}'?"
+            )
+        build = BuildSpec(
+            revision=revision_of(named.version, config, base),
+            flags=resolve_flag_set(named.flags, config.flags, config.targets),
+            layers=None,
+        )
+        found.append((build, run_of(named.run, config) if named.run else None))
+    return (*found, *((build, None) for build in builds))
 
 
 def _shapes(config: Config) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]:

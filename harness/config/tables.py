@@ -39,6 +39,14 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ReferenceCell(_Table):
+    """`[model.reference_cell]`: a build and run options, by their names."""
+
+    version: str
+    flags: str
+    run: str = Field(default="", description="Run options; the most exact there are by default.")
+
+
 class ModelTable(_Table):
     """`[model]`: what to run. Without it, the PP-OCRv3 recogniser."""
 
@@ -53,14 +61,24 @@ class ModelTable(_Table):
     names: dict[str, str] = Field(
         default_factory=dict, description="ncnn blob = ONNX value, where the names differ."
     )
+    reference: Literal["onnx", "ncnn"] = Field(
+        default="onnx",
+        description="What cells are compared with: the ONNX file, or param and bin as ncnn defines "
+        "their layers, evaluated in float64.",
+    )
+    reference_cell: ReferenceCell | None = Field(
+        default=None,
+        description="What gives the values of layers that have no definition here.",
+    )
 
     @model_validator(mode="after")
     def _files_go_together(self) -> ModelTable:
         if bool(self.param) != bool(self.bin):
             raise ValueError("give both of param and bin, or neither")
-        if self.param and not self.onnx:
+        if self.param and not self.onnx and self.reference == "onnx":
             raise ValueError(
-                "param and bin are compared with the ONNX model that they come from: give onnx too"
+                "param and bin are compared with the ONNX model that they come from: give onnx "
+                'too, or reference = "ncnn" to compare with what ncnn defines for them'
             )
         if self.converter and (self.param or not self.onnx):
             raise ValueError(

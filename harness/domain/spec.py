@@ -155,6 +155,8 @@ class ModelSpec:
     """Pairs of ncnn blob name and ONNX value name where the two differ."""
     converter: str = ""
     """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty for the default."""
+    reference: Literal["onnx", "ncnn"] = "onnx"
+    """What it is compared with: the ONNX file, or `param` and `bin` by ncnn's definitions."""
     shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...] = ()
     """Shapes that it is converted for, each as `InputSpec.shapes`; an only input has no name."""
 

@@ -81,8 +81,7 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
         named = replace(spec, names=tuple(sorted((made.names | dict(spec.names)).items())))
         return replace(_describe(named, Path(spec.onnx), made.param, made.bin), notes=made.notes)
     if spec.param:
-        onnx = Path(spec.onnx) if spec.onnx else None
-        return _describe(spec, onnx, Path(spec.param), Path(spec.bin))
+        return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
     wheel = fetch_distribution(
         recogniser.PROJECT,
         recogniser.VERSION,
@@ -107,8 +106,9 @@ def _converter_digest() -> str:
     return content_key([recogniser.WHEEL_SHA256, files])
 
 
-def _describe(spec: ModelSpec, onnx_path: Path | None, param: Path, weights: Path) -> PreparedModel:
+def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> PreparedModel:
     """Check the files of a model against each other."""
+    onnx_path = onnx if spec.reference == "onnx" else None
     graph = read_param(param)
     read_tensors(graph, weights)
     source = OnnxGraph.load(onnx_path) if onnx_path else None

@@ -9,7 +9,7 @@ from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.config.axes import with_flags, with_run
-from harness.config.cells import inputs_of, model_of, run_of
+from harness.config.cells import inputs_of, model_of, run_of, to_ask
 from harness.config.flags import resolve_flag_set
 from harness.domain.spec import BuildSpec
 from harness.execution.local_machine import LocalMachine
@@ -69,10 +69,14 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     preparation = ModelPreparation(
         machine=machine,
         model=prepare_model(model_of(config, request.base), store),
-        builds=[
-            BuildSpec(revision=revision, flags=request.flags, layers=None)
-            for revision in request.revisions
-        ],
+        builds=to_ask(
+            config,
+            request.base,
+            [
+                BuildSpec(revision=revision, flags=request.flags, layers=None)
+                for revision in request.revisions
+            ],
+        ),
         say=request.say,
     )
     model = preparation.prove([specs[name], *(s for n, s in specs.items() if n != name)])

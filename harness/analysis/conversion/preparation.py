@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.domain.spec import BuildSpec
+    from harness.domain.spec import BuildSpec, RunSpec
     from harness.execution.local_machine import LocalMachine
     from harness.model.prepared_model import PreparedModel
 
@@ -61,8 +61,9 @@ class ModelPreparation:
 
     machine: LocalMachine
     model: PreparedModel
-    builds: Sequence[BuildSpec]
-    """What may be built and asked where definitions do not settle it, in this order."""
+    builds: Sequence[tuple[BuildSpec, RunSpec | None]]
+    """What may be built and asked where definitions do not settle it, in this order, with the run
+    options for it; None for the most exact ones that the version has."""
     say: Callable[[str], None] = lambda _: None
     """Told what takes long."""
 
@@ -76,7 +77,7 @@ class ModelPreparation:
         if len(inputs) < 2:
             inputs.append(_another(inputs[0]))
         # What no build was asked about holds whatever there is to build.
-        files = [self._file(inputs, asking) for asking in ((), [b.id for b in self.builds])]
+        files = [self._file(inputs, asking) for asking in ((), self._names())]
         known = next(filter(None, map(_read, files)), None)
         if known is None:
             self.say("finding out what each blob holds")
@@ -120,6 +121,9 @@ class ModelPreparation:
             }
         )
         return self.machine.store.models / f"conversion-{key}" / "conversion.json"
+
+    def _names(self) -> list[str]:
+        return [f"{build.id}/{run.name if run else ''}" for build, run in self.builds]
 
     def _proved(self, inputs: Sequence[Tensors]) -> Conversion:
         """Try the orders of the inputs until the outputs are right; names come first."""
@@ -170,21 +174,23 @@ class ModelPreparation:
 
     def _runs(self, feeds: Sequence[Mapping[str, Array]]) -> Iterator[ExactRun]:
         """Yield the most exact run of each build that has one."""
-        for spec in self.builds:
+        for spec, options in self.builds:
             if self.machine.resolver.lacking(spec.flags) or spec.flags.wants_vulkan:
                 continue
             self.say(f"asking {spec.id} what it computes")
-            run = self._exact(spec, feeds)
+            run = self._exact(spec, options, feeds)
             if run is not None:
                 yield run
 
-    def _exact(self, spec: BuildSpec, feeds: Sequence[Mapping[str, Array]]) -> ExactRun | None:
+    def _exact(
+        self, spec: BuildSpec, options: RunSpec | None, feeds: Sequence[Mapping[str, Array]]
+    ) -> ExactRun | None:
         """Run a build as exactly as it can; None if it cannot be built or does not run."""
         resolver, launcher = self.machine.resolver, self.machine.cells.launcher
         spec = replace(spec, layers=self.model.graph.layer_types())
         try:
             plan = resolver.plan(spec)
-            run = most_exact(read_option_fields(plan.tree.path))
+            run = options or most_exact(read_option_fields(plan.tree.path))
             build = resolver.make(plan)
         except (BuildError, HarnessError):
             return None
