@@ -106,6 +106,24 @@ def test_noise_floor_raises_the_limit_of_its_blob_only() -> None:
     assert verdict(1e-4, 0, **{OUT: 3e-5}) == Verdict.OK
 
 
+def test_rounding_that_added_up_on_the_way_is_no_drop() -> None:
+    def verdict(chain: float, *own: float | None, output: float = 1e-6) -> Verdict:
+        layers = [
+            layer(error(chain), str(at)).model_copy(
+                update={"alone": None if alone is None else error(alone)}
+            )
+            for at, alone in enumerate(own)
+        ]
+        return judge({OUT: error(output)}, layers, DEFAULT)[0]
+
+    assert verdict(1e-4, 1e-6, 2e-6) is Verdict.OK
+    # A layer is at fault, one was not measured, it is far beyond, or it reaches the output.
+    assert verdict(1e-4, 1e-6, 1e-4) is Verdict.DROP
+    assert verdict(1e-4, 1e-6, None) is Verdict.DROP
+    assert verdict(1e-3, 1e-6, 2e-6) is Verdict.DROP
+    assert verdict(1e-4, 1e-6, 2e-6, output=1e-4) is Verdict.DROP
+
+
 def test_the_worst_of_several_outputs_counts_and_is_named() -> None:
     outputs = {"a": error(1e-6), "b": error(1e-3), "c": error(1e-4)}
     assert worst_output(outputs, [], DEFAULT) == ("b", DEFAULT.output)

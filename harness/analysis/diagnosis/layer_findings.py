@@ -173,6 +173,10 @@ class Diagnosis(MessageValue):
     inputs: tuple[InputFinding, ...]
     layers: tuple[LayerSummary, ...]
     fixes: tuple[TriedFix, ...] = ()
+    reference: str = ""
+    """What layers were compared with, in words."""
+    model_notes: tuple[str, ...] = ()
+    """What was found about the model's files, in words."""
 
     @property
     def has_findings(self) -> bool:

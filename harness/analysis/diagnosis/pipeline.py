@@ -93,6 +93,8 @@ class DiagnosisPipeline:
             options=diagnoser.options,
             inputs=findings,
             layers=summarised(findings, diagnoser.explanations),
+            reference=self.model.conversion.reference_words,
+            model_notes=self.model.conversion.notes,
         )
 
     def cells(self, cell: CellSpec, specs: Sequence[InputSpec]) -> list[CellRecord]:
