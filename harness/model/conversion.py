@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -97,7 +98,8 @@ def _summed_up(differences: Iterable[ModelDifference]) -> Iterator[str]:
     """Yield one sentence per difference, or one for all with the same explanation."""
 
     def kind(difference: ModelDifference) -> str:
-        return difference.explanation or difference.layer
+        # Which tensor it is does not matter for what is the matter with it.
+        return re.sub(r"'[^']*'", "…", difference.explanation) or difference.layer
 
     for explanation, group in groupby(sorted(differences, key=kind), key=kind):
         found = list(group)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-HALF = "its weights are stored in half precision in the .bin"
+HALF = "the .bin has the weights in half precision"
 MAX_ROUNDS = 12
 """Differences that can be told apart where a blob is unlike what it should be."""
 MAX_CANDIDATES = 24
@@ -117,9 +117,12 @@ class DifferenceFinder:
 
     def _cut_off(self, found: Walk) -> ModelDifference | None:
         """Describe a model that ends with a value which the ONNX graph does not end with."""
-        held = {match.value for match in found.matches.values()}
+        values = self.trials[0].values
+        held = {match.value for match in found.matches.values() if match.value}
+        # What an Identity makes is as good as what goes into it.
+        held |= {o for o in self.onnx.outputs if any(_same(values, o, name) for name in held)}
         consumed = {blob for layer in self.model.graph.layers for blob in layer.inputs}
-        missing = [o for o in self.onnx.outputs if o in self.trials[0].values and o not in held]
+        missing = [o for o in self.onnx.outputs if o in values and o not in held]
         for layer in self.model.graph.layers:
             for blob in layer.outputs:
                 value = found.matches[blob].value
@@ -239,12 +242,12 @@ class DifferenceFinder:
         )
 
     def _words(self, case: LayerRun) -> str:
+        if _explains_rounding(case):
+            return HALF
         found = explain_file(case, floors=self.floors, limit=self.limit)
         if found.explained and found.mechanism.startswith("epsilon"):
             return f"with {found.mechanism} it is right"
-        if found.explained:
-            return found.mechanism
-        return HALF if _explains_rounding(case) else ""
+        return found.mechanism if found.explained else ""
 
     def _lagging(self, layer: Layer, value: str, found: Walk) -> ModelDifference | None:
         """Describe the layer before, if the ONNX graph goes on with something later than it makes.
@@ -298,6 +301,10 @@ class DifferenceFinder:
         while layer.type in COPIES:
             layer = makers[layer.inputs[0]]
         return layer
+
+
+def _same(values: Mapping[str, Array], one: str, other: str) -> bool:
+    return one in values and np.array_equal(values[one].ravel(), values[other].ravel())
 
 
 def _explains_rounding(case: LayerRun) -> bool:

@@ -64,10 +64,18 @@ def _relation(array: Array, candidate: Array) -> str:
         rounded = numbers.rounded(candidate.astype(float), kind)
         if np.array_equal(rounded, array.astype(float)):
             return f"is only {kind} of"
+    if array.dtype == np.float16 and _is_rounded(array, candidate):
+        return "is only fp16 of"
     others = int(np.count_nonzero(candidate != array))
     if others <= FEW * array.size:
         return f"differs in {others} of {array.size} elements from"
     return "is not"
+
+
+def _is_rounded(array: Array, candidate: Array) -> bool:
+    """Whether half precision holds a tensor, rounded in whatever way."""
+    ulp = np.maximum(np.abs(candidate) * 2.0**-10, 2.0**-24)
+    return bool(np.all(np.abs(array.astype(np.float64) - candidate) <= ulp))
 
 
 def _biases(case: LayerRun) -> Iterator[Hypothesis]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.model.param import Layer, Param
 from harness.model.value import Value
-from tests.analysis.conversion.network import Network
+from tests.analysis.conversion.network import NODES, Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,7 +101,11 @@ def half_and_without_bias(network: Network) -> Network:
         (without_last_layer, ["y"], "the model ends with 'fc2', where the ONNX graph goes on"),
         (without_bias, ["fc"], "bias in the .bin is not 'b3'"),
         (transposed, ["fc2"], "weight stands transposed in the .bin"),
-        (in_half_precision, ["r1", "r2", "fc", "fc2"], "weight in the .bin is only fp16 of 'w1'"),
+        (
+            in_half_precision,
+            ["r1", "r2", "fc", "fc2"],
+            "the .bin has the weights in half precision",
+        ),
     ],
 )
 def test_another_model_is_told_from_the_onnx_file_at_its_layers(
@@ -241,3 +245,17 @@ def test_without_an_onnx_file_a_definition_needs_a_build_that_agrees() -> None:
     assert held(conversion)["y"] == ("", "")
     first, second = NETWORK.run(wrong=wrong), NETWORK.run(cell="other")
     assert NETWORK.proof([first, second], against=False).conversion().unsettled == ""
+
+
+def test_half_precision_is_one_note() -> None:
+    (note,) = in_half_precision(NETWORK).conversion().notes
+    assert note.startswith(
+        "2 Convolution, 2 InnerProduct: the .bin has the weights in half precision; "
+        "scale-relative error up to "
+    )
+
+
+def test_an_identity_at_the_end_is_no_difference() -> None:
+    nodes = NODES.replace("y = Sigmoid(fc2)", "s = Sigmoid(fc2) y = Identity(s)")
+    half = in_half_precision(Network.made(nodes))
+    assert len(half.conversion().notes) == 1
