@@ -184,7 +184,7 @@ def show(console: Console, part: Part) -> None:
             console.print(f"\n[bold]{heading}[/bold]")
             for note, ids in notes.items():
                 _item(console, f"{note} ({len(ids)}: {ids[0]}{', …' if len(ids) > 1 else ''})")
-    if summary.model_notes:
+    if summary.model_notes or part.is_without_onnx:
         console.print("\n[bold]The model's files[/bold], whatever the build")
         for note in summary.model_notes:
             _item(console, note)

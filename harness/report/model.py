@@ -74,6 +74,11 @@ class Part:
         return "; ".join(filter(None, against)) or "the ONNX file, evaluated by ONNX Runtime"
 
     @property
+    def is_without_onnx(self) -> bool:
+        """Whether cells were compared with something else than an ONNX file."""
+        return any(r.reference and "ONNX" not in r.reference for r in self.scope.records)
+
+    @property
     def unaligned(self) -> dict[str, tuple[str, ...]]:
         """Layers that could not be compared: the reason, with their names."""
         notes: dict[str, dict[str, None]] = {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+INT8 = "the .bin has int8 weights"
 HALF = "the .bin has the weights in half precision"
 MAX_ROUNDS = 12
 """Differences that can be told apart where a blob is unlike what it should be."""
@@ -244,6 +245,8 @@ class DifferenceFinder:
     def _words(self, case: LayerRun) -> str:
         if _explains_rounding(case):
             return HALF
+        if _explains_int8(case):
+            return INT8
         found = explain_file(case, floors=self.floors, limit=self.limit)
         if found.explained and found.mechanism.startswith("epsilon"):
             return f"with {found.mechanism} it is right"
@@ -301,6 +304,30 @@ class DifferenceFinder:
         while layer.type in COPIES:
             layer = makers[layer.inputs[0]]
         return layer
+
+
+def _explains_int8(case: LayerRun) -> bool:
+    """Return whether rounding to int8 moves the weights by as much as is missing.
+
+    The layer is computed in floats, on its weights divided by their scales: each is off by at most
+    half a step, so that a sum of products wx is off by at most half a step times the sum of |x|.
+    (What int8 does to the inputs comes on top of it when ncnn runs.)
+    """
+    weight, scale = case.weights.get("weight"), case.weights.get("weight_scale")
+    if weight is None or scale is None or weight.dtype != np.int8:
+        return False
+    steps = 1 / scale.astype(np.float64).reshape(-1, *(1,) * (weight.ndim - 1))
+    plain = case.layer.with_param(8, 0)
+    others = {k: v for k, v in case.weights.items() if not k.endswith("_scale")}
+    halves = np.broadcast_to(steps / 2, weight.shape)
+    none = {**others, "weight": halves} | ({"bias": 0 * others["bias"]} if "bias" in others else {})
+    try:
+        (y,) = compute(plain, {**others, "weight": weight * steps}, case.inputs)
+        bare = plain.with_param(9, 0) if plain.integer(9, 0) else plain
+        (most,) = compute(bare, none, [np.abs(array) for array in case.inputs])
+    except NoDefinitionError:
+        return False
+    return bool(np.all(np.abs(y - case.expected) <= 1.1 * most + case.scale * 1e-5))
 
 
 def _same(values: Mapping[str, Array], one: str, other: str) -> bool:

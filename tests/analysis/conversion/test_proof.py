@@ -259,3 +259,28 @@ def test_an_identity_at_the_end_is_no_difference() -> None:
     nodes = NODES.replace("y = Sigmoid(fc2)", "s = Sigmoid(fc2) y = Identity(s)")
     half = in_half_precision(Network.made(nodes))
     assert len(half.conversion().notes) == 1
+
+
+def in_int8(network: Network, layer: str = "r2") -> Network:
+    """Return a network with one layer as ncnn2int8 makes it."""
+    weight = network.weights[layer]["weight"]
+    rows = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
+    scale = (127 / rows).astype(np.float32)
+    stored = np.round(weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))).astype(np.int8)
+    tensors = {
+        "weight": stored,
+        "bias": network.weights[layer]["bias"],
+        "weight_scale": scale,
+        "input_scale": np.array([40], np.float32),
+    }
+    changed = network.with_layer(layer, lambda each: each.with_param(8, 1))
+    return replace(changed, weights={**network.weights, layer: tensors})
+
+
+@pytest.mark.parametrize("layer", ["r2", "fc"])
+def test_int8_weights_are_told_as_what_they_are(layer: str) -> None:
+    conversion = in_int8(NETWORK, layer).conversion()
+    assert [(d.layer, d.explanation) for d in conversion.differences] == [
+        (layer, "the .bin has int8 weights")
+    ]
+    assert {source for _, source in held(conversion).values()} == {"ncnn"}
