@@ -29,7 +29,14 @@ from harness.definition import (
     spectra,
 )
 from harness.definition.arithmetic import EXACT, Arithmetic
-from harness.definition.definition import Array, Definition, Inputs, NoDefinitionError, Tensors
+from harness.definition.definition import (
+    Array,
+    Definition,
+    IllFormedError,
+    Inputs,
+    NoDefinitionError,
+    Tensors,
+)
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
 
     from harness.model.param import Layer
 
-__all__ = ["NoDefinitionError", "compute", "has_definition"]
+__all__ = ["IllFormedError", "NoDefinitionError", "compute", "has_definition"]
 
 _FAMILIES = (
     activation,
@@ -91,8 +98,8 @@ def compute(
             precision makes of it.
 
     Raises:
-        NoDefinitionError: this type or combination of parameters has no definition here, the
-            shapes do not fit, or a tensor is missing.
+        NoDefinitionError: this type or combination of parameters has no definition here.
+        IllFormedError: the shapes do not fit, or a tensor is missing.
     """
     definition = DEFINITIONS.get(layer.type)
     place = f"layer {layer.name} ({layer.type})"
@@ -107,7 +114,7 @@ def compute(
     except NoDefinitionError as error:
         raise NoDefinitionError(f"{place}: {error}") from error
     except _REFUSALS as error:
-        raise NoDefinitionError(f"{place}: {_shapes(blobs)}: {error}") from error
+        raise IllFormedError(f"{place}: {_shapes(blobs)}: {error}") from error
     arrays = tuple(outputs) if isinstance(outputs, tuple | list) else (np.asarray(outputs),)
     if len(arrays) != len(layer.outputs):
         raise NoDefinitionError(

@@ -23,6 +23,10 @@ class NoDefinitionError(Exception):
     """What a layer computes cannot be said here."""
 
 
+class IllFormedError(NoDefinitionError):
+    """Shapes or tensors of a layer do not fit together: what ncnn makes of it means nothing."""
+
+
 class Tensors(dict[str, Array]):
     """The tensors of a layer by name, in the type that is computed in."""
 
@@ -45,6 +49,10 @@ class Inputs(list[Array]):
         self.int8 = frozenset(i for i, x in enumerate(given) if x.dtype == np.int8)
         """Places of those that came as int8."""
         self._whole = frozenset(i for i, x in enumerate(given) if x.dtype.kind in "iu")
+
+    def ids(self, place: int) -> NDArray[np.int32]:
+        """Return a blob of whole numbers, such as the ids of tokens, in whatever type it came."""
+        return np.rint(self[place]).astype(np.int32)
 
     def whole_numbers(self, place: int) -> NDArray[np.int32]:
         """Return a blob of int32, which came as such or as floats of the same bits."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.definition import NoDefinitionError, compute
+from harness.definition import IllFormedError, NoDefinitionError, compute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,8 @@ class Evaluated:
     blobs: dict[str, Array] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     """Layers that could not be computed though their inputs were there, with the reason."""
+    ill_formed: set[str] = field(default_factory=set)
+    """Those of them whose shapes or tensors do not fit together."""
 
 
 def evaluate(
@@ -82,4 +84,6 @@ def outputs_of(
         return compute(layer, tensors.get(layer.name, NOTHING), inputs, dtype=dtype)
     except NoDefinitionError as error:
         known.reasons[layer.name] = str(error)
+        if isinstance(error, IllFormedError):
+            known.ill_formed.add(layer.name)
         return None

@@ -151,7 +151,7 @@ def _einsum(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 
 
 def _embed(layer: Layer, tensors: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
-    words = inputs.whole_numbers(0)
+    words = inputs.ids(0)
     if words.ndim != 1:
         raise NoDefinitionError(f"words of shape {words.shape}")
     if layer.integer(1, 0) < 1:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from harness.domain.verdict import Tolerance
     from harness.execution.launcher import InputResult, Launcher
     from harness.execution.memory import CellMemory
+    from harness.model.conversion import Conversion
     from harness.model.prepared_model import PreparedModel
 
 TAIL_LINES = 8
@@ -180,6 +181,8 @@ class CellRunner:
         if opened.skipped:
             return {"verdict": Verdict.SKIPPED, "reason": opened.skipped}
         if not result.failure and record.output is None:
+            if model.conversion.differs:
+                return {"verdict": Verdict.MODEL_DIFFERS, **_about(model.conversion)}
             why = model.conversion.unsettled or "no output has a reference value"
             return {"verdict": Verdict.SKIPPED, "reason": f"not judged: {why}"}
         if result.failure:
@@ -207,17 +210,9 @@ class CellRunner:
     def _judged(self, record: CellRecord, model: PreparedModel) -> dict[str, object]:
         """Return verdict and reason of a cell that has numbers."""
         verdict, reason = judge(record.outputs, record.layers, self.tolerance)
-        notes = {
-            "reference": model.conversion.reference_words,
-            "model_notes": model.conversion.notes,
-        }
         if verdict is Verdict.OK and model.conversion.differs:
-            return {
-                "verdict": Verdict.MODEL_DIFFERS,
-                "reason": model.conversion.differences[0].sentence,
-                **notes,
-            }
-        return {"verdict": verdict, "reason": reason, **notes}
+            return {"verdict": Verdict.MODEL_DIFFERS, **_about(model.conversion)}
+        return {**_about(model.conversion), "verdict": verdict, "reason": reason}
 
     def _explained(self, result: InputResult, words: str) -> str:
         """Return why there are no numbers, with what ncnn said where that says more."""
@@ -264,6 +259,15 @@ def job_of(
         outputs=model.outputs,
         repeats=1 if build.runner else REPEATS,
     )
+
+
+def _about(conversion: Conversion) -> dict[str, object]:
+    """Return what a record says of its model's files."""
+    return {
+        "reference": conversion.reference_words,
+        "model_notes": conversion.notes,
+        "reason": next((each.sentence for each in conversion.differences), ""),
+    }
 
 
 def _text(result: InputResult, model: PreparedModel) -> str:

@@ -195,9 +195,10 @@ class DifferenceFinder:
             cases, key=lambda value: cases[value].error(cases[value].exact, cases[value].expected),
             default="",
         )  # fmt: skip
+        users = [n.output[0] for name in self._held(layer, found) for n in self.onnx.users[name]]
         return fallback.model_copy(
             update={
-                "node": self.onnx.node_of(nearest),
+                "node": self.onnx.node_of(nearest) or ", ".join(map(self.onnx.node_of, users[:2])),
                 "theirs": _range(self.trials[0].values[nearest]) if nearest else "",
             }
         )
@@ -205,7 +206,7 @@ class DifferenceFinder:
     def _candidates(self, layer: Layer, ours: Array, found: Walk) -> list[str]:
         """Return ONNX values that a blob may be meant to hold, in the order of the graph."""
         held = {match.value for match in found.matches.values() if match.value}
-        above = [m.value for name in layer.inputs if (m := found.matches[name]).value]
+        above = self._held(layer, found)
         values = self.trials[0].values
         return [
             name
@@ -216,6 +217,11 @@ class DifferenceFinder:
             and self.onnx.ancestry.follows(name, above)
             and next(arrangements(values[name].shape, ours.shape), None) is not None
         ][:MAX_CANDIDATES]
+
+    def _held(self, layer: Layer, found: Walk) -> list[str]:
+        """Return the ONNX values that a layer's inputs hold, as far as that is known."""
+        held = (found.matches[name].value for name in layer.inputs)
+        return [value for value in held if value in self.onnx.users]
 
     def _case(self, layer: Layer, value: str, found: Walk) -> LayerRun | None:
         """Return a layer on right inputs, beside the ONNX value that its output should be."""

@@ -159,7 +159,11 @@ class ConversionProof:
         """Take from an exact run what has no definition here, and go on from there."""
         for _ in range(MAX_WALKS):
             layers = self.model.graph.layers
-            lacking = [x for x in layers if x.name in found.reasons or not _is_known(x)]
+            lacking = [
+                x
+                for x in layers
+                if not _is_known(x) or (x.name in found.reasons and not found.is_ill_formed(x))
+            ]
             run = self._run(0) if lacking else None
             if run is None or not any(self._take(layer, run) for layer in lacking):
                 break

@@ -69,6 +69,10 @@ class Walk:
         """Layers without a definition, with the reason."""
         return self.inputs[0].reasons
 
+    def is_ill_formed(self, layer: Layer) -> bool:
+        """Whether a layer's shapes or tensors do not fit together."""
+        return layer.name in self.inputs[0].ill_formed
+
     def blob(self, name: str) -> list[Array] | None:
         """Return a blob for each trial, or None where it could not be computed."""
         if all(name in each.blobs for each in self.inputs):

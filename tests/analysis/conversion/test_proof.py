@@ -284,3 +284,19 @@ def test_int8_weights_are_told_as_what_they_are(layer: str) -> None:
         (layer, "the .bin has int8 weights")
     ]
     assert {source for _, source in held(conversion).values()} == {"ncnn"}
+
+
+def test_shapes_that_do_not_fit_are_taken_from_nobody() -> None:
+    """What ncnn makes of such a layer is whatever stands in memory."""
+    unpadded = NETWORK.graph.layer("r2")
+    for key in (4, 14, 15, 16):
+        unpadded = unpadded.with_param(key, 0)
+    network = NETWORK.with_layer("r2", lambda _: unpadded)
+    run = network.run()
+    rest = NETWORK.run().inputs
+    garbage = [{**whole, **blobs} for whole, blobs in zip(rest, run.inputs, strict=True)]
+    conversion = network.proof([replace(run, inputs=garbage)]).conversion()
+    assert conversion.taken == ()
+    assert [d.layer for d in conversion.differences] == ["r2"]
+    sources = {blob: source for blob, (_, source) in held(conversion).items()}
+    assert {sources[blob] for blob in ("sum", "pool", "fc", "y")} == {""}
