@@ -81,6 +81,6 @@ def fix_evidence(fix: Fix) -> str:
 
 def no_causes(summary: Summary) -> str:
     """Return what is said where there are no causes."""
-    if any(verdict.is_clean for verdict in summary.counts):
+    if any(record.verdict.is_clean and record.output for record in summary.records):
         return "No layer loses precision in any measured cell."
     return "No cell could be measured, so that nothing can be said about causes."
