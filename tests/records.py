@@ -40,6 +40,8 @@ def cell(
     input_name: str = "short",
     verdict: Verdict = Verdict.DROP,
     reason: str = "",
+    converter: str = "",
+    alone: bool = True,
 ) -> CellRecord:
     """A cell whose layers, one per type, have the given errors of their own."""
     layers = tuple(
@@ -51,18 +53,20 @@ def cell(
             value=f"blob_{index}",
             aligned="name",
             chain=metrics(error * 2),
-            alone=metrics(error),
+            alone=metrics(error) if alone else None,
         )
         for index, (kind, error) in enumerate(errors.items())
     )
     build_id = f"{version}-{flags}"
+    label = f"@{converter.replace(' ', '-')}" if converter else ""
     return CellRecord(
-        cell=f"{build_id}/{run}/{input_name}",
+        cell=f"{build_id}/{run}{label}/{input_name}",
         model="test",
         version=version,
         flags=flags,
         run=run,
         input=input_name,
+        converter=converter,
         verdict=verdict,
         reason=reason,
         options={**OPTIONS, **(options or {})},

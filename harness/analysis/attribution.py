@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.domain.records import BuildRecord, CellRecord, LayerRecord, Metrics
     from harness.domain.verdict import Tolerance
 
-Axis = Literal["version", "build", "run"]
+Axis = Literal["version", "build", "run", "converter"]
 
 MAX_AXES = 2
 """Pairs that differ on more axes say nothing that a person could act on."""
@@ -97,13 +97,15 @@ class _Cell:
 
     id: str
     input: str
-    requested: tuple[str, str]
-    """Names of the flag set and the run options."""
+    requested: tuple[str, str, str]
+    """Names of the flag set, the run options and the converter."""
     settings: Mapping[Axis, Mapping[str, str]]
     error: float
     """Largest scale-relative error of the layers of that type by themselves."""
     chain: float
     """The same in the chain as it runs."""
+    alone: bool
+    """Whether `error` is of layers run alone; in the chain they also have what comes before."""
     faulty: bool
 
 
@@ -127,6 +129,7 @@ def _measured(record: CellRecord) -> _Measured:
             **{name: option_text(value) for name, value in record.options.items()},
             "options set": record.when,
         },
+        "converter": {"converter": record.converter},
     }
     return _Measured(record, dict(layers), settings)
 
@@ -292,10 +295,11 @@ def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _C
     return _Cell(
         id=each.record.cell,
         input=each.record.input,
-        requested=(each.record.flags, each.record.run),
+        requested=(each.record.flags, each.record.run, each.record.converter),
         settings=each.settings,
         error=error,
         chain=max(chain, default=error),
+        alone=any(layer.alone for layer in each.layers[layer_type]),
         faulty=faulty,
     )
 
@@ -327,7 +331,10 @@ def _change(bad: _Cell, other: _Cell) -> Change:
             return frozenset()
         axes: tuple[Axis, ...] = ("version",)
     else:
-        axes = ("build", "run")
+        axes = ("build", "run", "converter")
+        # Converters make different layers, of which not the same ones can be run alone.
+        if bad.requested[2] != other.requested[2] and bad.alone != other.alone:
+            return frozenset()
     settings = []
     for axis in axes:
         before, after = bad.settings[axis], other.settings[axis]

@@ -9,7 +9,13 @@ import sys
 from pathlib import Path
 
 from harness.config.loading import load_config
-from harness.config.tables import Config, ModelTable, with_model, with_repository
+from harness.config.tables import (
+    Config,
+    ModelTable,
+    known_converter,
+    with_model,
+    with_repository,
+)
 from harness.sources.checkout import is_url
 from harness.util.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 
@@ -41,7 +47,7 @@ def add_repo(to: Arguments) -> None:
 
 
 def add_model(to: Arguments) -> None:
-    """Add `--onnx` and `--shape`, see `loaded`."""
+    """Add `--onnx`, `--shape` and `--converter`, see `loaded`."""
     to.add_argument(
         "--onnx",
         type=_absolute,
@@ -61,13 +67,30 @@ def add_model(to: Arguments) -> None:
         "differ stay open in the conversion",
     )
 
+    to.add_argument(
+        "--converter",
+        action="append",
+        type=_converter,
+        default=[],
+        metavar="NAME",
+        help="what makes ncnn's files of the ONNX model, such as 'pnnx 20250530', or files for "
+        "those of the configuration, in place of the configuration's",
+    )
+
+
+def _converter(text: str) -> str:
+    try:
+        return known_converter(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
 
 def _absolute(text: str) -> str:
     return str(Path(text).expanduser().absolute()) if text else ""
 
 
 def loaded(options: argparse.Namespace) -> Config:
-    """Return the configuration of `--config`, with the model of `--onnx`.
+    """Return the configuration of `--config`, with the model of `--onnx` and `--converter`.
 
     Where the configuration has an ONNX model and no inputs, they are made up as for `--onnx`.
 
@@ -76,7 +99,16 @@ def loaded(options: argparse.Namespace) -> Config:
         UsageError: `--shape` is wrong or has no use.
         ModelError: the ONNX model cannot be read, or its shapes cannot be made up.
     """
-    config = load_config(options.config)
+    config = _with_model(load_config(options.config), options)
+    converters = getattr(options, "converter", [])
+    if not converters:
+        return config
+    matrix = config.matrix.model_copy(update={"converters": tuple(converters)})
+    return config.model_copy(update={"matrix": matrix})
+
+
+def _with_model(config: Config, options: argparse.Namespace) -> Config:
+    """Return the configuration with the model of `--onnx`, or with inputs where it has none."""
     onnx, shapes = getattr(options, "onnx", ""), getattr(options, "shape", [])
     model = config.model
     if onnx:

@@ -147,7 +147,7 @@ def _measure(
     own = [
         cell
         for cell in expand(config, base=base).cells
-        if cell.build == first.build and cell.run == first.run
+        if (cell.build, cell.run, cell.model) == (first.build, first.run, first.model)
     ]
     prepared = {spec.name: preparation.input(spec) for spec in specs}
     yield benchmark.cells(own, [prepared[cell.input.name] for cell in own], machine.cells)

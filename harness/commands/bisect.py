@@ -52,7 +52,7 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "EXITS", "HELP", "add_arguments", "execute
 
 COMMAND = "command.json"
 _WHERE = ("builds", "results", "config")
-_KEPT = ("jobs", "resume", "fresh", "onnx", "shape")
+_KEPT = ("jobs", "resume", "fresh", "onnx", "shape", "converter")
 """Arguments that `_command` leaves out, or has from `config_words`."""
 
 
@@ -66,6 +66,10 @@ def execute(options: argparse.Namespace) -> int:
         options = _last_interrupted(options.results)
     if options.whole_model and options.layer:
         raise UsageError("--layer and --whole-model exclude each other. Give one of them.")
+    if len(getattr(options, "converter", ())) > 1:
+        raise UsageError(
+            "--converter: a bisection takes one. Which converter is at fault, a matrix says."
+        )
     config = loaded(options)
     console = wide_console()
     run = open_run(

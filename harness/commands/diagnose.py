@@ -26,7 +26,7 @@ from harness.commands.arguments import (
 from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
-from harness.config.cells import Matrix, expand, inputs_of, model_of, to_ask, with_layers
+from harness.config.cells import Matrix, expand, inputs_of, to_ask, with_layers
 from harness.config.loading import config_text
 from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
@@ -125,7 +125,7 @@ def execute(options: argparse.Namespace) -> int:
         saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
     ):
-        model = prepare_model(model_of(config, base), store)
+        model = prepare_model(cell.model, store)
         for note in model.notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
         layers = model.graph.layer_types()
@@ -136,7 +136,7 @@ def execute(options: argparse.Namespace) -> int:
             say=say,
         )
         preparation.prove(specs)
-        others = with_layers(others, layers)
+        others = with_layers(others, {other.model: layers for other in others.cells})
         cell = replace(cell, build=replace(cell.build, layers=layers))
         pipeline = DiagnosisPipeline(
             machine=machine,

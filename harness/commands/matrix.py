@@ -25,10 +25,11 @@ from harness.commands.arguments import (
 )
 from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
-from harness.config.cells import Matrix, expand, inputs_of, model_of, select, to_ask, with_layers
+from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
 from harness.config.loading import config_text
-from harness.domain.spec import Revision, RunSpec, content_key
-from harness.execution.engine import Engine, LocalEngine
+from harness.domain.records import Verdict
+from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
+from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
@@ -36,10 +37,20 @@ from harness.report.console import MatrixProgress, saying, wide_console
 from harness.sources import obtain_all
 from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
-from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.util.errors import (
+    EXIT_FINDINGS,
+    EXIT_OK,
+    MachineError,
+    ModelError,
+    SourceError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
 
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
@@ -55,6 +66,7 @@ examples:
   nox -s matrix                                   the default matrix
   nox -s matrix -- --onnx my.onnx                 the same for this model
   nox -s matrix -- --onnx my.onnx --shape 1,3,320,320
+  nox -s matrix -- --onnx my.onnx --converter 'pnnx 20250530' --converter 'pnnx 20240819'
   nox -s matrix -- --list                         which cells that means
   nox -s matrix -- --only '20250503-avx2*'        only some builds
   nox -s matrix -- --only '*/fp16-off/*'          only one set of run options
@@ -63,7 +75,8 @@ examples:
                                                   other axes, just this time
   nox -s matrix -- --version HEAD --repo ~/src/ncnn
 
-an id is build/run/input; a GLOB may match all of it, build/run, or the build alone
+an id is build/run/input; a GLOB may match all of it, build/run, or the build alone. With several
+converters it is build/run@converter/input, and a GLOB without @converter matches all of them
 """
 EXITS = {
     EXIT_OK: "all cells are fine",
@@ -158,20 +171,17 @@ def execute(options: argparse.Namespace) -> int:
     ):
         revisions = [build.revision for build in matrix.builds]
         fetched = pool.submit(machine.resolver.fetch, revisions)
-        inputs = inputs_of(config, base)
-        preparation = ModelPreparation(
-            machine=machine,
-            model=prepare_model(model_of(config, base), store),
-            builds=to_ask(config, base, matrix.builds),
-            say=say,
-        )
-        for note in preparation.model.notes:
-            console.print(note, highlight=False, markup=False, soft_wrap=True)
-        model = preparation.prove(inputs)
-        prepared = {item.name: preparation.input(item) for item in inputs}
+        asked = to_ask(config, base, matrix.builds)
+        models = _prepared(matrix, inputs_of(config, base), asked, machine, console, say)
         fetched.result()
     machine.check()
-    matrix = with_layers(matrix, model.graph.layer_types())
+    layers = {
+        spec: found.model.graph.layer_types()
+        for spec, found in models.items()
+        if isinstance(found, ModelAtHand)
+    }
+    matrix = with_layers(matrix, layers)
+    reporter.expect(len({cell.build for cell in matrix.cells if cell.model in layers}))
     run = open_run(
         options.results,
         name=config.model.name if options.onnx else options.config.stem,
@@ -188,8 +198,7 @@ def execute(options: argparse.Namespace) -> int:
             engine = LocalEngine(
                 resolver=machine.resolver,
                 runner=machine.cells,
-                model=model,
-                inputs=prepared,
+                models=models,
                 notify=reporter,
                 workers=options.jobs,
                 build_unsupported=config.matrix.build_unsupported,
@@ -200,6 +209,40 @@ def execute(options: argparse.Namespace) -> int:
         run, records, config=config, path=options.config, left_out=left_out, console=console
     )
     return EXIT_OK if fine else EXIT_FINDINGS
+
+
+def _prepared(
+    matrix: Matrix,
+    inputs: Sequence[InputSpec],
+    asked: Sequence[tuple[BuildSpec, RunSpec | None]],
+    machine: LocalMachine,
+    console: Console,
+    say: Callable[[str], None],
+) -> dict[ModelSpec, ModelAtHand | NoModel]:
+    """Prepare the model by each converter, prove what it holds, and prepare its inputs.
+
+    Raises:
+        HarnessError: no converter makes anything of it.
+    """
+    found: dict[ModelSpec, ModelAtHand | NoModel] = {}
+    errors = []
+    for spec in dict.fromkeys(cell.model for cell in matrix.cells):
+        try:
+            model = prepare_model(spec, machine.store)
+        except (ModelError, MachineError, SourceError) as error:
+            verdict = Verdict.UNSUPPORTED if isinstance(error, ModelError) else Verdict.SKIPPED
+            found[spec] = NoModel(verdict=verdict, reason=str(error))
+            errors.append(error)
+            continue
+        for note in model.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+        preparation = ModelPreparation(machine=machine, model=model, builds=asked, say=say)
+        preparation.prove(inputs)
+        prepared = {item.name: preparation.input(item) for item in inputs}
+        found[spec] = ModelAtHand(model=preparation.model, inputs=prepared)
+    if errors and len(errors) == len(found):
+        raise errors[0]
+    return found
 
 
 def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:
@@ -256,6 +299,7 @@ def _list(matrix: Matrix, *, as_json: bool) -> int:
                 "version": cell.build.revision.label,
                 "flags": cell.build.flags.name,
                 "run": cell.run.name,
+                "converter": cell.model.converter,
                 "input": cell.input.name,
             }
             for cell in matrix.cells

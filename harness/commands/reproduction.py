@@ -44,6 +44,7 @@ def model_words(options: argparse.Namespace) -> list[str]:
     words = []
     if getattr(options, "onnx", ""):
         words += ["--onnx", options.onnx]
-    for shape in getattr(options, "shape", ()):
-        words += ["--shape", shape]
+    for name in ("shape", "converter"):
+        for value in getattr(options, name, ()):
+            words += [f"--{name}", value]
     return words

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.flags import resolve_flag_set
-from harness.config.tables import ONE_AT_A_TIME, Config, Rule, SourceTable
+from harness.config.tables import (
+    DEFAULT_CONVERTER,
+    FILES,
+    ONE_AT_A_TIME,
+    Config,
+    Rule,
+    SourceTable,
+)
 from harness.domain.spec import (
     BuildSpec,
     CellSpec,
@@ -18,10 +26,10 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.util.errors import SelectorError
+from harness.util.errors import ConfigError, SelectorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 BASELINE = "default"
 """The run options that generated ones are compared with."""
@@ -67,13 +75,13 @@ def expand(
     flag_sets = {
         name: resolve_flag_set(name, config.flags, config.targets) for name in _all_flags(config)
     }
-    model = model_of(config, base)
+    models = models_of(config, base)
     inputs = inputs_of(config, base)
     product: dict[CellSpec, Rule | None] = {}
     for version, flags, name in _combinations(config):
         build = BuildSpec(revision=revisions[version], flags=flag_sets[flags], layers=layers)
         for run in _runs(name, config, build.revision, generate):
-            for item in inputs:
+            for model, item in itertools.product(models, inputs):
                 cell = CellSpec(build=build, run=run, model=model, input=item)
                 product[cell] = _excluding(config.matrix.exclude, cell)
     return Matrix(
@@ -98,12 +106,13 @@ def _runs(
     return (run_of(name, config),)
 
 
-def with_layers(matrix: Matrix, layers: frozenset[str] | None) -> Matrix:
-    """Return the same matrix with builds trimmed to `layers`."""
+def with_layers(matrix: Matrix, layers: Mapping[ModelSpec, frozenset[str]]) -> Matrix:
+    """Return the same matrix with builds trimmed to the layers of each model, as far as known."""
     return replace(
         matrix,
         cells=tuple(
-            replace(cell, build=replace(cell.build, layers=layers)) for cell in matrix.cells
+            replace(cell, build=replace(cell.build, layers=layers.get(cell.model)))
+            for cell in matrix.cells
         ),
     )
 
@@ -112,6 +121,7 @@ def select(matrix: Matrix, *, only: Sequence[str], skip: Sequence[str]) -> Matri
     """Keep the cells that match a pattern of `only` (if any) and none of `skip`.
 
     A pattern is a glob over a cell's id `build/run/input`, over its `build/run`, or its build id.
+    Of several converters, one matches with `build/run@converter` and all of them without.
 
     Raises:
         SelectorError: a pattern matches no cell.
@@ -165,19 +175,41 @@ def run_of(name: str, config: Config) -> RunSpec:
 
 
 def model_of(config: Config, base: Path) -> ModelSpec:
-    """Return the model; paths become absolute, and empty ones stay empty."""
+    """Return the model, by the first converter if there are several, as if it were the only one."""
+    return replace(models_of(config, base)[0], label="")
+
+
+def models_of(config: Config, base: Path) -> tuple[ModelSpec, ...]:
+    """Return the model by each converter; paths become absolute, and empty ones stay empty.
+
+    Raises:
+        ConfigError: files are to be taken that the configuration does not have.
+    """
     table = config.model
-    paths = {
-        key: str(base / value) if value else ""
-        for key, value in (("onnx", table.onnx), ("param", table.param), ("bin", table.bin))
-    }
+    default = (table.converter or DEFAULT_CONVERTER) if table.is_converted else FILES
+    converters = tuple(dict.fromkeys(config.matrix.converters)) or (default,)
+    if FILES in converters and table.is_converted:
+        raise ConfigError(
+            f"matrix.converters: '{FILES}' stands for param and bin, which [model] does not have. "
+            "Give them, or leave it out."
+        )
+    several = len(converters) > 1
+    return tuple(_model(config, base, name, several=several) for name in converters)
+
+
+def _model(config: Config, base: Path, converter: str, *, several: bool) -> ModelSpec:
+    table = config.model
+    made = converter != FILES
+    files = (("onnx", table.onnx), *(() if made else (("param", table.param), ("bin", table.bin))))
     return ModelSpec(
         name=table.name,
-        names=tuple(sorted(table.names.items())),
-        converter=table.converter,
+        # Names are of the files' blobs; a converter has its own.
+        names=() if made and table.param else tuple(sorted(table.names.items())),
+        converter=converter if made else "",
         reference=table.reference,
-        shapes=_shapes(config) if table.is_converted else (),
-        **paths,
+        label=converter.replace(" ", "-") if several else "",
+        shapes=_shapes(config) if made else (),
+        **{key: str(base / value) if value else "" for key, value in files},
     )
 
 
@@ -253,6 +285,7 @@ def _excluding(rules: Iterable[Rule], cell: CellSpec) -> Rule | None:
             (cell.build.revision.label, rule.version),
             (cell.build.flags.name, rule.flags),
             (cell.run.name, rule.run),
+            (cell.model.converter or FILES, rule.converter),
             (cell.input.name, rule.input),
         )
         if all(fnmatchcase(name, pattern) for name, pattern in pairs):
@@ -266,7 +299,8 @@ def _rule_text(rule: Rule) -> str:
 
 
 def _matches(cell: CellSpec, pattern: str) -> bool:
-    names = (cell.id, f"{cell.build.id}/{cell.run.name}", cell.build.id)
+    plain = replace(cell, model=replace(cell.model, label=""))
+    names = {cell.id, cell.place, plain.id, plain.place, cell.build.id}
     return any(fnmatchcase(name, pattern) for name in names)
 
 

@@ -25,13 +25,29 @@ ONE_AT_A_TIME = "one-at-a-time"
 """In place of the name of run options: every field that the version has, each by itself."""
 
 
-def _known_converter(text: str) -> str:
-    if not re.fullmatch(r"(pnnx( \d{8}(\.\d+)?)?)?", text):
-        raise ValueError("give pnnx with or without a version, such as 'pnnx 20250530'")
+FILES = "files"
+"""In place of a converter: the files of the configuration, or those of the built-in model."""
+DEFAULT_CONVERTER = "pnnx 20250530"
+"""What it writes is loaded by every ncnn from 2025 on; later ones write more than those load."""
+
+
+def known_converter(text: str) -> str:
+    """Return the full name of a converter.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if text == "pnnx":
+        return DEFAULT_CONVERTER
+    if text not in ("", FILES) and not re.fullmatch(r"pnnx \d{8}(\.\d+)?", text):
+        raise ValueError(
+            "give pnnx with or without a version, such as 'pnnx 20250530', or 'files' for param "
+            "and bin as they are"
+        )
     return text
 
 
-Converter = Annotated[str, AfterValidator(_known_converter)]
+Converter = Annotated[str, AfterValidator(known_converter)]
 """What makes ncnn's files of an ONNX model."""
 
 
@@ -80,7 +96,7 @@ class ModelTable(_Table):
                 "param and bin are compared with the ONNX model that they come from: give onnx "
                 'too, or reference = "ncnn" to compare with what ncnn defines for them'
             )
-        if self.converter and (self.param or not self.onnx):
+        if self.converter and (self.param or not self.onnx or self.converter == FILES):
             raise ValueError(
                 "converter goes with onnx alone: leave out converter, or param and bin"
             )
@@ -156,6 +172,7 @@ class Rule(_Table):
     version: str = "*"
     flags: str = "*"
     run: str = "*"
+    converter: str = "*"
     input: str = "*"
 
 
@@ -174,6 +191,11 @@ class MatrixTable(_Table):
     flags: tuple[str, ...] = Field(min_length=1, description="Names of flag sets.")
     runs: tuple[str, ...] = Field(
         min_length=1, description="Names of run option sets, or one-at-a-time for generated ones."
+    )
+    converters: tuple[Converter, ...] = Field(
+        default=(),
+        description="What makes ncnn's files of the ONNX model, each in its turn: pnnx VERSION, or "
+        "files for those of [model].",
     )
     exclude: tuple[Rule, ...] = ()
     include: tuple[Extra, ...] = ()
@@ -230,13 +252,16 @@ class Config(_Table):
 def with_model(config: Config, model: ModelTable, inputs: dict[str, InputTable]) -> Config:
     """Return the same axes and limits for another model, with inputs of its own."""
     matrix = config.matrix
-    kept = [rule for rule in matrix.exclude if rule.input == "*"]
+    axes = {
+        "exclude": tuple(rule for rule in matrix.exclude if rule.input == "*"),
+        "converters": tuple(name for name in matrix.converters if name != FILES),
+    }
     return config.model_copy(
         update={
             "title": model.name,
             "model": model,
             "inputs": inputs,
-            "matrix": matrix.model_copy(update={"exclude": tuple(kept)}),
+            "matrix": matrix.model_copy(update=axes),
             "bisect": config.bisect.model_copy(update={"input": ""}),
         }
     )

@@ -146,12 +146,14 @@ class CellRecord(StoredValue):
 
     schema_version: Literal[2] = SCHEMA
     cell: str
-    """Id of the cell, `build/run/input`."""
+    """Id of the cell, `build/run/input`; `build/run@converter/input` where there are several."""
     model: str
     version: str
     flags: str
     run: str
     input: str
+    converter: str = ""
+    """What made ncnn's files of the ONNX model; empty if they were given, or built in."""
     verdict: Verdict
     reason: str = ""
     failure: Failure | None = None
@@ -193,6 +195,12 @@ class CellRecord(StoredValue):
     """When the cell was measured, ISO 8601 with UTC offset."""
     recalled: str = ""
     """When it was taken from memory, if an earlier run measured it under the same conditions."""
+
+    @property
+    def way(self) -> str:
+        """The run options, with the converter where several are compared, as in the id."""
+        before, at, label = self.cell.removesuffix(f"/{self.input}").rpartition("@")
+        return f"{self.run}@{label}" if at and before.endswith(f"/{self.run}") else self.run
 
 
 def append_record(path: Path, record: CellRecord) -> None:

@@ -154,9 +154,11 @@ class ModelSpec:
     names: tuple[tuple[str, str], ...] = ()
     """Pairs of ncnn blob name and ONNX value name where the two differ."""
     converter: str = ""
-    """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty for the default."""
+    """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty if they are there."""
     reference: Literal["onnx", "ncnn"] = "onnx"
     """What it is compared with: the ONNX file, or `param` and `bin` by ncnn's definitions."""
+    label: str = ""
+    """What tells it from the same model by other converters, in ids; empty if there are none."""
     shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...] = ()
     """Shapes that it is converted for, each as `InputSpec.shapes`; an only input has no name."""
 
@@ -171,6 +173,12 @@ class CellSpec:
     input: InputSpec
 
     @property
+    def place(self) -> str:
+        """The id without the input, such as `20250503-avx2/default@pnnx-20250530`."""
+        label = f"@{self.model.label}" if self.model.label else ""
+        return f"{self.build.id}/{self.run.name}{label}"
+
+    @property
     def id(self) -> str:
         """The readable id, such as `20250503-avx2-nof16c/fp16-off/short`."""
-        return f"{self.build.id}/{self.run.name}/{self.input.name}"
+        return f"{self.place}/{self.input.name}"

@@ -111,7 +111,7 @@ class CellRunner:
         blank = self.blank(cell, build.record.model_copy(update={"options": known.build.options}))
         names = {
             name: getattr(blank, name)
-            for name in ("cell", "model", "version", "flags", "run", "input", "build")
+            for name in ("cell", "model", "version", "flags", "run", "input", "converter", "build")
         }
         record = known.model_copy(update=names)
         return record.model_copy(update=self._judged(record, model))
@@ -125,6 +125,7 @@ class CellRunner:
             flags=cell.build.flags.name,
             run=cell.run.name,
             input=cell.input.name,
+            converter=cell.model.converter,
             verdict=Verdict.SKIPPED,
             options=dict(cell.run.options),
             threads=cell.run.threads,

@@ -18,11 +18,11 @@ from harness.execution.progress import BuildFinished, BuildStarted, CellFinished
 from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.build.plan import BuildPlan
     from harness.build.resolver import BuildResolver
-    from harness.domain.spec import BuildSpec, CellSpec
+    from harness.domain.spec import BuildSpec, CellSpec, ModelSpec
     from harness.execution.cell_runner import CellRunner
     from harness.model.prepared_model import PreparedModel
     from harness.reference.prepared_input import PreparedInput
@@ -37,13 +37,28 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelAtHand:
+    """A model with its inputs by name: what a build is to run."""
+
+    model: PreparedModel
+    inputs: Mapping[str, PreparedInput]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoModel:
+    """What stands in for a model that could not be made: the verdict of its cells."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LocalEngine:
     """Builds and runs on this machine."""
 
     resolver: BuildResolver
     runner: CellRunner
-    model: PreparedModel
-    inputs: dict[str, PreparedInput]
+    models: Mapping[ModelSpec, ModelAtHand | NoModel]
     notify: Callable[[MatrixEvent], None]
     workers: int = 1
     """How many cells run at the same time."""
@@ -77,6 +92,7 @@ class LocalEngine:
         """Compile one build after the other, and hand its cells to the pool when it is done."""
         try:
             with ThreadPoolExecutor(self.workers) as pool:
+                cells = self._with_model(cells, finished)
                 for spec in dict.fromkeys(cell.build for cell in cells):
                     own = [cell for cell in cells if cell.build == spec]
                     built = self._build(spec)
@@ -86,12 +102,28 @@ class LocalEngine:
                             self.notify(BuildFinished(build=spec.id, left_out=reason))
                         finished.put([self._unrun(c, verdict, reason, record) for c in own])
                         continue
-                    for run in dict.fromkeys(cell.run for cell in own):
-                        group = [cell for cell in own if cell.run == run]
+                    for same in dict.fromkeys((cell.run, cell.model) for cell in own):
+                        group = [cell for cell in own if (cell.run, cell.model) == same]
                         pool.submit(self._cells, group, built, finished)
             finished.put(None)
         except BaseException as error:
             finished.put(error)
+
+    def _with_model(
+        self,
+        cells: Sequence[CellSpec],
+        finished: queue.Queue[list[CellRecord] | BaseException | None],
+    ) -> list[CellSpec]:
+        """Return the cells whose model is there; the others are finished."""
+        left = []
+        for cell in cells:
+            model = self.models[cell.model]
+            if isinstance(model, NoModel):
+                unrun = self._unrun(cell, model.verdict, model.reason, _blank(cell.build))
+                finished.put([unrun])
+            else:
+                left.append(cell)
+        return left
 
     def _cells(
         self,
@@ -100,14 +132,16 @@ class LocalEngine:
         finished: queue.Queue[list[CellRecord] | BaseException | None],
     ) -> None:
         try:
-            inputs = [self.inputs[cell.input.name] for cell in cells]
-            finished.put(self.runner.run(cells, build, self.model, inputs))
+            at_hand = self.models[cells[0].model]
+            assert isinstance(at_hand, ModelAtHand)
+            inputs = [at_hand.inputs[cell.input.name] for cell in cells]
+            finished.put(self.runner.run(cells, build, at_hand.model, inputs))
         except BaseException as error:
             finished.put(error)
 
     def _build(self, spec: BuildSpec) -> Build | tuple[Verdict, str, BuildRecord]:
         """Return a finished build, or the verdict that stands in for it."""
-        blank = BuildRecord(id=spec.id, key="", version=spec.revision.label, flags=spec.flags.name)
+        blank = _blank(spec)
         unsupported = self.resolver.lacking(spec.flags)
         if unsupported and not self.build_unsupported:
             return Verdict.UNSUPPORTED, unsupported, blank
@@ -149,3 +183,8 @@ class LocalEngine:
         return self.runner.blank(cell, build).model_copy(
             update={"verdict": verdict, "reason": reason}
         )
+
+
+def _blank(spec: BuildSpec) -> BuildRecord:
+    """Return the record of a build that was not made."""
+    return BuildRecord(id=spec.id, key="", version=spec.revision.label, flags=spec.flags.name)

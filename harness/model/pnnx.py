@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from harness.config.tables import DEFAULT_CONVERTER
 from harness.domain.spec import content_key
 from harness.model.input_shapes import GraphInput, Shapes, graph_inputs
 from harness.model.onnx_graph import OnnxGraph, broken_model
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
     from harness.util.process import Completed
 
 PROJECT = "pnnx"
-VERSION = "20250530"
-"""What it writes is loaded by every ncnn from 2025 on; later ones write more than those load."""
+VERSION = DEFAULT_CONVERTER.partition(" ")[2]
 WHEEL_SHA256 = {
     ("linux", "x86_64"): "99f20658091de43a786781efb2a7cec38b4f6d50a7eb38eb85661c42ffc3f3e6",
     ("linux", "aarch64"): "f83a1fb7a7c5a64f690fd6db1cfcc327ff590d53e796c5197e205e7c0418cd50",
@@ -97,7 +97,7 @@ def convert(spec: ModelSpec, store: Store) -> PnnxFiles:
     graph = OnnxGraph.load(path)
     inputs = graph_inputs(graph)
     shapes = _two_shapes([_complete(path, inputs, dict(pairs)) for pairs in spec.shapes or ((),)])
-    version = spec.converter.partition(" ")[2] or VERSION
+    version = spec.converter.partition(" ")[2]
     key = content_key([SCHEMA, version, graph.content(), shapes])
     folder = store.models / f"pnnx-{key}"
     with store.lock(folder.name):

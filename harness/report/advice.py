@@ -51,8 +51,8 @@ class Recommendation:
 
     @property
     def run(self) -> str:
-        """Name of the run options."""
-        return self.records[0].run
+        """Name of the run options, with the converter where there are several."""
+        return self.records[0].way
 
     @property
     def threads(self) -> int:
@@ -116,7 +116,7 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
         if precise:
             best = _simplest(precise)
             faster = [g for g in groups if _drops(g) and _by_latency(g) < _by_latency(best)]
-            defaults = [g for g in groups if _drops(g) and g[0].run == scope.default_run]
+            defaults = [g for g in groups if _drops(g) and g[0].way == scope.default_run]
             return Recommendation(
                 records=best,
                 newest=scope.versions[-1],
@@ -193,14 +193,26 @@ def _run_way(scope: Scope, version: str, bad: Sequence[str]) -> str:
     for run in scope.runs:
         groups = [scope.configurations.get((version, flags, run), ()) for flags in bad]
         cleared = [group for group in groups if group and _is_precise(group, scope)]
-        options = changed_options(cleared[0][0]) if cleared else {}
-        rank = (len(cleared), -len(options))
-        if options and rank > best:
+        if not cleared:
+            continue
+        options, converter = changed_options(cleared[0][0]), _other_converter(cleared[0][0], scope)
+        rank = (len(cleared), -len(options) - bool(converter))
+        if (options or converter) and rank > best:
             best = rank
-            words = f"use it with {_assignments(options)}"
+            use = f"use it with {_assignments(options)}" if options else ""
+            words = " and ".join(filter(None, (use, converter)))
             if len(cleared) < len(bad):
                 words += f" (enough for {', '.join(group[0].flags for group in cleared)})"
     return words
+
+
+def _other_converter(record: CellRecord, scope: Scope) -> str:
+    """Return how to come by the model of a cell, if it is not the one of the default cells."""
+    default = next(r for r in scope.records if r.way == scope.default_run)
+    if record.converter == default.converter:
+        return ""
+    by = record.converter
+    return f"convert the model by {by}" if by else "take its own param and bin"
 
 
 def _build_way(scope: Scope, version: str, bad: Sequence[str]) -> str:

@@ -63,7 +63,14 @@ def fix_words(fix: Fix) -> str:
         if names:
             values = link.join(f"{s.name}={s.after or 'absent'}" for s in names)
             parts.append(f"{values} {when}")
+    converters = [s for s in fix.change if s.axis == "converter"]
+    parts += [f"the model {_made(s.after)} instead of {_made(s.before)}" for s in converters]
     return (link if fix.together else " and ").join(parts)
+
+
+def _made(converter: str) -> str:
+    """Return how ncnn's files came to be."""
+    return f"converted by {converter}" if converter else "with its own param and bin"
 
 
 def fix_evidence(fix: Fix) -> str:

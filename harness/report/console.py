@@ -145,6 +145,11 @@ class MatrixProgress:
         """Show how far a build is: in place on a terminal, elsewhere in lines if it takes long."""
         self(BuildAdvanced(build=build, done=done, total=total))
 
+    def expect(self, builds: int) -> None:
+        """Take another number of builds: models by several converters need builds of their own."""
+        self._left = builds
+        self._progress.update(self._builds, total=builds)
+
     def resumed(self, path: Path, cells: int) -> None:
         """Say that an interrupted run goes on."""
         self._progress.advance(self._cells, cells)

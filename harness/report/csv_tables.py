@@ -28,6 +28,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 "version": record.version,
                 "flags": record.flags,
                 "run": record.run,
+                "converter": record.converter,
                 "input": record.input,
                 "verdict": str(record.verdict),
                 "reason": record.reason,

@@ -76,10 +76,11 @@ def read_run(path: Path) -> Run:
 def _in_order(records: Iterable[CellRecord], config: Config) -> tuple[CellRecord, ...]:
     """Sort records, which lie there as they finished, by the axes of the configuration."""
     axes = config.matrix
-    orders = (axes.versions, axes.flags, axes.runs, tuple(config.inputs))
+    converters = ("", *axes.converters)
+    orders = (axes.versions, axes.flags, axes.runs, converters, tuple(config.inputs))
 
     def place(record: CellRecord) -> tuple[int, ...]:
-        names = (record.version, record.flags, record.run, record.input)
+        names = (record.version, record.flags, record.run, record.converter, record.input)
         return tuple(
             order.index(name) if name in order else len(order)
             for name, order in zip(names, orders, strict=True)
@@ -138,8 +139,11 @@ class Scope:
 
     @cached_property
     def runs(self) -> tuple[str, ...]:
-        """Run options in the order of the configuration, the default ones first."""
-        names = dict.fromkeys(record.run for record in self.records)
+        """Run options in the order of the configuration, the default ones first.
+
+        Where there are several converters, each run with each: `default@pnnx-20250530`.
+        """
+        names = dict.fromkeys(record.way for record in self.records)
         return tuple(sorted(names, key=lambda name: name != self.default_run))
 
     @cached_property
@@ -152,14 +156,14 @@ class Scope:
         """The run that changes no option and uses the fewest threads; the first if all do."""
         plain = [r for r in self.records if r.build.options and not changed_options(r)]
         best = min(plain or self.records[:1], key=lambda record: record.threads)
-        return best.run
+        return best.way
 
     @cached_property
     def configurations(self) -> dict[tuple[str, str, str], tuple[CellRecord, ...]]:
         """Records by version, flag set and run: one for each input."""
         groups: dict[tuple[str, str, str], list[CellRecord]] = defaultdict(list)
         for record in self.records:
-            groups[record.version, record.flags, record.run].append(record)
+            groups[record.version, record.flags, record.way].append(record)
         return {key: tuple(group) for key, group in groups.items()}
 
 
@@ -202,7 +206,7 @@ def scopes(records: Iterable[CellRecord]) -> tuple[Scope, ...]:
 
 def absent(scope: Scope) -> tuple[str, ...]:
     """Return the ids of cells within the axes of a scope that have no record at all."""
-    present = {(r.version, r.flags, r.run, r.input) for r in scope.records}
+    present = {(r.version, r.flags, r.way, r.input) for r in scope.records}
     return tuple(
         f"{version}-{flags}/{run}/{item}"
         for version in scope.versions

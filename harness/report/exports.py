@@ -62,7 +62,8 @@ def _part(part: Part) -> dict[str, Any]:
         "recommendation": {
             "version": best.version,
             "flags": best.flags,
-            "run": best.run,
+            "run": best.records[0].run,
+            "converter": best.records[0].converter,
             "threads": best.threads,
             "scale_relative": best.error,
             "latency_ms": best.latency_ms,
@@ -135,7 +136,7 @@ def junit(report: Report) -> str:
 
 def _case(record: CellRecord, report: Report) -> TestCase:
     case = TestCase(
-        f"{record.run}/{record.input}",
+        f"{record.way}/{record.input}",
         classname=f"{record.model}.{record.version}-{record.flags}",
         time=(record.latency_ms or 0.0) / 1000,
     )

@@ -98,7 +98,7 @@ def tables(
         prefix: makes the tiles' ids unique among several scopes.
         recommended: the cells of the recommended configuration.
     """
-    best = {(r.version, r.flags, r.run) for r in recommended}
+    best = {(r.version, r.flags, r.way) for r in recommended}
     found = []
     for place, run in enumerate(scope.runs):
         rows = []
@@ -110,7 +110,7 @@ def tables(
                 mark = (version, flags, run) in best
                 tiles.append(_tile(name, group, recommended=mark) if group else None)
             rows.append(Row(version=version, tiles=tuple(tiles)))
-        cells = [record for record in scope.records if record.run == run]
+        cells = [record for record in scope.records if record.way == run]
         counts = Counter(record.verdict for record in cells)
         found.append(
             Table(
@@ -130,7 +130,12 @@ def option_words(cells: Sequence[CellRecord]) -> str:
     words = assignments(options)
     threads = cells[0].threads
     words += [f"{threads} threads"] if threads > 1 else []
-    return ", ".join(words) or "ncnn's default options"
+    words = words or ["ncnn's default options"]
+    first = cells[0]
+    if first.way != first.run:
+        by = first.converter
+        words.append(f"converted by {by}" if by else "its own param and bin")
+    return ", ".join(words)
 
 
 def _tile(name: str, group: tuple[CellRecord, ...], *, recommended: bool) -> Tile:
@@ -140,7 +145,7 @@ def _tile(name: str, group: tuple[CellRecord, ...], *, recommended: bool) -> Til
         id=name,
         version=first.version,
         flags=first.flags,
-        run=first.run,
+        run=first.way,
         records=group,
         faces=tuple(together + [_face(record.input, [record]) for record in group]),
         recommended=recommended,

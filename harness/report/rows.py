@@ -82,7 +82,7 @@ def _place(record: CellRecord) -> dict[str, str]:
         "build": f"{record.version}-{record.flags}",
         "version": record.version,
         "flags": record.flags,
-        "run": record.run,
+        "run": record.way,
         "input": record.input,
     }
 

@@ -129,7 +129,7 @@ def row(record: CellRecord) -> tuple[str, ...]:
     )
     return (
         f"{record.version}-{record.flags}",
-        record.run,
+        record.way,
         record.input,
         str(record.verdict),
         number(record.output.max_abs) if record.output else "",

@@ -246,3 +246,31 @@ def test_faults_are_judged_as_verdicts_are(
     ]
     tolerance = TOLERANCE.model_copy(update={"absolute": absolute})
     assert bool(attribute(records, tolerance)) is found
+
+
+def test_the_converter_is_a_setting_like_others() -> None:
+    records = [
+        cell({"A": 1e-3}, converter="pnnx 20240819"),
+        cell({"A": 1e-3}, converter="pnnx 20240819", run="x", options={"use_fp16_storage": False}),
+        cell({"A": 1e-7}, converter="pnnx 20250530"),
+        cell({"A": 1e-7}, converter="pnnx 20250530", run="x", options={"use_fp16_storage": False}),
+    ]
+    assert causes_of(records) == {
+        "A": ["the model converted by pnnx 20250530 instead of converted by pnnx 20240819"]
+    }
+
+
+def test_versions_are_compared_with_the_same_converter() -> None:
+    records = [
+        cell({"A": 1e-3}, converter="pnnx 20240819"),
+        cell({"A": 1e-7}, converter="pnnx 20250530", version="20261020"),
+    ]
+    assert causes_of(records) == {"A": []}
+
+
+def test_layers_alone_are_not_compared_with_the_chain_of_another_converter() -> None:
+    records = [
+        cell({"A": 1e-3}, converter="pnnx 20240819", alone=False),
+        cell({"A": 1e-7}),
+    ]
+    assert causes_of(records) == {"A": []}

@@ -4,9 +4,9 @@ import pytest
 
 from harness.config.cells import Matrix, expand, select
 from harness.config.loading import load_config
-from harness.config.tables import Config, with_repository
+from harness.config.tables import Config, ModelTable, Rule, with_repository
 from harness.domain.spec import Revision, RunSpec
-from harness.util.errors import SelectorError
+from harness.util.errors import ConfigError, SelectorError
 
 TEXT = """
 [inputs.a]
@@ -117,3 +117,76 @@ def test_another_repository_for_all_that_are_named(config: Config, tmp_path: Pat
     assert {r.where for r in revisions.values() if r.kind == "git"} == {"/clone"}
     assert revisions["mine"].kind == "directory"
     assert revisions["today"].name == "origin/master"
+
+
+CONVERTERS = ("pnnx 20250530", "pnnx 20240819")
+
+
+def by_converters(config: Config, base: Path, *names: str, **model: str) -> Matrix:
+    axes = config.matrix.model_copy(update={"converters": names})
+    table = ModelTable(name="m", **model)
+    return expand(config.model_copy(update={"matrix": axes, "model": table}), base=base)
+
+
+@pytest.mark.parametrize(
+    ("names", "model", "converters", "labels"),
+    [
+        ((), {}, [""], [""]),
+        ((), {"onnx": "m.onnx"}, ["pnnx 20250530"], [""]),
+        ((), {"onnx": "m.onnx", "converter": "pnnx 20240101"}, ["pnnx 20240101"], [""]),
+        (CONVERTERS[1:], {"onnx": "m.onnx"}, ["pnnx 20240819"], [""]),
+        (CONVERTERS, {"onnx": "m.onnx"}, [*CONVERTERS], ["pnnx-20250530", "pnnx-20240819"]),
+        (("files", "pnnx 20250530"), {}, ["", "pnnx 20250530"], ["files", "pnnx-20250530"]),
+    ],
+)
+def test_models_by_converters(
+    names: tuple[str, ...],
+    model: dict[str, str],
+    converters: list[str],
+    labels: list[str],
+    config: Config,
+    tmp_path: Path,
+) -> None:
+    cells = by_converters(config, tmp_path, *names, **model).cells
+    models = list(dict.fromkeys(cell.model for cell in cells))
+    assert [each.converter for each in models] == converters
+    assert [each.label for each in models] == labels
+    assert all(each.shapes == ((("", (1,)),),) for each in models if each.converter)
+    assert {each.onnx for each in models} == ({f"{tmp_path}/m.onnx"} if "onnx" in model else {""})
+
+
+def test_files_stand_for_files_that_are_there(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'files' stands for param and bin"):
+        by_converters(config, tmp_path, "files", "pnnx 20250530", onnx="m.onnx")
+    files = {"onnx": "m.onnx", "param": "m.param", "bin": "m.bin"}
+    both = by_converters(config, tmp_path, "files", "pnnx 20250530", **files).cells
+    params = {cell.model.converter: cell.model.param for cell in both}
+    assert params == {"": f"{tmp_path}/m.param", "pnnx 20250530": ""}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        ("today-avx2/default@pnnx-20250530/a", 1),
+        ("today-avx2/default@pnnx-20250530", 2),
+        ("today-avx2/default/a", 2),
+        ("today-avx2/default", 4),
+        ("*@pnnx-20240819/*", 23),
+        ("*/bf16/*", 4),
+    ],
+)
+def test_selection_among_converters(
+    pattern: str, kept: int, config: Config, tmp_path: Path
+) -> None:
+    matrix = by_converters(config, tmp_path, *CONVERTERS, onnx="m.onnx")
+    assert "today-avx2/default@pnnx-20250530/a" in ids(matrix)
+    assert len(select(matrix, only=[pattern], skip=[]).cells) == kept
+
+
+def test_rules_about_converters(config: Config, tmp_path: Path) -> None:
+    rule = Rule(converter="pnnx 2024*")
+    axes = config.matrix.model_copy(update={"exclude": (rule,)})
+    matrix = by_converters(
+        config.model_copy(update={"matrix": axes}), tmp_path, *CONVERTERS, onnx="m.onnx"
+    )
+    assert {cell.model.converter for cell in matrix.cells} == {"pnnx 20250530"}

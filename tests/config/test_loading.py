@@ -47,6 +47,7 @@ def test_every_configuration_expands(path: Path) -> None:
         ("[model]\nparam = 'a'\nbin = 'b'\n", "model: param and bin are compared with the ONNX"),
         ("[model]\nonnx = 'a'\nbin = 'b'\n", "model: give both of param and bin, or neither"),
         ("[model]\nconverter = 'pnnx'\n", "model: converter goes with onnx alone"),
+        ("[model]\nonnx = 'a'\nconverter = 'files'\n", "model: converter goes with onnx alone"),
         ("[model]\nconverter = 'onnx2ncnn'\n", "model.converter: give pnnx with or without a vers"),
         ("[inputs.b]\nrandom = 1\nshape = [1]\nshapes = {x = [1]}\n", "inputs.b: shapes goes with"),
         ("[inputs.b]\ntext = 'a'\n", "inputs.b: shape is missing"),

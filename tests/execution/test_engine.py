@@ -20,7 +20,7 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
-from harness.execution.engine import LocalEngine
+from harness.execution.engine import LocalEngine, ModelAtHand, NoModel
 from harness.execution.launcher import Launcher
 from harness.execution.progress import BuildFinished, MatrixEvent
 from harness.util.errors import BuildError, LacksLayerError, MachineError
@@ -71,18 +71,23 @@ class FakeRunner:
         ]
 
 
-def cells(*flags: FlagSet) -> list[CellSpec]:
+def cells(*flags: FlagSet, label: str = "") -> list[CellSpec]:
     revision = Revision(label="v", kind="directory", name="")
     return [
         CellSpec(
             build=BuildSpec(revision=revision, flags=flag, layers=None),
             run=RunSpec(name=run),
-            model=ModelSpec(name="m"),
+            model=ModelSpec(name="m", label=name),
             input=InputSpec(name="i"),
         )
         for flag in flags
         for run in ("a", "b")
+        for name in dict.fromkeys(("", label))
     ]
+
+
+AT_HAND = ModelAtHand(model=None, inputs={"i": None})  # type: ignore[arg-type, dict-item]
+NOTHING = NoModel(verdict=Verdict.UNSUPPORTED, reason="pnnx could not")
 
 
 def built(name: str) -> Build:
@@ -96,7 +101,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[dict[str, CellRecord], list[MatrixEvent], FakeBuilder]]:
     def start(
-        result: Callable[[str], Build | Exception], *flags: FlagSet
+        result: Callable[[str], Build | Exception], *flags: FlagSet, label: str = ""
     ) -> tuple[dict[str, CellRecord], list[MatrixEvent], FakeBuilder]:
         class Plan:
             def __init__(self, spec: BuildSpec) -> None:
@@ -115,12 +120,11 @@ def run(
         engine = LocalEngine(
             resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]
             runner=FakeRunner(),  # type: ignore[arg-type]
-            model=None,  # type: ignore[arg-type]
-            inputs={"i": None},  # type: ignore[dict-item]
+            models={ModelSpec(name="m"): AT_HAND, ModelSpec(name="m", label="bad"): NOTHING},
             notify=events.append,
             workers=2,
         )
-        records = {record.cell: record for record in engine.run(cells(*flags))}
+        records = {record.cell: record for record in engine.run(cells(*flags, label=label))}
         return records, events, builder
 
     return start
@@ -159,3 +163,11 @@ def test_what_cannot_be_built_says_why(run: Any) -> None:
 def test_trouble_of_the_machine_stops_the_run(run: Any) -> None:
     with pytest.raises(MachineError, match="disk is full"):
         run(lambda _: MachineError("disk is full"), FlagSet(name="x"))
+
+
+def test_a_model_that_is_not_there_costs_its_own_cells_only(run: Any) -> None:
+    records, _, builder = run(built, FlagSet(name="good"), label="bad")
+    found = {cell: (record.verdict, record.reason) for cell, record in records.items()}
+    assert found["v-good/a@bad/i"] == (Verdict.UNSUPPORTED, "pnnx could not")
+    assert found["v-good/a/i"][0] == Verdict.OK
+    assert builder.asked == ["v-good"]

@@ -31,9 +31,9 @@ def chosen_cell(cells: Sequence[CellSpec], *, cell: str, results: Path) -> CellS
     """
     if not cell:
         return _worst(cells, results) or cells[0]
-    matching = [c for c in cells if cell in (c.id, f"{c.build.id}/{c.run.name}")]
+    matching = [c for c in cells if cell in (c.id, c.place)]
     if not matching:
-        known = list(dict.fromkeys(f"{c.build.id}/{c.run.name}" for c in cells))
+        known = list(dict.fromkeys(c.place for c in cells))
         near = get_close_matches(cell, known, 1) or known[:1]
         raise SelectorError(
             f"no cell of the configuration is {cell}. Did you mean {near[0]}? "
