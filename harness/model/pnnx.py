@@ -49,10 +49,8 @@ WHEEL_SHA256 = {
 SECONDS = 600.0
 SCHEMA = 1
 """To be raised when the way in which pnnx is run changes."""
-ELSEWHERE = (
-    'simplify the model first (onnxsim), try another version ([model] converter = "pnnx '
-    '20260526"), or convert it by other means and give param and bin'
-)
+OTHERS = ("20260526", "20250530")
+"""Versions to try where another one fails."""
 
 _OWN_PARAM = "model.pnnx.param"
 _PARAM, _BIN, _ABOUT = "model.ncnn.param", "model.ncnn.bin", "conversion.json"
@@ -202,7 +200,6 @@ def _make(
     log: Path,
 ) -> None:
     """Run pnnx, check what it wrote, and put that and what is known of it into a folder."""
-    place = f"{graph.path}: pnnx {version}"
     with scratch_directory("pnnx-") as scratch:
         _lay(graph, scratch / "model.onnx")
         keys = ("inputshape", "inputshape2")
@@ -218,9 +215,13 @@ def _make(
         )
         said = _COLOURS.sub("", done.output)
         if not done.ok or not (scratch / _PARAM).is_file():
-            raise _failed(place, done, said, log)
-        param = _checked(place, scratch / _PARAM, said, log)
-        own = (scratch / _OWN_PARAM).read_text(encoding="utf-8", errors="replace")
+            what = f"did not convert it ({_last_words(done, said)})"
+            raise _refusal(graph.path, version, what, log)
+        param = read_param(scratch / _PARAM)
+        problem = _problem(param, said)
+        if problem:
+            raise _refusal(graph.path, version, problem, log)
+        own = (scratch / _OWN_PARAM).read_bytes().decode(errors="replace")
         for name in (_PARAM, _BIN):
             (work / name).write_bytes((scratch / name).read_bytes())
     words = [", ".join(f"{name} {list(s)}" for name, s in each.items()) for each in shapes]
@@ -256,38 +257,39 @@ def _type(source: GraphInput) -> str:
     return _TYPES.get(kind.replace("u", "i"), "f32")
 
 
-def _failed(place: str, done: Completed, said: str, log: Path) -> ModelError:
-    """Return what became of pnnx, with its own last words."""
+def _refusal(path: Path, version: str, what: str, log: Path) -> ModelError:
+    """Return what is said where pnnx makes nothing, or nothing usable, of a model."""
+    other = next(name for name in OTHERS if name != version)
+    return ModelError(
+        f"{path}: pnnx {version} {what} (log: {log}). Try another version (--converter 'pnnx "
+        f"{other}'), simplify the model (onnxsim), or convert it by other means and give param and "
+        "bin."
+    )
+
+
+def _last_words(done: Completed, said: str) -> str:
+    """Return how pnnx ended, with what it said of it."""
     lines = [_STEP.sub("", line.strip(" #")) for line in said.splitlines()]
     lines = [line for line in lines if line and line not in _ALWAYS_SAID]
     telling = [line for line in lines if _TELLING.search(line)] or lines
-    words = f": {_short(telling[-1])}" if telling else ""
-    return ModelError(f"{place} did not convert it ({done.fate}{words}; log: {log}): {ELSEWHERE}.")
+    return f"{done.fate}: {_short(telling[-1])}" if telling else done.fate
 
 
 def _short(line: str) -> str:
     return line if len(line) <= 200 else f"{line[:200]} …"
 
 
-def _checked(place: str, path: Path, said: str, log: Path) -> Param:
-    """Return the `.param` file that pnnx wrote, if all of it is ncnn's.
-
-    Raises:
-        ModelError: it has no layers, or operators that pnnx could not convert.
-    """
-    param = read_param(path)
+def _problem(param: Param, said: str) -> str:
+    """Return what is wrong with the file that pnnx wrote; empty if all of it is ncnn's."""
     types = {layer.type for layer in param.layers}
     if not types - {"Input", "MemoryData", "Split"}:
-        raise ModelError(f"{place} made no layers of it (log: {log}): {ELSEWHERE}.")
+        return "made no layers of it"
     # `torch.eq`, `aten::index`, `nn.GRU` and the like are names of operators, not of layers.
     foreign = {name for name in types if "." in name or "::" in name}
     left_over = sorted(foreign | (types & set(_LEFT_OVER.findall(said))))
-    if left_over:
-        raise ModelError(
-            f"{place} could not convert {', '.join(left_over)}, and wrote what no ncnn has a layer "
-            f"for (log: {log}): {ELSEWHERE}."
-        )
-    return param
+    if not left_over:
+        return ""
+    return f"could not convert {', '.join(left_over)}, and wrote what no ncnn has a layer for"
 
 
 def _doubts(said: str, log: Path) -> list[str]:
