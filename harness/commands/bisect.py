@@ -146,8 +146,11 @@ def _answer(
         flags=variant.flags,
         say=reporter.say,
     )
+    tester = revision_tester(request, Memory(path=run.path / "measurements.jsonl"))
+    for note in tester.whole.model.notes:
+        reporter.say(note)
     bisection = Bisection(
-        tester=revision_tester(request, Memory(path=run.path / "measurements.jsonl")),
+        tester=tester,
         variant=variant,
         terms=Terms(
             metric=options.metric,

@@ -41,6 +41,8 @@ class GraphInput:
     dtype: np.dtype[Any]
     axes: tuple[int | str, ...]
     """Extents; the name of a symbolic one, which may be empty."""
+    is_ranked: bool = True
+    """Whether the graph says how many axes there are."""
     below: int = 2
     """Integers from 0 up to this one, itself excluded, are valid, as far as the graph shows."""
 
@@ -52,7 +54,8 @@ class GraphInput:
     @property
     def shape_text(self) -> str:
         """The shape in words, such as `[1, 3, ?, width]`."""
-        return f"[{', '.join(str(extent) or '?' for extent in self.axes)}]"
+        axes = self.axes if self.is_ranked else ("…",)
+        return f"[{', '.join(str(extent) or '?' for extent in axes)}]"
 
     @property
     def is_image(self) -> bool:
@@ -61,7 +64,9 @@ class GraphInput:
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether a shape is one of those that the model declares."""
-        return len(shape) == len(self.axes) and all(
+        if not self.is_ranked or len(shape) != len(self.axes):
+            return not self.is_ranked and min(shape, default=1) >= 1
+        return all(
             extent >= 1 and (isinstance(axis, str) or axis == extent)
             for axis, extent in zip(self.axes, shape, strict=True)
         )
@@ -83,7 +88,13 @@ def graph_inputs(graph: OnnxGraph) -> tuple[GraphInput, ...]:
             )
         below = _valid_below(graph.proto.graph, name) if dtype.kind in "iu" else 2
         found.append(
-            GraphInput(name=name, dtype=dtype, axes=_axes(declared[name].shape), below=below)
+            GraphInput(
+                name=name,
+                dtype=dtype,
+                axes=_axes(declared[name].shape),
+                is_ranked=declared[name].HasField("shape"),
+                below=below,
+            )
         )
     return tuple(found)
 

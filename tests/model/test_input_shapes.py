@@ -110,3 +110,26 @@ def test_what_is_given_is_not_assumed() -> None:
     found = list(assumptions(inputs, {"x": (1, 3, 9, 9)}))
     assert {shapes["x"] for shapes in found} == {(1, 3, 9, 9)}
     assert [shapes["ids"][1] for shapes in found[:2]] == [16, 64]
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "fits"),
+    [
+        ((1, "n"), (1, 7), True),
+        ((1, "n"), (1, 0), False),
+        ((1, "n"), (2, 7), False),
+        ((1, "n"), (1, 7, 1), False),
+        ((), (), True),
+    ],
+)
+def test_shapes_that_fit(axes: Axes, shape: tuple[int, ...], fits: bool) -> None:
+    assert source(*axes).fits(shape) is fits
+
+
+def test_any_shape_fits_an_input_without_axes_declared() -> None:
+    graph = graph_of([], {"x": (TensorProto.FLOAT, [1])})
+    graph.proto.graph.input[0].type.tensor_type.ClearField("shape")
+    (found,) = graph_inputs(graph)
+    assert found.fits((1, 2, 3))
+    assert not found.fits((1, 0))
+    assert found.shape_text == "[…]"
