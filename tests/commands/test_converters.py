@@ -1,8 +1,10 @@
 """What a matrix does with a model that only some converters make something of."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -23,8 +25,24 @@ from harness.report.console import wide_console
 from harness.util.build_store import Store
 from harness.util.errors import HarnessError, ModelError, SourceError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 GOOD = ModelSpec(name="m", converter="pnnx good")
 FAILURES = {"pnnx bad": ModelError("Resize is left"), "pnnx gone": SourceError("no such version")}
+
+
+class FakePreparation:
+    """Proves nothing, and prepares inputs by their names."""
+
+    def __init__(self, *, model: object, **_: object) -> None:
+        self.model = model
+
+    def prove(self, inputs: Sequence[InputSpec]) -> object:
+        return self.model
+
+    def input(self, item: InputSpec) -> str:
+        return item.name
 
 
 def prepared(monkeypatch: pytest.MonkeyPatch, *models: ModelSpec) -> dict[ModelSpec, Any]:
@@ -34,7 +52,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, *models: ModelSpec) -> dict[ModelS
         return SimpleNamespace(notes=(f"made by {spec.converter}",))
 
     monkeypatch.setattr(matrix, "prepare_model", prepare_model)
-    monkeypatch.setattr(matrix, "prepare_input", lambda item, model, store: item.name)
+    monkeypatch.setattr(matrix, "ModelPreparation", FakePreparation)
     build = BuildSpec(
         revision=Revision(label="v", kind="directory", name=""),
         flags=FlagSet(name="f"),
@@ -44,8 +62,9 @@ def prepared(monkeypatch: pytest.MonkeyPatch, *models: ModelSpec) -> dict[ModelS
     cells = tuple(
         CellSpec(build=build, run=RunSpec(name="r"), model=model, input=item) for model in models
     )
-    store = Store(root=Path("nowhere"))
-    return dict(matrix._prepared(Matrix(cells=cells, left_out=()), [item], store, wide_console()))
+    machine = cast("Any", SimpleNamespace(store=Store(root=Path("nowhere"))))
+    asked = Matrix(cells=cells, left_out=())
+    return dict(matrix._prepared(asked, [item], [], machine, wide_console(), lambda words: None))
 
 
 def test_the_others_go_on(
