@@ -21,6 +21,7 @@ SAME_UPPER, SAME_LOWER = -233, -234
 PLANE = 2
 BLOCK = 1 << 21
 """Elements that are gathered at once: 16 MB in float64."""
+CACHED = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ def correlate(x: Array, weight: Array, axes: list[Window], group: int, maths: Ar
     y = np.empty((len(weight), *places), x.dtype)
     per_row = math.prod(places[1:])
     single = weight.shape[1] == 1 and len(weight) == group
-    # Of a depthwise kernel nothing is gathered.
-    depth = x.shape[0] * (1 if single else math.prod(kernel))
-    rows = max(1, BLOCK // max(1, depth * per_row)) if maths.sums_exactly else places[0]
+    # Of a depthwise kernel nothing is gathered, and what is added up stays in the cache.
+    size = CACHED if single else BLOCK // math.prod(kernel)
+    rows = max(1, size // (x.shape[0] * per_row)) if maths.sums_exactly else places[0]
     for first in range(0, places[0], rows):
         last = min(places[0], first + rows)
         views = list(_views(x, axes, kernel, places, first, last))
@@ -153,8 +154,9 @@ def _views(
 def _depthwise(views: list[Array], weight: Array) -> Array:
     shape = (-1, *(1,) * (views[0].ndim - 1))
     total: Array = views[0] * weight[:, 0].reshape(shape)
+    term = np.empty_like(total)
     for index, view in enumerate(views[1:], 1):
-        total += view * weight[:, index].reshape(shape)
+        total += np.multiply(view, weight[:, index].reshape(shape), out=term)
     return total
 
 
