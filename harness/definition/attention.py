@@ -15,7 +15,7 @@ from harness.definition.definition import (
     Tensors,
     define,
 )
-from harness.definition.parameters import number, refuse
+from harness.definition.parameters import number
 from harness.definition.quantising import dynamic
 from harness.definition.reducing import softmax
 
@@ -29,8 +29,8 @@ ROLES = 3
 """Query, key, value."""
 
 
-class _Products:
-    """The products of attention: of floats, or of what ncnn makes eight bits of on the way."""
+class _Weights:
+    """The weights of attention: of floats, or of eight bits, and then so are its blobs."""
 
     def __init__(self, layer: Layer, tensors: Tensors, maths: Arithmetic) -> None:
         term = layer.integer(18, 0)
@@ -42,17 +42,6 @@ class _Products:
             raise NoDefinitionError(f"quantisation {term}, or weights that are not int8")
         if tensors.int8 and not self.int8:
             raise NoDefinitionError("int8 without its scales")
-
-    def product(self, a: Array, b: Array) -> Array:
-        """Return a matrix product for each head; rows of the first have scales of their own."""
-        if not self.int8:
-            return self.maths.matmul(a, b)
-        heads = []
-        for left, right in zip(a, b, strict=True):
-            rows, row_scales = dynamic(left, 1)
-            columns, scale = dynamic(right, None)
-            heads.append(self.maths.matmul(rows, columns) / (row_scales * scale))
-        return np.stack(heads)
 
     def projected(self, side: str, x: Array) -> Array:
         """Return what a weight makes of a blob."""
@@ -69,7 +58,7 @@ def _multi_head(
     layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic
 ) -> Array | list[Array]:
     embed, heads = layer.integer(0, 0), layer.integer(1, 1)
-    products = _Products(layer, tensors, maths)
+    sides = _Weights(layer, tensors, maths)
     blobs, cached = list(inputs), bool(layer.integer(7, 0))
     past = [blobs.pop() for _ in range(2)][::-1] if cached else []
     mask = blobs.pop() if layer.integer(5, 0) else None
@@ -79,7 +68,7 @@ def _multi_head(
     key = blobs[1] if len(blobs) > 1 else query
     value = blobs[2] if len(blobs) > 2 else key
     keys, values = (
-        _extended(products, side, x, past[index] if cached else None, alone=len(blobs) == 1)
+        _extended(sides, side, x, past[index] if cached else None, alone=len(blobs) == 1)
         for index, (side, x) in enumerate((("k", key), ("v", value)))
     )
 
@@ -87,49 +76,65 @@ def _multi_head(
         return x.reshape(len(x), heads, embed // heads).swapaxes(0, 1)
 
     scale = number(layer, 6, 1 / math.sqrt(embed // heads))
-    queries = products.projected("q", query) * scale
-    scores = products.product(by_head(queries), by_head(keys).swapaxes(1, 2))
-    weights = softmax(_masked(scores, mask), -1, maths)
-    merged = products.product(weights, by_head(values)).swapaxes(0, 1).reshape(len(query), embed)
-    y = products.projected("out", merged)
+    queries = by_head(sides.projected("q", query) * scale)
+    scores = _product(queries, by_head(keys).swapaxes(1, 2), maths, int8=sides.int8)
+    if mask is not None:
+        scores = _masked(scores, mask, (heads,))
+    shares = softmax(scores, -1, maths)
+    found = _product(shares, by_head(values), maths, int8=sides.int8)
+    y = sides.projected("out", found.swapaxes(0, 1).reshape(len(query), embed))
     return [y, keys.T, values.T] if cached else y
 
 
-def _extended(
-    products: _Products, side: str, x: Array, past: Array | None, *, alone: bool
-) -> Array:
+def _extended(weights: _Weights, side: str, x: Array, past: Array | None, *, alone: bool) -> Array:
     """Return keys or values, with those that came before."""
     if past is None:
-        return products.projected(side, x)
+        return weights.projected(side, x)
     # Only self-attention goes on; across, what came before is all there is.
-    return np.concatenate([past.T, products.projected(side, x)]) if alone else past.T
+    return np.concatenate([past.T, weights.projected(side, x)]) if alone else past.T
 
 
-def _masked(scores: Array, mask: Array | None) -> Array:
-    if mask is None:
-        return scores
-    if mask.shape[-2:] != scores.shape[1:] or mask.ndim > 3 or len(mask) not in (1, *scores.shape):
+def _product(a: Array, b: Array, maths: Arithmetic, *, int8: bool) -> Array:
+    """Return the products of matrices, one for each head, perhaps of eight bits made on the way."""
+    if not int8:
+        return maths.matmul(a, b)
+    heads = []
+    for left, right in zip(a, b, strict=True):
+        # Rows of the first have scales of their own, the second has one for all.
+        rows, row_scales = dynamic(left, 1)
+        columns, scale = dynamic(right, None)
+        heads.append(maths.matmul(rows, columns) / (row_scales * scale))
+    return np.stack(heads)
+
+
+def _masked(scores: Array, mask: Array, counts: tuple[int, ...]) -> Array:
+    """Add a mask: one for all heads, or of three axes, of which there may be `counts`."""
+    each = mask.ndim == scores.ndim and len(mask) in counts
+    if mask.shape[-2:] != scores.shape[1:] or not (each or mask.ndim == 2):
         raise NoDefinitionError(f"a mask of {mask.shape} for {scores.shape}")
     return scores + mask
 
 
 def _sdpa(layer: Layer, _: Tensors, inputs: Inputs, maths: Arithmetic) -> Array | list[Array]:
-    refuse(layer, 18)
-    blobs, cached = list(inputs), bool(layer.integer(7, 0))
+    term, cached = layer.integer(18, 0), bool(layer.integer(7, 0))
+    if term and term not in INT8:
+        raise NoDefinitionError(f"quantisation {term}")
     expected = ROLES + bool(layer.integer(5, 0)) + (2 if cached else 0)
-    if len(blobs) != expected:
-        raise NoDefinitionError(f"{len(blobs)} inputs, not {expected}")
-    query, key, value = blobs[:ROLES]
-    mask = blobs[ROLES] if layer.integer(5, 0) else None
+    if len(inputs) != expected or any(x.ndim != 3 for x in inputs[:ROLES]):
+        raise NoDefinitionError(f"{len(inputs)} inputs, not {expected}, or not of three axes")
+    query, key, value = inputs[:ROLES]
     if cached:
-        before = blobs[-2:]
-        key, value = (np.concatenate(p, axis=1) for p in zip(before, (key, value), strict=True))
-    count = len(query) // len(key)
-    scale = number(layer, 6, 0) or 1 / math.sqrt(query.shape[-1])
+        pairs = zip(inputs[-2:], (key, value), strict=True)
+        key, value = (np.concatenate(pair, axis=1) for pair in pairs)
+    if len(query) % len(key):
+        raise NoDefinitionError(f"{len(query)} heads share {len(key)} keys")
     # Several heads share a key and a value.
-    keys, values = np.repeat(key, count, axis=0), np.repeat(value, count, axis=0)
-    scores = maths.matmul(query, keys.swapaxes(1, 2)) * scale
-    y = maths.matmul(softmax(_masked(scores, mask), -1, maths), values)
+    keys, values = (np.repeat(x, len(query) // len(key), axis=0) for x in (key, value))
+    scale = number(layer, 6, 0) or 1 / math.sqrt(query.shape[-1])
+    scores = _product(query, keys.swapaxes(1, 2), maths, int8=bool(term)) * scale
+    if layer.integer(5, 0):
+        scores = _masked(scores, inputs[ROLES], (1, len(query)))
+    y = _product(softmax(scores, -1, maths), values, maths, int8=bool(term))
     return [y, key, value] if cached else y
 
 

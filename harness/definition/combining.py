@@ -27,7 +27,7 @@ def _expand(array: Array, other: Array) -> Array:
     """Give a blob of fewer axes inner axes of one element.
 
     A vector that is not as long as the other's outermost axis belongs to the innermost one. So it
-    is since 2023-01; before, each combination of axes had a rule of its own.
+    is since 2023-08; before, each combination of axes had a rule of its own.
     """
     missing = other.ndim - array.ndim
     if missing <= 0:

@@ -109,14 +109,14 @@ def correlate(x: Array, weight: Array, axes: list[Window], group: int, maths: Ar
         raise NoDefinitionError(f"a kernel of {weight.shape} on {x.shape}, {group} groups")
     y = np.empty((len(weight), *places), x.dtype)
     per_row = math.prod(places[1:])
-    single = weight.shape[1] == 1 and len(weight) == group
     # Of a depthwise kernel nothing is gathered, and what is added up stays in the cache.
-    size = CACHED if single else BLOCK // math.prod(kernel)
-    rows = max(1, size // (x.shape[0] * per_row)) if maths.sums_exactly else places[0]
+    alone = maths.sums_exactly and weight.shape[1] == 1 and len(weight) == group
+    size = CACHED if alone else BLOCK // math.prod(kernel)
+    rows = max(1, size // (x.shape[0] * per_row))
     for first in range(0, places[0], rows):
         last = min(places[0], first + rows)
         views = list(_views(x, axes, kernel, places, first, last))
-        if single and maths.sums_exactly:
+        if alone:
             y[:, first:last] = _depthwise(views, weight.reshape(len(weight), -1))
             continue
         patches = np.stack([view.reshape(group, -1, view[0].size) for view in views], axis=2)
