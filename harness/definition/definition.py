@@ -48,7 +48,8 @@ class Inputs(list[Array]):
         super().__init__(given if dtype is None else [np.asarray(x, dtype) for x in given])
         self.int8 = frozenset(i for i, x in enumerate(given) if x.dtype == np.int8)
         """Places of those that came as int8."""
-        self._whole = frozenset(i for i, x in enumerate(given) if x.dtype.kind in "iu")
+        self.int32 = frozenset(i for i, x in enumerate(given) if x.dtype.kind in "iu") - self.int8
+        """Places of those that came as other integers."""
 
     def ids(self, place: int) -> NDArray[np.int32]:
         """Return a blob of whole numbers, such as the ids of tokens, in whatever type it came."""
@@ -57,7 +58,7 @@ class Inputs(list[Array]):
     def whole_numbers(self, place: int) -> NDArray[np.int32]:
         """Return a blob of int32, which came as such or as floats of the same bits."""
         x = self[place]
-        if place in self._whole:
+        if place in self.int32:
             return x.astype(np.int32)
         return np.ascontiguousarray(x, np.float32).view(np.int32)
 
@@ -76,12 +77,14 @@ class Definition:
     """The parameters that it knows, besides the neutral ones."""
     int8: bool = False
     """Whether it takes tensors and blobs in eight bits."""
+    int32: bool = False
+    """Whether it takes blobs of whole numbers."""
 
     def check(self, layer: Layer, tensors: Tensors, inputs: Inputs) -> None:
         """Refuse what is not covered.
 
         Raises:
-            NoDefinitionError: an unknown parameter, or int8 where it is not expected.
+            NoDefinitionError: an unknown parameter, or integers where they are not expected.
         """
         unknown = sorted({key for key, _ in layer.params} - self.keys - NEUTRAL)
         if unknown:
@@ -90,8 +93,15 @@ class Definition:
             raise NoDefinitionError(f"{len(inputs)} inputs given, it has {len(layer.inputs)}")
         if (tensors.int8 or inputs.int8) and not self.int8:
             raise NoDefinitionError("int8 is not covered")
+        if inputs.int32 and not self.int32:
+            raise NoDefinitionError("whole numbers are not covered")
 
 
-def define(formula: Formula, *keys: int, int8: bool = False) -> Definition:
+def define(formula: Formula, *keys: int, int8: bool = False, int32: bool = False) -> Definition:
     """Return a definition that covers the given parameters."""
-    return Definition(formula, frozenset(keys), int8)
+    return Definition(formula, frozenset(keys), int8, int32)
+
+
+def move(formula: Formula, *keys: int) -> Definition:
+    """Return a definition of what only moves elements, of whatever type they are."""
+    return define(formula, *keys, int8=True, int32=True)

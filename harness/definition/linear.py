@@ -179,6 +179,6 @@ DEFINITIONS: dict[str, Definition] = {
     "Gemm": define(_gemm, *range(15), 18, int8=True),
     "MatMul": define(_matmul, 0),
     "Einsum": define(_einsum, 0),
-    "Embed": define(_embed, 0, 1, 2, 3, 18, int8=True),
+    "Embed": define(_embed, 0, 1, 2, 3, 18, int8=True, int32=True),
     "MemoryData": define(_memory_data, 0, 1, 2, 11, 21),
 }

@@ -13,6 +13,7 @@ from harness.definition.definition import (
     NoDefinitionError,
     Tensors,
     define,
+    move,
 )
 from harness.definition.parameters import AS_INPUT, AXES, axis_of, integers, number
 
@@ -204,10 +205,10 @@ def _tile(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "Concat": define(_concat, 0, int8=True),
-    "Slice": define(_slice, 0, 1, 2, int8=True),
-    "Crop": define(_crop, *range(12), 13, 14, 15, *BY_EXPRESSION, int8=True),
-    "CopyTo": define(_copy_to, 0, 1, 2, 9, 11, 13, int8=True),
+    "Concat": move(_concat, 0),
+    "Slice": move(_slice, 0, 1, 2),
+    "Crop": move(_crop, *range(12), 13, 14, 15, *BY_EXPRESSION),
+    "CopyTo": move(_copy_to, 0, 1, 2, 9, 11, 13),
     "Padding": define(_padding, *range(9)),
-    "Tile": define(_tile, 0, 1, 2, int8=True),
+    "Tile": move(_tile, 0, 1, 2),
 }

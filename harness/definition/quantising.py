@@ -86,6 +86,6 @@ def _requantize(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmeti
 
 DEFINITIONS: dict[str, Definition] = {
     "Quantize": define(_quantize, 0),
-    "Dequantize": define(_dequantize, 0, 1),
-    "Requantize": define(_requantize, 0, 1, 2, 3, 4),
+    "Dequantize": define(_dequantize, 0, 1, int32=True),
+    "Requantize": define(_requantize, 0, 1, 2, 3, 4, int32=True),
 }

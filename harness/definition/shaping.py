@@ -15,6 +15,7 @@ from harness.definition.definition import (
     NoDefinitionError,
     Tensors,
     define,
+    move,
 )
 from harness.definition.parameters import AS_INPUT, AXES, axis_of, integers, number, refuse
 
@@ -159,18 +160,18 @@ def _flip(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "Input": define(_same, 0, 1, 2, 11, int8=True),
-    "Split": define(_split, int8=True),
-    "Noop": define(_noop, int8=True),
-    "DeepCopy": define(_same, int8=True),
+    "Input": move(_same, 0, 1, 2, 11),
+    "Split": move(_split),
+    "Noop": move(_noop),
+    "DeepCopy": move(_same),
     "Dropout": define(_dropout, 0),
-    "Reshape": define(_reshape, 0, 1, 2, 3, 6, 11, int8=True),
-    "Flatten": define(_flatten, int8=True),
-    "Squeeze": define(_squeeze, 0, 1, 2, 3, 11, int8=True),
-    "ExpandDims": define(_expand_dims, 0, 1, 2, 3, 11, int8=True),
-    "Permute": define(_permute, 0, int8=True),
-    "PixelShuffle": define(_pixel_shuffle, 0, 1, int8=True),
-    "Reorg": define(_reorg, 0, 1, int8=True),
-    "ShuffleChannel": define(_shuffle_channel, 0, 1, int8=True),
-    "Flip": define(_flip, 0, int8=True),
+    "Reshape": move(_reshape, 0, 1, 2, 3, 6, 11),
+    "Flatten": move(_flatten),
+    "Squeeze": move(_squeeze, 0, 1, 2, 3, 11),
+    "ExpandDims": move(_expand_dims, 0, 1, 2, 3, 11),
+    "Permute": move(_permute, 0),
+    "PixelShuffle": move(_pixel_shuffle, 0, 1),
+    "Reorg": move(_reorg, 0, 1),
+    "ShuffleChannel": move(_shuffle_channel, 0, 1),
+    "Flip": move(_flip, 0),
 }

@@ -95,6 +95,14 @@ def test_words_are_whole_numbers_of_any_type() -> None:
         np.testing.assert_array_equal(y, weight[[2, 0, 2, 0]])
 
 
+def test_whole_numbers_are_moved_but_not_taken_for_floats() -> None:
+    x = np.arange(6, dtype=np.int32).reshape(2, 3)
+    (y,) = compute(line("Permute it 1 1 x y 0=1"), {}, [x])
+    np.testing.assert_array_equal(y, x.T)
+    with pytest.raises(NoDefinitionError, match="whole numbers"):
+        compute(line("ReLU it 1 1 x y"), {}, [x])
+
+
 def test_type_of_the_arrays() -> None:
     layer = line("GELU it 1 1 x y")
     x = np.linspace(-3, 3, 50, dtype=np.float32)
