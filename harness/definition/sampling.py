@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.definition.arithmetic import Arithmetic
     from harness.model.param import Layer
 
-NEAREST, BILINEAR, BICUBIC = 1, 2, 3
+KINDS = NEAREST, BILINEAR, BICUBIC = 1, 2, 3
 BY_EXPRESSION = 9
 MIN_CUBIC = 4
 """Of fewer elements ncnn takes what stands before them in memory."""
@@ -30,7 +30,7 @@ def _interp(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     x, kind = inputs[0], layer.integer(0, 0)
     if layer.get(BY_EXPRESSION) is not None:
         raise NoDefinitionError("a size by expression is not covered")
-    if x.ndim > 3 or (x.ndim > 1 and kind not in (NEAREST, BILINEAR, BICUBIC)):
+    if x.ndim > 3 or not (kind in KINDS or (kind == 0 and x.ndim == 1)):
         raise NoDefinitionError(f"resizing of kind {kind} of {x.shape}")
     height, width = _target(layer, inputs)
     if x.ndim == 1:
