@@ -109,7 +109,7 @@ def _needed_by(tree: Path, layer: str, folders: tuple[str, ...]) -> frozenset[st
     """Return the layers that the sources of a layer create or use."""
     text = _layer_source(tree, folders, layer.lower())
     layers = {name.lower(): name for name in listed_layers(tree)}
-    found = _created_by(text, _helper_functions(tree, folders)) | _used_by(text, folders, layers)
+    found = _created_by(text, _helper_functions(tree)) | _used_by(text, folders, layers)
     return frozenset(found) - {layer}
 
 
@@ -125,16 +125,24 @@ def _created_by(text: str, helpers: Mapping[str, frozenset[str]]) -> set[str]:
 
 
 def _used_by(text: str, folders: Iterable[str], layers: Mapping[str, str]) -> set[str]:
-    """Return whose headers are included, and whose classes or namespaces are named."""
-    names = [part.partition('"')[0].rpartition("/")[2] for part in text.split('#include "')[1:]]
+    """Return the layers of which the class is included, or a class or namespace is named."""
+    included = {
+        part.partition('.h"')[0].rpartition("/")[2] for part in text.split('#include "')[1:]
+    }
+    # Of other headers, such as `convolution_sgemm.h`, each file that includes them has its own.
+    endings = ("", *(f"_{folder}" for folder in folders))
+    found = {
+        name for lower, name in layers.items() if any(lower + end in included for end in endings)
+    }
     for folder in folders:
         # `Gemm_x86_avx2_utility::pack_A_tile()`
         for part in text.split(f"_{folder}")[:-1]:
             end = _IDENTIFIER_END.search(part[-_IDENTIFIER_BYTES:])
             # A file's name is not that of a class: `gemm_x86.h` may be named in a comment.
-            if end and end.group()[0].isupper():
-                names.append(end.group().lower())
-    return {owner for name in names if (owner := owner_of(name, layers))}
+            owner = owner_of(end.group().lower(), layers) if end else None
+            if end and owner and end.group()[0].isupper():
+                found.add(owner)
+    return found
 
 
 def _calls(text: str, function: str) -> bool:
@@ -157,18 +165,15 @@ def _layer_source(tree: Path, folders: Iterable[str], layer: str) -> str:
 
 
 @cache
-def _helper_functions(tree: Path, folders: tuple[str, ...]) -> dict[str, frozenset[str]]:
-    """Return the functions of no layer's own that create layers, with those layers."""
-    layers = {name.lower(): name for name in listed_layers(tree)}
-    paths = sorted((tree / "src").glob("mat*.cpp"))
-    for folder in _folders(tree, folders):
-        paths += [p for p in sorted(folder.glob("*.h")) if not owner_of(p.name, layers)]
+def _helper_functions(tree: Path) -> dict[str, frozenset[str]]:
+    """Return the free functions below `src/` that create layers, with those layers.
+
+    Not those of `src/layer`: which layer `create_activation_layer()` creates is up to the model,
+    see `Param.layer_types`.
+    """
     helpers: dict[str, frozenset[str]] = {}
-    for path in paths:
-        text = path.read_text(encoding="utf-8")
-        if "LayerType::" not in text and "create_layer" not in text:
-            continue
-        for name, body in _FUNCTION.findall(text):
+    for path in sorted((tree / "src").glob("mat*.cpp")):
+        for name, body in _FUNCTION.findall(path.read_text(encoding="utf-8")):
             created = _created_by(body, {})
             if created:
                 helpers[name] = helpers.get(name, frozenset()) | created

@@ -86,12 +86,15 @@ class Param:
     def layer_types(self) -> frozenset[str]:
         """Return the layer types that a build must contain to load this file.
 
-        A convolution creates a layer for the activation that is fused into it.
+        A convolution creates a layer for the activation that is fused into it, and so did
+        InnerProduct until 2022.
         """
         fused = {
             ACTIVATIONS.get(layer.integer(9, 0), "")
             for layer in self.layers
-            if layer.type.startswith(("Convolution", "Deconvolution", "DeformableConv"))
+            if layer.type.startswith(
+                ("Convolution", "Deconvolution", "DeformableConv", "InnerProduct")
+            )
         }
         return frozenset(layer.type for layer in self.layers) | (fused - {""})
 

@@ -19,8 +19,6 @@ FILES = {
             "ConvX",
             "B",
             "Gemm",
-            "ReLU",
-            "Dense",
             "Pool",
         )
     )
@@ -41,16 +39,9 @@ void resize(const Mat& src, Mat& dst)
     "src/layer/x86/conv_x86.cpp": '#include "conv_gemm.h"',
     "src/layer/x86/conv_gemm.h": "op = create_layer_cpu(LayerType::B);",
     "src/layer/arm/conv_arm.cpp": "op = create_layer(LayerType::ConvX);",
-    "src/layer/fused.h": """
-static ncnn::Layer* create_activation_layer(int type, const ncnn::Mat& params)
-{
-    return ncnn::create_layer_cpu(ncnn::LayerType::ReLU);
-}
-""",
-    "src/layer/dense.cpp": '#include "fused.h"\nop = create_activation_layer(1, params);',
     "src/layer/pool.cpp": "// like relu_x86.cpp, Pool_x86",
     "src/layer/x86/pool_x86.cpp": "Gemm_x86_avx2_utility::pack(A); Vector_x86 v;",
-    "src/layer/arm/pool_arm.cpp": '#include "../convx.h"\n#include "pool.h"',
+    "src/layer/arm/pool_arm.cpp": '#include "../convx.h"\n#include "gemm_3x3.h"',
     "src/layer/vulkan/pool_vulkan.cpp": "op = create_layer_vulkan(LayerType::B);",
 }
 
@@ -80,7 +71,6 @@ def test_layers_made_inside_are_found(tree: Path, arch: str, extra: set[str]) ->
 @pytest.mark.parametrize(
     ("layer", "arch", "vulkan", "extra"),
     [
-        ("Dense", "x86", False, {"ReLU"}),
         ("Pool", "x86", False, {"Gemm"}),
         ("Pool", "x86", True, {"Gemm", "B"}),
         ("Pool", "arm", False, {"ConvX", "Interp"}),

@@ -130,6 +130,11 @@ def test_a_wrong_file_is_one_message_with_line_and_field(text: str, message: str
     assert message in str(caught.value)
 
 
+def test_activations_that_are_fused_need_their_layers() -> None:
+    text = "7767517\n2 2\nInput in 0 1 x 0=3\nInnerProduct fc 1 1 x y 0=2 1=0 2=6 9=3"
+    assert parse(text).layer_types() == {"Input", "InnerProduct", "Clip"}
+
+
 def test_edits_recount_layers_and_blobs() -> None:
     param = parse(TOOL_WRITTEN)
     edited = (
