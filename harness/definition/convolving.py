@@ -51,7 +51,7 @@ def _convolution(
         raise NoDefinitionError("int8 without its scales")
     axes = sliding.windows(layer, ndim)
     pads = sliding.borders(axes, x.shape[1:], weight.shape[2:])
-    if any(sum(pad) for pad in pads):
+    if any(sum(both) for both in pads):
         x = np.pad(x, [(0, 0), *pads], constant_values=pad)
     y = sliding.correlate(x, weight, axes, group, maths)
     if factor is not None:
