@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.definition import IllFormedError, NoDefinitionError, compute
+from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ class Evaluated:
     blobs: dict[str, Array] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     """Layers that could not be computed though their inputs were there, with the reason."""
+    int8: frozenset[str] = frozenset()
+    """Blobs that are int8 inside of ncnn; here they have the same numbers in another type."""
     ill_formed: set[str] = field(default_factory=set)
     """Those of them whose shapes or tensors do not fit together."""
 
@@ -51,7 +54,7 @@ def evaluate(
         given: blobs that are taken as they are, whatever their layers define.
         dtype: type of every step.
     """
-    found = Evaluated()
+    found = Evaluated(int8=quantised_blobs(param))
     for layer in param.layers:
         outputs = outputs_of(layer, tensors, feeds, found, given, dtype)
         if outputs is not None:
@@ -80,7 +83,10 @@ def outputs_of(
     if any(blob not in known.blobs for blob in layer.inputs):
         return None
     try:
-        inputs = [known.blobs[blob] for blob in layer.inputs]
+        inputs = [
+            np.rint(known.blobs[blob]).astype(np.int8) if blob in known.int8 else known.blobs[blob]
+            for blob in layer.inputs
+        ]
         return compute(layer, tensors.get(layer.name, NOTHING), inputs, dtype=dtype)
     except NoDefinitionError as error:
         known.reasons[layer.name] = str(error)

@@ -29,7 +29,7 @@ from harness.execution.session import (
     Setup,
     UnsupportedError,
 )
-from harness.model.integer_blobs import integer_blobs
+from harness.model.integer_blobs import integer_blobs, quantised_blobs
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
 
@@ -192,9 +192,15 @@ class _InputWork:
     ) -> Iterator[AloneDone]:
         """Run each layer alone on the reference's values."""
         wanted = self._item.alone
+        int8 = quantised_blobs(self._param)
         layers, passes = [], []
         for layer in self._param.layers:
             if not layer.inputs or (wanted is not None and layer.name not in wanted):
+                continue
+            if not int8.isdisjoint(layer.inputs):
+                # What it would be fed with are floats, which it would quantise once more.
+                reasons = dict.fromkeys(layer.outputs, "its input is int8 inside of ncnn")
+                yield AloneDone(input=self._item.name, layer=layer.name, reasons=reasons)
                 continue
             try:
                 feeds = {b: self._fed(b, reference, shapes) for b in layer.inputs}

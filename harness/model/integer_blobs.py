@@ -1,4 +1,4 @@
-"""Which blobs of a `.param` file hold integers, whose bits ncnn keeps where floats would be."""
+"""Which blobs of a `.param` file hold integers: ids of tokens, int8 between quantised layers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ READERS = frozenset({"Embed"})
 """Layers that read their input as 32-bit integers."""
 COPIES = frozenset({"Split", "Reshape", "Squeeze", "ExpandDims", "Flatten", "Permute", "Noop"})
 """Layers that move elements without looking at them."""
+
+
+REQUANTISING = 100
+"""A convolution whose `8=` term is above this gives int8."""
+PASSING = COPIES | {"ReLU", "Concat", "Slice", "ShuffleChannel", "Crop", "Dropout"}
+"""Layers that give int8 for int8."""
+
+
+def quantised_blobs(param: Param) -> frozenset[str]:
+    """Return the blobs that are int8 inside of ncnn, between quantised layers."""
+    found: set[str] = set()
+    for layer in param.layers:
+        made = layer.type in ("Convolution", "ConvolutionDepthWise")
+        passed = layer.type in PASSING and layer.inputs and found.issuperset(layer.inputs)
+        if passed or (made and layer.integer(8, 0) > REQUANTISING):
+            found.update(layer.outputs)
+    return frozenset(found)
 
 
 def integer_blobs(param: Param) -> frozenset[str]:

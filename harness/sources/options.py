@@ -83,9 +83,13 @@ INEXACT = ("fp16", "bf16", "int8", "packing", "winograd", "sgemm")
 """Words in the names of options that trade exactness, or another order of sums, for speed."""
 
 
+QUANTISED = "use_int8_inference"
+"""Without it, a model whose weights are int8 is not loaded: it is part of what the model is."""
+
+
 def is_inexact(name: str) -> bool:
     """Return whether an option of this name trades exactness for speed."""
-    return any(word in name for word in INEXACT)
+    return name != QUANTISED and any(word in name for word in INEXACT)
 
 
 def most_exact(fields: Iterable[OptionField]) -> RunSpec:

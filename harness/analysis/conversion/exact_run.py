@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.definition import NoDefinitionError, compute
 from harness.domain.metrics import measure
+from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +47,8 @@ class ExactRun:
         if any(blob not in blobs for blob in (*layer.inputs, *layer.outputs)):
             return None
         tensors = model.tensors.get(layer.name, {})
-        inputs = [blobs[blob] for blob in layer.inputs]
+        int8 = quantised_blobs(model.graph)
+        inputs = [blobs[b].astype(np.int8) if b in int8 else blobs[b] for b in layer.inputs]
         try:
             exact = compute(layer, tensors, inputs)
             single = compute(layer, tensors, inputs, dtype=np.float32)

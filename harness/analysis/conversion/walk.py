@@ -13,6 +13,7 @@ from harness.definition.evaluation import Evaluated, outputs_of
 from harness.domain.metrics import measure
 from harness.domain.verdict import PLAUSIBLE_FLOOR
 from harness.model.arrangement import arrangements
+from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,8 @@ def walk(
         preferred: ONNX values that a blob holds by right, if the numbers allow it.
     """
     given = given or [NOTHING] * len(trials)
-    found = Walk(inputs=[Evaluated() for _ in trials], single=Evaluated())
+    int8 = quantised_blobs(model.graph)
+    found = Walk(inputs=[Evaluated(int8=int8) for _ in trials], single=Evaluated(int8=int8))
     for layer in model.graph.layers:
         if not _computed(layer, model, trials, given, found):
             found.matches |= dict.fromkeys(layer.outputs, UNKNOWN)

@@ -190,8 +190,40 @@ ncnn::Mat to_plain(const ncnn::Mat& mat, const ncnn::Option& opt)
     return wide;
 }
 
+// Between quantised layers blobs are int8; above, they are the numbers that these are.
+ncnn::Mat to_float(const ncnn::Mat& mat)
+{
+    if (mat.elemsize != 1u || mat.elempack != 1 || mat.dims < 1 || mat.dims > 3)
+        return mat;
+    ncnn::Mat wide;
+    if (mat.dims == 1)
+        wide.create(mat.w, (size_t)4u);
+    else if (mat.dims == 2)
+        wide.create(mat.w, mat.h, (size_t)4u);
+    else
+        wide.create(mat.w, mat.h, mat.c, (size_t)4u);
+    const int channels = mat.dims == 3 ? mat.c : 1;
+    const int plane = mat.dims == 1 ? mat.w : mat.w * mat.h;
+    for (int q = 0; q < channels && !wide.empty(); q++)
+    {
+        const signed char* from = (const signed char*)mat.data + mat.cstep * q;
+        float* to = (float*)wide.data + wide.cstep * q;
+        for (int i = 0; i < plane; i++)
+            to[i] = from[i];
+    }
+    return wide;
+}
+
 int to_tensor(const ncnn::Mat& mat, hx_tensor* out)
 {
+    // A detector that finds nothing gives an empty blob.
+    if (mat.dims == 0 && !mat.data)
+    {
+        out->dims = 1;
+        out->shape[0] = 0;
+        out->data = (float*)malloc(sizeof(float));
+        return out->data ? HX_OK : HX_OUT_OF_MEMORY;
+    }
     if (mat.empty() || mat.elemsize != 4u || mat.elempack != 1)
         return HX_RUN_FAILED;
     const int depth = Depth::of(mat, 0);
@@ -416,7 +448,7 @@ int hx_extractor_extract(hx_extractor* extractor, const char* blob, hx_tensor* o
     ncnn::Mat mat;
     if (extractor->extractor.extract(blob, mat) != 0)
         return HX_RUN_FAILED;
-    return to_tensor(to_plain(mat, extractor->owner->net.opt), out);
+    return to_tensor(to_float(to_plain(mat, extractor->owner->net.opt)), out);
 }
 
 void hx_tensor_free(hx_tensor* tensor)
