@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.domain.formatting import option_text
+from harness.domain.verdict import own_excess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -197,7 +198,7 @@ def _causes(layer_type: str, records: Sequence[_Measured], tolerance: Tolerance)
     """
 
     def beyond(layer: LayerRecord, error: Metrics) -> bool:
-        return tolerance.layer_excess(error, layer.floor) > 1
+        return own_excess(layer, error, tolerance) > 1
 
     def wrong(_: LayerRecord, error: Metrics) -> bool:
         return error.scale_relative > WRONG

@@ -104,6 +104,8 @@ class LayerRecord(StoredValue):
     """Error of the chain as it ran up to and including this layer."""
     floor: float | None = None
     """Scale-relative error of the fp32 reference itself at this value, against float64."""
+    own_floor: float | None = None
+    """The same of the layer by itself, where the floor is that of what comes before it."""
     alone: Metrics | None = None
     """Error of this layer alone, fed with the reference's values at its inputs."""
     device: str = ""

@@ -18,7 +18,7 @@ from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,6 +77,12 @@ class Tolerance(BaseModel):
         return excess(error, self.layer_limit(floor, scale))
 
 
+def own_excess(layer: LayerRecord, error: Metrics, tolerance: Tolerance) -> float:
+    """Return a layer's own error in units of its limit."""
+    floor = layer.floor if layer.own_floor is None else layer.own_floor
+    return tolerance.layer_excess(error, floor)
+
+
 def excess(error: Metrics, limit: float) -> float:
     """Return an error in units of its limit; NaN and infinities are infinitely beyond."""
     return math.inf if error.nan or error.inf else error.scale_relative / limit
@@ -87,12 +93,15 @@ def is_beyond(error: Metrics, limit: float) -> bool:
     return excess(error, limit) > 1
 
 
-def noise_floors(fp32: Mapping[str, Array], float64: Mapping[str, Array]) -> dict[str, float]:
+def noise_floors(
+    fp32: Mapping[str, Array], float64: Mapping[str, Array], rough: Collection[str] = ()
+) -> dict[str, float]:
     """Return what honest fp32 arithmetic costs at each value.
 
     Args:
         fp32: values of an ONNX graph by name, from ONNX Runtime.
         float64: the same evaluated in float64.
+        rough: names of values at which any noise is plausible.
 
     Returns:
         Scale-relative error of every value of a float type that both have, but for implausible
@@ -103,7 +112,9 @@ def noise_floors(fp32: Mapping[str, Array], float64: Mapping[str, Array]) -> dic
         for name in fp32
         if name in float64 and float64[name].dtype.kind == "f"
     }
-    return {name: floor for name, floor in floors.items() if floor < PLAUSIBLE_FLOOR}
+    return {
+        name: floor for name, floor in floors.items() if floor < PLAUSIBLE_FLOOR or name in rough
+    }
 
 
 def worst_output(
@@ -168,7 +179,7 @@ def _is_accumulated(
     far beyond. (The output is within its limit: it was asked about before.)
     """
     own = [(layer, layer.alone) for layer in layers if layer.alone]
-    if any(tolerance.layer_excess(error, layer.floor) > 1 for layer, error in own):
+    if any(own_excess(layer, error, tolerance) > 1 for layer, error in own):
         return False
     return all(times <= ACCUMULATED and layer.alone for times, layer, _ in drops)
 

@@ -15,7 +15,7 @@ import onnxruntime
 
 import harness
 from harness.build.toolchain import cpu_description, cpu_features
-from harness.domain.records import BuildRecord, CellRecord, Failure, Verdict
+from harness.domain.records import BuildRecord, CellRecord, Failure, LayerRecord, Verdict
 from harness.domain.verdict import judge, worst_output
 from harness.execution.job import Job, JobInput
 from harness.reference.prepared_input import PreparedInput, decode
@@ -147,7 +147,12 @@ class CellRunner:
         opened, chain = result.opened, result.chain
         keys = {blob: alignment.key for blob, alignment in model.by_blob.items()}
         layers = tuple(
-            layer.model_copy(update={"floor": item.floors.get(keys.get(layer.blob, ""))})
+            layer.model_copy(
+                update={
+                    "floor": item.floors.get(keys.get(layer.blob, "")),
+                    "own_floor": _own_floor(layer, model),
+                }
+            )
             for layer in result.layers
         )
         errors = chain.outputs if chain else {}
@@ -260,6 +265,12 @@ def job_of(
         outputs=model.outputs,
         repeats=1 if build.runner else REPEATS,
     )
+
+
+def _own_floor(layer: LayerRecord, model: PreparedModel) -> float | None:
+    """Return the noise floor of a layer that is precise behind others that are not."""
+    inherits = layer.blob in model.rough_blobs and layer.name not in model.rough_layers
+    return 0.0 if inherits else None
 
 
 def _about(conversion: Conversion) -> dict[str, object]:

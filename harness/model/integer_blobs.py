@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.model.param import Param
+    from harness.model.param import Layer, Param
 
 READERS = frozenset({"Embed"})
 """Layers that read their input as 32-bit integers."""
@@ -17,6 +17,20 @@ REQUANTISING = 100
 """A convolution whose `8=` term is above this gives int8."""
 PASSING = COPIES | {"ReLU", "Concat", "Slice", "ShuffleChannel", "Crop", "Dropout"}
 """Layers that give int8 for int8."""
+
+
+_TERMS = {
+    **dict.fromkeys(("Convolution", "ConvolutionDepthWise", "InnerProduct"), 8),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), 8),
+    **dict.fromkeys(("Gemm", "MultiHeadAttention", "SDPA", "Embed"), 18),
+}
+"""The parameter that says that a layer computes in int8."""
+
+
+def is_quantised(layer: Layer) -> bool:
+    """Return whether a layer rounds what it computes with to int8."""
+    term = _TERMS.get(layer.type)
+    return layer.type == "Quantize" or (term is not None and layer.integer(term, 0) != 0)
 
 
 def quantised_blobs(param: Param) -> frozenset[str]:

@@ -18,7 +18,7 @@ from harness.util.errors import ModelError
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 MAGIC = 7767517
@@ -97,6 +97,14 @@ class Param:
             )
         }
         return frozenset(layer.type for layer in self.layers) | (fused - {""})
+
+    def blobs_after(self, names: Collection[str]) -> frozenset[str]:
+        """Return the blobs that follow from layers of these names, theirs included."""
+        found: set[str] = set()
+        for layer in self.layers:
+            if layer.name in names or not found.isdisjoint(layer.inputs):
+                found.update(layer.outputs)
+        return frozenset(found)
 
     def layer(self, name: str) -> Layer:
         """Return the layer of that name.

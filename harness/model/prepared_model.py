@@ -12,6 +12,7 @@ from harness.domain.spec import ModelSpec, content_key
 from harness.model import convert as converter
 from harness.model import pnnx, recogniser
 from harness.model.conversion import Conversion
+from harness.model.integer_blobs import is_quantised
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import read_tensors
@@ -56,6 +57,30 @@ class PreparedModel:
     def by_blob(self) -> Mapping[str, Alignment]:
         """The alignment of each blob that has a reference."""
         return {each.blob: each for each in self.conversion.alignments if each.key}
+
+    @cached_property
+    def stepped_blobs(self) -> frozenset[str]:
+        """Blobs behind int8 arithmetic, which move by a step where a rounding falls otherwise."""
+        return self.graph.blobs_after({x.name for x in self.graph.layers if is_quantised(x)})
+
+    @cached_property
+    def rough_blobs(self) -> frozenset[str]:
+        """Blobs whose noise may be far above that of single precision.
+
+        Besides those behind int8 arithmetic, what follows from layers without a definition: a
+        detector may take another box.
+        """
+        taken = set(self.conversion.taken)
+        makers = {x.name for x in self.graph.layers if not taken.isdisjoint(x.outputs)}
+        return self.stepped_blobs | self.graph.blobs_after(makers)
+
+    @cached_property
+    def rough_layers(self) -> frozenset[str]:
+        """Layers that are rough by themselves, and not for what comes before them."""
+        taken = set(self.conversion.taken)
+        return frozenset(
+            x.name for x in self.graph.layers if is_quantised(x) or not taken.isdisjoint(x.outputs)
+        )
 
     @property
     def onnx_values(self) -> frozenset[str]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
+STEP = 1 / 127
+"""One step of int8, relative to the largest value that it holds."""
 NUDGE = 2.0**-20
 """Relative error of single precision after some layers: a few of its last bits."""
 
@@ -93,7 +95,7 @@ def prepare_input(
         feeds=feeds,
         reference=reference,
         text=_text(reference, model),
-        floors=_floors(reference, exact, store),
+        floors=_floors(model, reference, exact, store),
     )
 
 
@@ -213,16 +215,21 @@ def feeds_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Ar
     return {blob: to_ncnn_layout(tensors[name]) for blob, name in model.inputs.items()}
 
 
-def _floors(reference: Reference, exact: Reference, store: Store) -> dict[str, float]:
+def _floors(
+    model: PreparedModel, reference: Reference, exact: Reference, store: Store
+) -> dict[str, float]:
     """Return the noise floors between two references, remembered: both are known by content."""
-    key = content_key([reference.directory.name, exact.directory.name, PLAUSIBLE_FLOOR])
+    rough = sorted(model.by_blob[b].key for b in model.rough_blobs if b in model.by_blob)
+    steps = [model.by_blob[b].key for b in model.stepped_blobs if b in model.by_blob]
+    key = content_key([reference.directory.name, exact.directory.name, PLAUSIBLE_FLOOR, rough])
     file = store.references / f"floors-{key}" / "floors.json"
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
         stamp(file.parent)
         return {str(name): float(value) for name, value in known.items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        floors = noise_floors(reference, exact)
+        floors = noise_floors(reference, exact, rough)
+        floors |= {name: max(floors.get(name, 0.0), STEP) for name in steps}
         write_atomically(file, json.dumps(floors))
         return floors
 

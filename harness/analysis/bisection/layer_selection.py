@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.domain.verdict import own_excess
+
 if TYPE_CHECKING:
     from harness.analysis.bisection.criterion import Metric
     from harness.analysis.bisection.measurement import Measurement
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
 
 def worst_beyond(bad: Measurement, tolerance: Tolerance) -> str | None:
     """Return the layer with the largest own error at the bad end, if it is beyond its limit."""
-    floors = {layer.name: layer.floor for layer in bad.layers}
+    layers = {layer.name: layer for layer in bad.layers}
     found = {
         name: error.scale_relative
         for name, error in bad.errors().items()
-        if tolerance.layer_excess(error, floors[name]) > 1
+        if own_excess(layers[name], error, tolerance) > 1
     }
     return max(found, key=found.__getitem__, default=None)
 

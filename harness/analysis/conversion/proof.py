@@ -233,7 +233,7 @@ class ConversionProof:
         self, found: Walk, unsettled: frozenset[str], differences: tuple[Any, ...]
     ) -> Conversion:
         """Return a conversion that is judged by what ncnn defines."""
-        doubtful = self._after(unsettled)
+        doubtful = self.model.graph.blobs_after(unsettled)
         made = self._made(found, [self._defined(b, found, doubtful) for b in self._blobs()])
         names = ", ".join(sorted(unsettled))
         return made.model_copy(
@@ -243,14 +243,6 @@ class ConversionProof:
                 "unsettled": f"what {names} should compute is not known" if unsettled else "",
             }
         )
-
-    def _after(self, layers: frozenset[str]) -> frozenset[str]:
-        """Return the blobs that follow from layers, theirs included."""
-        found: set[str] = set()
-        for layer in self.model.graph.layers:
-            if layer.name in layers or not found.isdisjoint(layer.inputs):
-                found.update(layer.outputs)
-        return frozenset(found)
 
     def _made(self, found: Walk, alignments: Sequence[Alignment]) -> Conversion:
         return Conversion(
