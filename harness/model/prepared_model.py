@@ -59,20 +59,13 @@ class PreparedModel:
         return {each.blob: each for each in self.conversion.alignments if each.key}
 
     @cached_property
-    def stepped_blobs(self) -> frozenset[str]:
-        """Blobs behind int8 arithmetic, which move by a step where a rounding falls otherwise."""
-        return self.graph.blobs_after({x.name for x in self.graph.layers if is_quantised(x)})
-
-    @cached_property
     def rough_blobs(self) -> frozenset[str]:
         """Blobs whose noise may be far above that of single precision.
 
-        Besides those behind int8 arithmetic, what follows from layers without a definition: a
-        detector may take another box.
+        Behind int8 arithmetic they move by a step where a rounding falls otherwise; behind layers
+        without a definition a detector may take another box.
         """
-        taken = set(self.conversion.taken)
-        makers = {x.name for x in self.graph.layers if not taken.isdisjoint(x.outputs)}
-        return self.stepped_blobs | self.graph.blobs_after(makers)
+        return self.graph.blobs_after(self.rough_layers)
 
     @cached_property
     def rough_layers(self) -> frozenset[str]:

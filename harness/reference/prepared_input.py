@@ -19,6 +19,7 @@ from harness.model.alignment import blob_key
 from harness.model.blob_layout import to_ncnn_layout
 from harness.model.ctc import ctc_decode
 from harness.model.input_shapes import graph_inputs
+from harness.model.integer_blobs import is_quantised, quantised_blobs
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
 from harness.reference import evaluation
@@ -220,7 +221,6 @@ def _floors(
 ) -> dict[str, float]:
     """Return the noise floors between two references, remembered: both are known by content."""
     rough = sorted(model.by_blob[b].key for b in model.rough_blobs if b in model.by_blob)
-    steps = [model.by_blob[b].key for b in model.stepped_blobs if b in model.by_blob]
     key = content_key([reference.directory.name, exact.directory.name, PLAUSIBLE_FLOOR, rough])
     file = store.references / f"floors-{key}" / "floors.json"
     try:
@@ -229,9 +229,27 @@ def _floors(
         return {str(name): float(value) for name, value in known.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         floors = noise_floors(reference, exact, rough)
-        floors |= {name: max(floors.get(name, 0.0), STEP) for name in steps}
+        for blob, step in _steps(model, exact).items():
+            key = model.by_blob[blob].key
+            floors[key] = max(floors.get(key, 0.0), step)
         write_atomically(file, json.dumps(floors))
         return floors
+
+
+def _steps(model: PreparedModel, exact: Reference) -> dict[str, float]:
+    """Return how far blobs move, scale-relative, if int8 before them is rounded the other way."""
+    int8 = quantised_blobs(model.graph)
+    found: dict[str, float] = {}
+    for layer in model.graph.layers:
+        before = max((found.get(blob, 0.0) for blob in layer.inputs), default=0.0)
+        own = STEP if is_quantised(layer) else 0.0
+        for blob in layer.outputs:
+            step = max(before, own)
+            if blob in int8 and blob in model.by_blob:
+                largest = float(np.abs(exact[model.by_blob[blob].key]).max(initial=0))
+                step = max(step, 1 / max(largest, 1.0))
+            found[blob] = step
+    return {blob: step for blob, step in found.items() if step and blob in model.by_blob}
 
 
 @cache
