@@ -3,10 +3,9 @@
 Every statement rests on pairs of cells on the same input that differ in known settings: the
 source version, build options, run options. A layer type is at fault in a cell where its own
 error, with the reference's values at its inputs, is above tolerance; where that was not measured,
-the error of the chain stands in. Looking at each layer type by itself keeps independent causes
-apart, and for each faulty cell only the smallest changes that clear it count. So does looking at
-wrong values by themselves: weights that are misread are no loss of precision, though the same
-change may end both. Cells that are much worse than others that are at fault have a second cause.
+it is not accused. Looking at each layer type by itself keeps independent causes apart, and for each
+faulty cell only the smallest changes that clear it count. So does looking at wrong values by
+themselves: weights that are misread are no loss of precision, though the same change may end both. Cells that are much worse than others that are at fault have a second cause.
 """
 
 from __future__ import annotations
@@ -105,8 +104,6 @@ class _Cell:
     """Largest scale-relative error of the layers of that type by themselves."""
     chain: float
     """The same in the chain as it runs."""
-    alone: bool
-    """Whether `error` is of layers run alone; in the chain they also have what comes before."""
     faulty: bool
 
 
@@ -180,8 +177,8 @@ def _union(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
 
 
 def own_error(layer: LayerRecord) -> float | None:
-    """Return a layer's own scale-relative error; the chain's where its own was not measured."""
-    metrics = layer.alone or layer.chain
+    """Return a layer's own scale-relative error; None where it was not measured."""
+    metrics = layer.alone
     return metrics.scale_relative if metrics else None
 
 
@@ -232,7 +229,7 @@ def _cells(
         own = [
             (layer, metrics)
             for layer in each.layers.get(layer_type, ())
-            if (metrics := layer.alone or layer.chain) is not None
+            if (metrics := layer.alone) is not None
         ]
         error = max((metrics.scale_relative for _, metrics in own), default=math.inf)
         if not own or error > largest:
@@ -300,7 +297,6 @@ def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _C
         settings=each.settings,
         error=error,
         chain=max(chain, default=error),
-        alone=any(layer.alone for layer in each.layers[layer_type]),
         faulty=faulty,
     )
 
@@ -333,9 +329,6 @@ def _change(bad: _Cell, other: _Cell) -> Change:
         axes: tuple[Axis, ...] = ("version",)
     else:
         axes = ("build", "run", "converter")
-        # Converters make different layers, of which not the same ones can be run alone.
-        if bad.requested[2] != other.requested[2] and bad.alone != other.alone:
-            return frozenset()
     settings = []
     for axis in axes:
         before, after = bad.settings[axis], other.settings[axis]

@@ -238,13 +238,14 @@ def _floors(
 
 def _steps(model: PreparedModel, exact: Reference) -> dict[str, float]:
     """Return how far blobs move, scale-relative, if int8 before them is rounded the other way."""
-    int8 = quantised_blobs(model.graph)
+    int8, taken = quantised_blobs(model.graph), set(model.conversion.taken)
     found: dict[str, float] = {}
     for layer in model.graph.layers:
         before = max((found.get(blob, 0.0) for blob in layer.inputs), default=0.0)
         own = STEP if is_quantised(layer) else 0.0
         for blob in layer.outputs:
-            step = max(before, own)
+            # A detector that gets other numbers may find something else.
+            step = 1.0 if before and blob in taken else max(before, own)
             if blob in int8 and blob in model.by_blob:
                 largest = float(np.abs(exact[model.by_blob[blob].key]).max(initial=0))
                 step = max(step, 1 / max(largest, 1.0))
