@@ -5,7 +5,8 @@ source version, build options, run options. A layer type is at fault in a cell w
 error, with the reference's values at its inputs, is above tolerance; where that was not measured,
 it is not accused. Looking at each layer type by itself keeps independent causes apart, and for each
 faulty cell only the smallest changes that clear it count. So does looking at wrong values by
-themselves: weights that are misread are no loss of precision, though the same change may end both. Cells that are much worse than others that are at fault have a second cause.
+themselves: weights that are misread are no loss of precision, though the same change may end both.
+Cells that are much worse than others that are at fault have a second cause.
 """
 
 from __future__ import annotations
