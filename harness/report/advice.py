@@ -148,7 +148,15 @@ def _by_latency(group: Sequence[CellRecord]) -> tuple[float, float]:
 
 
 def verdict_sentence(scope: Scope) -> str:
-    """Return what a reader in a hurry has to know, in one sentence."""
+    """Return what a reader in a hurry has to know, in a sentence or two."""
+    differs = any(record.verdict is Verdict.MODEL_DIFFERS for record in scope.records)
+    model = "The .param and .bin are not the ONNX model. " if differs else ""
+    if differs and not any(record.output for record in scope.records):
+        return f"{model}What the builds make of them could not be compared with anything"
+    return model + _about_builds(scope)
+
+
+def _about_builds(scope: Scope) -> str:
     newest = scope.versions[-1]
     defaults = _defaults(scope, newest)
     if not defaults:

@@ -142,3 +142,13 @@ def test_texts_are_counted() -> None:
     plain = record.model_copy(update={"text": "", "reference_text": ""})
     (part,) = assemble([plain], title="", tolerance=Tolerance()).parts
     assert part.texts == ""
+
+
+def test_files_of_another_model_come_first() -> None:
+    fine = next(record for record in matrix() if record.verdict is Verdict.OK)
+    records = [fine.model_copy(update={"verdict": Verdict.MODEL_DIFFERS})]
+    assert verdict_sentence(scopes(records)[0]).startswith(
+        "The .param and .bin are not the ONNX model. "
+    )
+    nothing = [record.model_copy(update={"output": None}) for record in records]
+    assert "could not be compared" in verdict_sentence(scopes(nothing)[0])
