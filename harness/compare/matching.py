@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 NEAR_DB = 40.0
 """Signal-to-noise ratio from which on a blob is taken for a value though it is not equal to it:
 1 % of noise, which weights in half precision stay far below."""
+ALIKE = 4.0
+"""Values that a blob is as far from, up to this factor, are told apart by structure and name."""
+ULPS = 2.0**-21
+"""Scale-relative errors up to which all values are the same: a few of the last bits of float32."""
 INF = float("inf")
 
 
@@ -133,9 +137,12 @@ class Matcher:
         ]
         equal = [each for each in found if each.agreement is Agreement.EQUAL]
         if equal:
+            # Two values may be so near to each other that a blob is within the limit of both.
+            least = min(each.error for each in equal)
+            alike = [e for e in equal if e.error <= max(ALIKE * least, self._floors * floor, ULPS)]
             shape = blobs[0].shape
-            best = min(equal, key=lambda each: self._preference(each, shape, above, names))
-            return replace(best, equals=len(equal) - 1)
+            best = min(alike, key=lambda each: self._preference(each, shape, above, names))
+            return replace(best, equals=len(alike) - 1)
         return min(found, key=lambda each: each.error, default=UNLIKE)
 
     def error_at(self, value: str, blobs: Sequence[Array]) -> tuple[float, Arrangement | None]:

@@ -100,3 +100,16 @@ def test_other_shapes_for_another_input() -> None:
     blobs = [SAMPLES[0]["x"][0].T, wide["x"][0].T]
     match = both.match(blobs)
     assert (match.value, match.agreement) == ("x", Agreement.EQUAL)
+
+
+def test_the_nearest_of_values_within_the_limit_is_taken() -> None:
+    """A bias may be so small that adding it changes nothing that a limit would notice."""
+    rng = np.random.default_rng(4)
+    samples = [
+        {"early": array, "late": array + 1e-5}
+        for array in (rng.normal(size=(1, 4, 6)) for _ in range(2))
+    ]
+    found = Matcher(samples, Ancestry.of([(["early"], ["late"])]), limit=4e-5, floors=4)
+    for name in samples[0]:
+        match = found.match([sample[name][0] for sample in samples], names=["early"])
+        assert (match.value, match.equals) == (name, 0)
