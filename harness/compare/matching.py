@@ -139,7 +139,7 @@ class Matcher:
         if equal:
             # Two values may be so near to each other that a blob is within the limit of both.
             least = min(each.error for each in equal)
-            alike = [e for e in equal if e.error <= max(ALIKE * least, self._floors * floor, ULPS)]
+            alike = [each for each in equal if each.error <= max(ALIKE * least, ULPS)]
             shape = blobs[0].shape
             best = min(alike, key=lambda each: self._preference(each, shape, above, names))
             return replace(best, equals=len(alike) - 1)
