@@ -55,10 +55,15 @@ class Match:
     agreement: Agreement
     value: str = ""
     way: Arrangement | None = None
-    error: float = INF
-    """Largest scale-relative error over all inputs."""
+    errors: tuple[float, ...] = (INF,)
+    """Scale-relative error for each input."""
     equals: int = 0
     """How many other values have the same numbers."""
+
+    @property
+    def error(self) -> float:
+        """Largest scale-relative error over all inputs."""
+        return max(self.errors)
 
 
 UNLIKE = Match(agreement=Agreement.UNLIKE)
@@ -138,8 +143,12 @@ class Matcher:
         equal = [each for each in found if each.agreement is Agreement.EQUAL]
         if equal:
             # Two values may be so near to each other that a blob is within the limit of both.
-            least = min(each.error for each in equal)
-            alike = [each for each in equal if each.error <= max(ALIKE * least, ULPS)]
+            least = [min(errors) for errors in zip(*(e.errors for e in equal), strict=True)]
+            alike = [
+                each
+                for each in equal
+                if all(e <= max(ALIKE * n, ULPS) for e, n in zip(each.errors, least, strict=True))
+            ] or [min(equal, key=lambda each: each.error)]
             shape = blobs[0].shape
             best = min(alike, key=lambda each: self._preference(each, shape, above, names))
             return replace(best, equals=len(alike) - 1)
@@ -148,7 +157,7 @@ class Matcher:
     def error_at(self, value: str, blobs: Sequence[Array]) -> tuple[float, Arrangement | None]:
         """Return how far a blob is from one value at best, and in which order of the axes."""
         errors = [
-            (self._error(value, way, blobs), way)
+            (max(self._errors(value, way, blobs)), way)
             for way in arrangements(self._inputs[0][value].shape, blobs[0].shape)
         ]
         return min(errors, key=lambda pair: pair[0], default=(INF, None))
@@ -158,15 +167,15 @@ class Matcher:
         best = UNLIKE
         value = self._inputs[0][name]
         for way in arrangements(value.shape, blobs[0].shape):
-            error = self._error(name, way, blobs)
-            if error <= limit:
-                return Match(agreement=Agreement.EQUAL, value=name, way=way, error=error)
-            if error < best.error and self._ratio(name, way, blobs) >= NEAR_DB:
-                best = Match(agreement=Agreement.NEAR, value=name, way=way, error=error)
+            errors = self._errors(name, way, blobs)
+            if max(errors) <= limit:
+                return Match(agreement=Agreement.EQUAL, value=name, way=way, errors=errors)
+            if max(errors) < best.error and self._ratio(name, way, blobs) >= NEAR_DB:
+                best = Match(agreement=Agreement.NEAR, value=name, way=way, errors=errors)
         return best
 
-    def _error(self, name: str, way: Arrangement, blobs: Sequence[Array]) -> float:
-        return max(_error(blob, value) for blob, value in self._pairs(name, way, blobs))
+    def _errors(self, name: str, way: Arrangement, blobs: Sequence[Array]) -> tuple[float, ...]:
+        return tuple(_error(blob, value) for blob, value in self._pairs(name, way, blobs))
 
     def _ratio(self, name: str, way: Arrangement, blobs: Sequence[Array]) -> float:
         return min(_decibels(blob, value) for blob, value in self._pairs(name, way, blobs))

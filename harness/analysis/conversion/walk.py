@@ -179,7 +179,7 @@ def _corrected(
         if same is not None:
             known.blobs[blob] = np.asarray(same.to_blob(right), np.float64)
     found.single.blobs[blob] = found.inputs[0].blobs[blob].astype(np.float32)
-    return Match(agreement=Agreement.EQUAL, value=value, way=way, error=0.0)
+    return Match(agreement=Agreement.EQUAL, value=value, way=way, errors=(0.0,))
 
 
 def vouched(graph: Param, matches: Mapping[str, Match]) -> frozenset[str]:
