@@ -125,5 +125,5 @@ def test_renamed_blobs_are_found_by_value(project: Path, faulty: Path) -> None:
     found = {layer.name: layer for layer in read(folder).layers}
     assert code == 1
     assert (found["fc"].value, found["fc"].aligned) == ("y", "value")
-    assert "for a second input" in found["fc"].sure
+    assert "over 2 inputs" in found["fc"].sure
     assert (found["fc"].status, found["turn"].status) == (Status.AT_FAULT, Status.PASSES_ON)
