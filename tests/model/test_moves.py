@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.definition.evaluation import evaluate as define
 from harness.model.convert import convert
-from tests.model.interpreter import interpret
 from tests.model.onnx_text import Array, evaluate, model
 
 
@@ -84,7 +84,7 @@ def test_moved_values_arrive_where_onnx_puts_them(drawn: tuple[Chain, tuple[int,
     feed = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
     expected = evaluate(proto, {"x": feed})
     param, weights = convert(proto, {"x": shape})
-    blobs = interpret(param, weights, {"x": feed[0]})
+    blobs = define(param, weights, {"x": feed[0]}).blobs
     for name in set(blobs) & set(expected):
         np.testing.assert_array_equal(blobs[name].ravel(), expected[name].ravel())
     assert "y" in blobs
