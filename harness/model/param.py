@@ -9,7 +9,7 @@ Values keep the characters they were written with, so that what is not edited is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,9 @@ class Param:
     """A whole `.param` file; layer and blob counts follow from the layers."""
 
     layers: tuple[Layer, ...]
+    unread: str = field(default="", compare=False)
+    """Name of the layer at which ncnn stops reading, since the header announces no more; empty if
+    it reads the whole file."""
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -136,8 +139,8 @@ class Param:
 def parse(text: str, origin: str = "param") -> Param:
     """Parse the text of a `.param` file; `origin` is its name in messages.
 
-    A blob count that is larger than needed is legal and is corrected on writing. A layer count
-    below the number of lines is refused: ncnn would silently ignore the rest.
+    A blob count that is larger than needed is legal and is corrected on writing. Layers beyond the
+    announced count are not read, as ncnn does not read them either; `Param.unread` tells.
 
     Raises:
         ModelError: with file, line, field and remedy.
@@ -147,12 +150,8 @@ def parse(text: str, origin: str = "param") -> Param:
         raise scanner.error(f"the file does not begin with {MAGIC}", "Give a text .param file")
     layer_count = scanner.count("layer count")
     blob_count = scanner.count("blob count")
-    param = Param(tuple(_layer(scanner) for _ in range(layer_count)))
-    if scanner.peek():
-        raise scanner.error(
-            f"the header announces {layer_count} layers, but there is more",
-            "Correct the layer count",
-        )
+    layers = tuple(_layer(scanner) for _ in range(layer_count))
+    param = Param(layers, unread=_layer(scanner).name if scanner.peek() else "")
     # ncnn numbers every output anew, so that a repeated name takes two places.
     needed = _blob_count(param)
     if layer_count < 1 or blob_count < needed:

@@ -98,7 +98,8 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
         source = spec if spec.onnx else replace(spec, onnx=str(_built_in(spec.name, store).onnx))
         made = pnnx.convert(source, store)
         named = replace(source, names=tuple(sorted((made.names | dict(spec.names)).items())))
-        return replace(_describe(named, Path(source.onnx), made.param, made.bin), notes=made.notes)
+        model = _describe(named, Path(source.onnx), made.param, made.bin)
+        return replace(model, notes=(*made.notes, *model.notes))
     if spec.param:
         return _describe(spec, Path(spec.onnx), Path(spec.param), Path(spec.bin))
     files = _built_in(spec.name, store)
@@ -151,7 +152,17 @@ def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> Prepar
         graph=graph,
         inputs=_inputs(blobs, source, names, param) if source else {b: b for b in blobs},
         outputs=tuple(blob for blob in produced if blob not in consumed),
+        notes=_unread(graph, param),
         characters=_characters(source) if source else (),
+    )
+
+
+def _unread(graph: Param, param: Path) -> tuple[str, ...]:
+    if not graph.unread:
+        return ()
+    return (
+        f"{param}: its header announces {len(graph.layers)} layers; like ncnn, this stops reading "
+        f"before the layer {graph.unread}",
     )
 
 

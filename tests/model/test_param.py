@@ -114,7 +114,6 @@ def test_crlf_and_a_generous_blob_count_are_legal_and_corrected() -> None:
         ("7767517\n1 1\nInput x 0", "f:3: output count of x: the file ends here"),
         ("7767517\n1 1\nInput x 0 -1 x", "f:3: output count of x: -1 is negative"),
         ("7767517\n1 1\nInput x 0 2 x 0=1", "f:3: output of x 1: 0=1 stands where a blob"),
-        ("7767517\n1 1\nInput x 0 1 x\nReLU r 1 1 x y", "announces 1 layers, but there is more"),
         ("7767517\n2 1\nInput x 0 1 x\nReLU r 1 1 x y", "2 blobs found"),
         ("7767517\n1 1\nInput x 0 1 x 32=1", "f:3: parameter 32 of x: no such id"),
         ("7767517\n1 1\nInput x 0 1 x 0= 1", "f:3: parameter 0 of x: '' is not a number"),
@@ -177,3 +176,10 @@ def test_an_array_with_one_float_becomes_all_float() -> None:
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="Check the path"):
         read_param(tmp_path / "none.param")
+
+
+def test_layers_beyond_the_announced_count_are_not_read() -> None:
+    """As in ncnn, one of whose own benchmark models is such a file."""
+    param = parse("7767517\n1 1\nInput x 0 1 x\nReLU r 1 1 x y")
+    assert [layer.name for layer in param.layers] == ["x"]
+    assert param.unread == "r"

@@ -81,7 +81,8 @@ class OnnxSide:
         """Say how one value comes before another, such as `the value before the Add`."""
         for node in self.users.get(early, ()):
             if late in node.output:
-                return f"the value before the {node.op_type}"
+                added = node.op_type == "Add" and not self.constants.keys().isdisjoint(node.input)
+                return f"the value before the {'bias' if added else node.op_type}"
         if early in self.ancestry.sources.get(late, ()):
             return f"a value before '{late}'"
         if late in self.ancestry.sources.get(early, ()):

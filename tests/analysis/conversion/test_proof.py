@@ -149,7 +149,7 @@ def test_a_name_of_another_value_is_told() -> None:
     lying = renamed(NETWORK, {"fc": "product"}).conversion()
     assert held(lying)["product"] == ("fc", "onnx")
     assert lying.misnomers == (
-        "'product' is the value before the Add in the ONNX file; the blob 'product' holds 'fc'",
+        "'product' is the value before the bias in the ONNX file; the blob 'product' holds 'fc'",
     )
     assert not lying.differs
 
