@@ -44,6 +44,7 @@ def evaluate(
     *,
     given: Mapping[str, Array] = NOTHING,
     dtype: type[np.floating[Any]] = np.float64,
+    flipped: float = 0.0,
 ) -> Evaluated:
     """Compute every blob of a model from its inputs.
 
@@ -53,7 +54,9 @@ def evaluate(
         feeds: the model's inputs by blob, in ncnn's layout.
         given: blobs that are taken as they are, whatever their layers define.
         dtype: type of every step.
+        flipped: part of the elements of each int8 blob that are rounded the other way.
     """
+    generator = np.random.default_rng(0)
     found = Evaluated(int8=quantised_blobs(param))
     for layer in param.layers:
         outputs = outputs_of(layer, tensors, feeds, found, given, dtype)
@@ -62,7 +65,16 @@ def evaluate(
                 blob: np.asarray(given.get(blob, array), dtype)
                 for blob, array in zip(layer.outputs, outputs, strict=True)
             }
+            for blob in found.int8.intersection(layer.outputs) if flipped else ():
+                _flip(found.blobs[blob], flipped, generator)
     return found
+
+
+def _flip(array: Array, part: float, generator: np.random.Generator) -> None:
+    """Move some elements of an int8 blob, at least one, by a step."""
+    places = generator.choice(array.size, max(1, round(part * array.size)), replace=False)
+    moved = array.flat[places] + generator.choice((-1, 1), places.size)
+    array.flat[places] = np.clip(moved, -127, 127)
 
 
 def outputs_of(

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness import definition
 from harness.definition.evaluation import evaluate
+from harness.domain.metrics import measure
 from harness.domain.spec import InputSpec, content_key
 from harness.domain.verdict import PLAUSIBLE_FLOOR, noise_floors
 from harness.model.alignment import blob_key
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 STEP = 1 / 127
 """One step of int8, relative to the largest value that it holds."""
+FLIPPED = 1e-4
+"""Part of int8 elements that kernels were seen to round otherwise."""
 NUDGE = 2.0**-20
 """Relative error of single precision after some layers: a few of its last bits."""
 
@@ -96,7 +99,7 @@ def prepare_input(
         feeds=feeds,
         reference=reference,
         text=_text(reference, model),
-        floors=_floors(model, reference, exact, store),
+        floors=_floors(model, tensors, reference, exact, store),
     )
 
 
@@ -217,7 +220,11 @@ def feeds_of(model: PreparedModel, tensors: Mapping[str, Array]) -> dict[str, Ar
 
 
 def _floors(
-    model: PreparedModel, reference: Reference, exact: Reference, store: Store
+    model: PreparedModel,
+    tensors: Mapping[str, Array],
+    reference: Reference,
+    exact: Reference,
+    store: Store,
 ) -> dict[str, float]:
     """Return the noise floors between two references, remembered: both are known by content."""
     rough = sorted(model.by_blob[b].key for b in model.rough_blobs if b in model.by_blob)
@@ -229,7 +236,7 @@ def _floors(
         return {str(name): float(value) for name, value in known.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         floors = noise_floors(reference, exact, rough)
-        for blob, step in _steps(model, exact).items():
+        for blob, step in (_steps(model, exact) | _flips(model, tensors, exact)).items():
             key = model.by_blob[blob].key
             floors[key] = max(floors.get(key, 0.0), step)
         write_atomically(file, json.dumps(floors))
@@ -251,6 +258,27 @@ def _steps(model: PreparedModel, exact: Reference) -> dict[str, float]:
                 step = max(step, 1 / max(largest, 1.0))
             found[blob] = step
     return {blob: step for blob, step in found.items() if step and blob in model.by_blob}
+
+
+def _flips(
+    model: PreparedModel, tensors: Mapping[str, Array], exact: Reference
+) -> dict[str, float]:
+    """Return how far blobs move, scale-relative, if some int8 elements are rounded otherwise.
+
+    Kernels that scale by other routes round a few elements the other way, and layers that follow
+    amplify that: random weights do so many times over.
+    """
+    known = {b: a for b, a in model.by_blob.items() if a.source == "ncnn"}
+    if not quantised_blobs(model.graph) or not known:
+        return {}
+    weights = read_weights(model.graph, model.bin)
+    moved = evaluate(model.graph, weights, feeds_of(model, tensors), flipped=FLIPPED).blobs
+    steps = _steps(model, exact)
+    return {
+        blob: max(steps.get(blob, 0.0), measure(moved[blob], exact[each.key]).scale_relative)
+        for blob, each in known.items()
+        if blob in moved
+    }
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.definition.evaluation import evaluate as define
 from harness.model.param import Layer, Param
 from harness.model.value import Value
 from tests.analysis.conversion.network import NODES, Network
@@ -300,3 +301,19 @@ def test_shapes_that_do_not_fit_are_taken_from_nobody() -> None:
     assert [d.layer for d in conversion.differences] == ["r2"]
     sources = {blob: source for blob, (_, source) in held(conversion).items()}
     assert {sources[blob] for blob in ("sum", "pool", "fc", "y")} == {""}
+
+
+def test_roundings_of_int8_that_fall_otherwise_are_noise() -> None:
+    plain_network = Network.made(NODES.replace("Add(r2, r1)", "Sigmoid(r2)"))
+    network = in_int8(in_int8(plain_network, "r1"), "r2").with_layer("r1", requantised)
+    network.weights["r1"]["output_scale"] = np.array([30], np.float32)
+    feeds = network.trials()[0].feeds
+    plain = define(network.graph, network.weights, feeds).blobs
+    other = define(network.graph, network.weights, feeds, flipped=1e-3).blobs
+    assert np.abs(plain["r1"] - other["r1"]).max() == 1
+    assert np.count_nonzero(plain["r1"] != other["r1"]) == 1
+    assert np.abs(plain["y"] - other["y"]).max() > 0
+
+
+def requantised(layer: Layer) -> Layer:
+    return layer.with_param(8, 101)
