@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.util.build_store import Store
 
 RECORD = "record.json"
-MEASURING = ("domain", "model", "reference", "compare", "execution")
+MEASURING = ("domain", "model", "definition", "reference", "compare", "execution")
 """Packages whose code decides what is measured: with another one, nothing is remembered."""
 
 

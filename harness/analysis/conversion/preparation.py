@@ -23,12 +23,8 @@ from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
 from harness.reference.evaluation import evaluate, evaluate_float64
-from harness.reference.prepared_input import (
-    PreparedInput,
-    feeds_of,
-    prepare_input,
-    tensors_of,
-)
+from harness.reference.prepared_input import PreparedInput, prepare_input
+from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.errors import BuildError, HarnessError, ModelError

@@ -15,7 +15,7 @@ from harness.domain.metrics import measure
 from harness.domain.verdict import PLAUSIBLE_FLOOR, Tolerance, excess, is_beyond
 from harness.execution.job import JobInput
 from harness.model.weights import read_weights
-from harness.reference.prepared_input import feeds_of
+from harness.reference.tensors import feeds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

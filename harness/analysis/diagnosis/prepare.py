@@ -10,7 +10,8 @@ import onnx
 from harness.analysis.conversion.onnx_side import OnnxSide
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Truth
 from harness.execution.cell_runner import job_of
-from harness.reference.prepared_input import blob_reference, tensors_of
+from harness.reference.blob_values import blob_reference
+from harness.reference.tensors import tensors_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,152 @@
+"""What the blobs of a model are compared with: values of the ONNX graph, or what ncnn defines."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import definition
+from harness.definition.evaluation import evaluate
+from harness.domain.spec import content_key
+from harness.model.alignment import blob_key
+from harness.model.onnx_graph import OnnxGraph
+from harness.model.weights import read_weights
+from harness.reference import evaluation
+from harness.reference.tensors import feeds_of
+from harness.reference.values import Kind, Reference, digests, stored
+from harness.util.errors import ModelError
+from harness.util.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from harness.model.prepared_model import PreparedModel
+
+    Array = NDArray[Any]
+
+
+NUDGE = 2.0**-20
+"""Relative error of single precision after some layers: a few of its last bits."""
+
+
+def blob_reference(
+    model: PreparedModel,
+    tensors: Mapping[str, Array],
+    *,
+    store: Path,
+    kind: Kind,
+    taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+) -> Reference:
+    """Return what the blobs of a model are compared with, by the keys of their alignments.
+
+    Values of the ONNX graph are in its layout; what ncnn's definitions give is in ncnn's.
+
+    Args:
+        model: the model, its conversion proved.
+        tensors: the input, by name as `PreparedModel.inputs` has it.
+        store: directory of all references.
+        kind: in which precision both are evaluated.
+        taken: gives blobs that have no definition here, from the model's inputs by blob.
+
+    Raises:
+        ModelError: the model or the inputs are refused.
+    """
+    origin = {
+        "model": [model.digest, OnnxGraph.load(model.onnx).content() if model.onnx else ""],
+        "inputs": digests(tensors),
+        "kind": kind,
+        "evaluator": evaluation.EVALUATORS[kind],
+        "definitions": definitions_digest(),
+        "wanted": [sorted(model.onnx_values), sorted(model.defined_blobs)],
+        "taken": [model.conversion.run, *model.conversion.taken] if model.conversion.taken else [],
+    }
+
+    def compute() -> dict[str, Array]:
+        values = _of_onnx(model, tensors, kind)
+        if model.defined_blobs or values is None:
+            blobs = _defined(model, tensors, kind, taken)
+            values = values if values is not None else _as_values(model, tensors, blobs)
+            values |= {blob_key(blob): blobs[blob] for blob in sorted(model.defined_blobs)}
+        return values
+
+    return stored(origin, compute, store=store)
+
+
+def _defined(
+    model: PreparedModel,
+    tensors: Mapping[str, Array],
+    kind: Kind,
+    taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None,
+) -> dict[str, Array]:
+    """Return what ncnn's definitions give for the blobs that are compared with it."""
+    arrays = feeds_of(model, tensors)
+    given = {}
+    if model.conversion.taken and taken:
+        # From other roundings of the input follows how much rounding matters to these blobs.
+        run = taken(arrays if kind == "fp32" else _nudged(arrays))
+        given = {blob: run[blob] for blob in model.conversion.taken if blob in run}
+    found = evaluate(
+        model.graph,
+        read_weights(model.graph, model.bin),
+        feeds_of(model, tensors),
+        given=given,
+        dtype=np.float32 if kind == "fp32" else np.float64,
+    ).blobs
+    lacking = sorted(model.defined_blobs - found.keys())
+    if lacking:
+        raise ModelError(
+            f"{model.param}: what blob '{lacking[0]}' should hold cannot be computed for this "
+            "input. Leave the input out, or give the model's ONNX file."
+        )
+    return found
+
+
+def _of_onnx(
+    model: PreparedModel, tensors: Mapping[str, Array], kind: Kind
+) -> dict[str, Array] | None:
+    """Return the values of the ONNX graph; None where they cannot be had in float64."""
+    if not (model.onnx and model.onnx_values):
+        return {}
+    if kind == "fp32":
+        return evaluation.evaluate(model.onnx, tensors, model.onnx_values)
+    try:
+        return evaluation.evaluate_float64(model.onnx, tensors, model.onnx_values)
+    except ModelError:
+        # Some operators have no such evaluation. What the blobs hold was proved to be the same.
+        return None
+
+
+def _as_values(
+    model: PreparedModel, tensors: Mapping[str, Array], blobs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return ONNX values, as the blobs that hold them have them by ncnn's definitions."""
+    assert model.onnx is not None
+    single = evaluation.evaluate(model.onnx, tensors, model.onnx_values)
+    found = {}
+    for each in model.by_blob.values():
+        if each.source == "onnx" and each.blob in blobs:
+            shape = single[each.value].shape
+            way = each.arranged(shape, blobs[each.blob].shape)
+            found[each.value] = way.to_value(blobs[each.blob])
+    return found
+
+
+def _nudged(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return inputs that are off by as much as blobs in the middle of a model usually are."""
+    signs = np.random.default_rng(0)
+    return {
+        blob: (array * (1 + NUDGE * signs.choice((-1, 1), array.shape))).astype(np.float32)
+        for blob, array in arrays.items()
+    }
+
+
+@cache
+def definitions_digest() -> str:
+    """Return a digest of ncnn's definitions as they are written down here."""
+    folder = Path(definition.__file__).parent
+    return content_key({path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))})
