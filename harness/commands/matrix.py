@@ -80,7 +80,8 @@ converters it is build/run@converter/input, and a GLOB without @converter matche
 """
 EXITS = {
     EXIT_OK: "all cells are fine",
-    EXIT_FINDINGS: "a cell is `drop`, `broken` or `build-failed`, or none could be measured",
+    EXIT_FINDINGS: "a cell is `drop`, `model-differs`, `broken` or `build-failed`, or nothing "
+    "could be measured",
     **COMMON_EXITS,
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
-    """Return one row per cell; errors are against ONNX Runtime, latency in milliseconds."""
+    """Return one row per cell; latency is in milliseconds."""
     rows = []
     for record in records:
         worst = worst_layer(record)
@@ -32,6 +32,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 "input": record.input,
                 "verdict": str(record.verdict),
                 "reason": record.reason,
+                "reference": record.reference,
                 **{f"output_{name}": value for name, value in output.items()},
                 "worst_layer": worst.name if worst else "",
                 "worst_layer_type": worst.type if worst else "",
