@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.definition import NoDefinitionError, compute
+from harness.definition import IllFormedError, NoDefinitionError, compute
 from harness.domain.metrics import measure
 from harness.model.integer_blobs import quantised_blobs
 
@@ -46,9 +46,7 @@ class ExactRun:
         blobs = self.inputs[0]
         if any(blob not in blobs for blob in (*layer.inputs, *layer.outputs)):
             return None
-        tensors = model.tensors.get(layer.name, {})
-        int8 = quantised_blobs(model.graph)
-        inputs = [blobs[b].astype(np.int8) if b in int8 else blobs[b] for b in layer.inputs]
+        tensors, inputs = model.tensors.get(layer.name, {}), self._fed(model, layer)
         try:
             exact = compute(layer, tensors, inputs)
             single = compute(layer, tensors, inputs, dtype=np.float32)
@@ -62,3 +60,25 @@ class ExactRun:
             if error.nan or error.inf or error.scale_relative > max(limit, floors * noise):
                 return False
         return True
+
+    def refuses(self, model: ModelSide, layer: Layer) -> bool:
+        """Return whether a layer that the build computed has no definition here.
+
+        Layers whose shapes do not fit together do not count: what a build makes of them is whatever
+        stands in memory.
+        """
+        if any(blob not in self.inputs[0] for blob in (*layer.inputs, *layer.outputs)):
+            return False
+        if layer.type == "Input":
+            return False
+        try:
+            compute(layer, model.tensors.get(layer.name, {}), self._fed(model, layer))
+        except IllFormedError:
+            return False
+        except NoDefinitionError:
+            return True
+        return False
+
+    def _fed(self, model: ModelSide, layer: Layer) -> list[Array]:
+        int8, blobs = quantised_blobs(model.graph), self.inputs[0]
+        return [blobs[b].astype(np.int8) if b in int8 else blobs[b] for b in layer.inputs]

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MAX_RUNS = 2
 """Builds that are asked: if one is wrong itself, another version may not be."""
-MAX_WALKS = 8
 
 
 @dataclass(kw_only=True)
@@ -157,18 +156,12 @@ class ConversionProof:
 
     def _completed(self, found: Walk) -> Walk:
         """Take from an exact run what has no definition here, and go on from there."""
-        for _ in range(MAX_WALKS):
-            layers = self.model.graph.layers
-            lacking = [
-                x
-                for x in layers
-                if not _is_known(x) or (x.name in found.reasons and not found.is_ill_formed(x))
-            ]
-            run = self._run(0) if lacking else None
-            if run is None or not any(self._take(layer, run) for layer in lacking):
-                break
-            found = self._walk()
-        return found
+        layers = self.model.graph.layers
+        if not any(x.name in found.reasons and not found.is_ill_formed(x) for x in layers):
+            return found
+        run = self._run(0)
+        taken = [self._take(x, run) for x in layers if run.refuses(self.model, x)] if run else []
+        return self._walk() if any(taken) else found
 
     def _take(self, layer: Layer, run: ExactRun) -> bool:
         """Take a layer's blobs from an exact run; return whether that is anything new."""
@@ -337,10 +330,6 @@ class ConversionProof:
             yield (
                 f"'{named}' is {relation} in the ONNX file; the blob '{blob}' holds '{match.value}'"
             )
-
-
-def _is_known(layer: Layer) -> bool:
-    return layer.type == "Input" or has_definition(layer)
 
 
 def _none(place: tuple[int, str], note: str) -> Alignment:
