@@ -26,7 +26,7 @@ def as_finding(diagnosis: Diagnosis, command: str) -> Finding:
     """Return what was found, the fixes that worked first."""
     sections = [
         Section(heading="Output", lines=tuple(output_lines(diagnosis))),
-        Section(heading="The model's files", lines=diagnosis.model_notes),
+        Section(heading="The model's files", lines=diagnosis.about_model),
         _fixes(diagnosis),
         Section(heading="Mechanisms", lines=tuple(mechanism_lines(diagnosis))),
         _layers(diagnosis),

@@ -161,7 +161,7 @@ def sections(diagnosis: Diagnosis) -> list[tuple[str, list[str]]]:
     """Return headings with their lines, empty ones left out."""
     fixes = [line for fix in diagnosis.fixes for line in fix_lines(fix)]
     found = [
-        ("The model's files", list(diagnosis.model_notes)),
+        ("The model's files", list(diagnosis.about_model)),
         ("Output", output_lines(diagnosis)),
         ("Mechanisms", mechanism_lines(diagnosis)),
         ("Fixes", fixes),

@@ -179,6 +179,12 @@ class Diagnosis(MessageValue):
     """What was found about the model's files, in words."""
 
     @property
+    def about_model(self) -> tuple[str, ...]:
+        """What holds whatever the build, and what layers were compared with unless it is ONNX."""
+        against = "" if "ONNX" in self.reference else self.reference
+        return (*self.model_notes, *((f"compared with {against}",) if against else ()))
+
+    @property
     def has_findings(self) -> bool:
         """Whether a layer is at fault, or an input could not be measured."""
         return bool(self.at_fault or any(item.failure for item in self.inputs))
