@@ -1,0 +1,54 @@
+"""Which inputs a conversion is proved on, and what is kept of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from harness.domain.spec import InputSpec, ModelSpec
+from harness.util.build_store import Store
+from tests import one_layer
+from tests.proven import preparation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHAPE = (1, one_layer.ROWS, one_layer.NARROW)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> ModelSpec:
+    one_layer.write_model(tmp_path)
+    onnx, param, weights = (str(tmp_path / f"m.{key}") for key in ("onnx", "param", "bin"))
+    return ModelSpec(name="m", onnx=onnx, param=param, bin=weights)
+
+
+def blank(folder: Path, name: str, value: float) -> InputSpec:
+    np.save(folder / f"{name}.npy", np.full(SHAPE, value, np.float32))
+    return InputSpec(name=name, npy=str(folder / f"{name}.npy"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_blank_inputs_prove_nothing_by_themselves(
+    spec: ModelSpec, tmp_path: Path, count: int
+) -> None:
+    inputs = [blank(tmp_path, f"i{at}", float(at)) for at in range(count)]
+    found = preparation(spec, inputs, Store(root=tmp_path / "builds")).model.conversion
+    (output,) = (each for each in found.alignments if each.blob == "y")
+    assert output.sure.endswith(f"over {count + 1} inputs")
+
+
+def test_a_conversion_is_proved_once(
+    spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(root=tmp_path / "builds")
+    inputs = [InputSpec(name=name, random=at, shape=SHAPE) for at, name in enumerate("ab")]
+    first = preparation(spec, inputs, store).model.conversion
+    monkeypatch.setattr("harness.analysis.conversion.preparation.evaluate", None)
+    assert preparation(spec, inputs, store).model.conversion == first
+    (file,) = store.models.glob("conversion-*/conversion.json")
+    file.write_text("{")
+    with pytest.raises(TypeError):
+        preparation(spec, inputs, store)
