@@ -12,6 +12,7 @@ from harness.build.binding import build_binding
 from harness.build.builder import Builder
 from harness.build.resolver import BuildResolver
 from harness.build.toolchain import find_compiler
+from harness.build.trim import listed_layers
 from harness.definition import DEFINITIONS, compute
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.execution.session import ForwardPass, NativeSession, Setup
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.native
 
 RELEASE = "20260526"
-# ArgMax is not in ncnn's default build.
 FLAGS = FlagSet(
     name="portable",
     options=(
@@ -42,7 +42,6 @@ FLAGS = FlagSet(
         ("NCNN_F16C", "OFF"),
         ("NCNN_FMA", "OFF"),
         ("NCNN_RUNTIME_CPU", "OFF"),
-        ("WITH_LAYER_argmax", "ON"),
     ),
 )
 PLAIN = {
@@ -67,8 +66,11 @@ class Ncnn:
         self.binding = build_binding(store, find_compiler(""))
         builder = Builder(store=store, jobs=os.cpu_count() or 1, timeout=3600)
         revision = Revision(label=RELEASE, kind="index", name=RELEASE)
-        spec = BuildSpec(revision=revision, flags=FLAGS, layers=None)
-        self.core = BuildResolver(builder=builder).build(spec).core
+        resolver = BuildResolver(builder=builder)
+        # By name, since ncnn leaves ArgMax out of a build that asks for no layers in particular.
+        layers = frozenset(listed_layers(resolver.source(revision).path))
+        spec = BuildSpec(revision=revision, flags=FLAGS, layers=layers)
+        self.core = resolver.build(spec).core
 
     def run(
         self,
