@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics
 
@@ -62,7 +64,7 @@ def _record(
         return record
     error, reason = error_of(actual, alignment, reference)
     if not isinstance(actual, str) and error is None:
-        return record.model_copy(update={"note": f"{reason} of {alignment.key}"})
+        return record.model_copy(update={"note": f"{reason} ({alignment.key})"})
     return record.model_copy(
         update={
             "value": alignment.value,
@@ -92,4 +94,6 @@ def error_of(
         arrangement = alignment.arranged(expected.shape, actual.shape)
     except ValueError as error:
         return None, str(error)
+    if expected.dtype.kind == "f" and expected.size and not np.isfinite(expected).any():
+        return None, "the model itself gives no finite number there"
     return measure(arrangement.to_value(actual), expected), ""

@@ -32,6 +32,10 @@ ALIKE = 4.0
 """Values that a blob is as far from, up to this factor, are told apart by structure and name."""
 ULPS = 2.0**-21
 """Scale-relative errors up to which all values are the same: a few of the last bits of float32."""
+CLEARLY = 4.0
+"""How much less wrong another order of the axes must be than the plain one."""
+FAINT = 1e-3
+"""Part of the largest number up to which one is as good as zero, or as the largest."""
 INF = float("inf")
 
 
@@ -59,6 +63,9 @@ class Match:
     """Scale-relative error for each input."""
     equals: int = 0
     """How many other values have the same numbers."""
+    tells: bool = False
+    """Whether so much is equal that it shows what was computed to be right: not what is saturated,
+    constant, or a number or two."""
 
     @property
     def error(self) -> float:
@@ -130,7 +137,7 @@ class Matcher:
             above: the values that the layer's own inputs hold.
             names: values that it may hold by its name.
         """
-        if not np.isfinite(blobs[0]).all():
+        if not np.isfinite(blobs[0]).any():
             return UNLIKE
         limit = max(self._limit, self._floors * floor)
         mark = _Mark.of(blobs[0])
@@ -151,16 +158,30 @@ class Matcher:
             ] or [min(equal, key=lambda each: each.error)]
             shape = blobs[0].shape
             best = min(alike, key=lambda each: self._preference(each, shape, above, names))
-            return replace(best, equals=len(alike) - 1)
+            return replace(best, equals=len(alike) - 1, tells=self.tells(best.value))
         return min(found, key=lambda each: each.error, default=UNLIKE)
 
     def error_at(self, value: str, blobs: Sequence[Array]) -> tuple[float, Arrangement | None]:
-        """Return how far a blob is from one value at best, and in which order of the axes."""
+        """Return how far a blob is from one value, and in which order of the axes.
+
+        Numbers that are wrong may be a little less so in another order: only what is clearly
+        better than the plain one counts.
+        """
         errors = [
             (max(self._errors(value, way, blobs)), way)
             for way in arrangements(self._inputs[0][value].shape, blobs[0].shape)
         ]
-        return min(errors, key=lambda pair: pair[0], default=(INF, None))
+        best = min(errors, key=lambda pair: pair[0], default=(INF, None))
+        plain = next((pair for pair in errors if pair[1].is_plain), best)
+        return best if best[0] < plain[0] / CLEARLY else plain
+
+    def tells(self, name: str) -> bool:
+        """Return whether a value has enough numbers between nothing and its largest."""
+        value = np.abs(self._inputs[0][name].astype(np.float64))
+        value = value[np.isfinite(value)]
+        scale = value.max(initial=0)
+        between = np.count_nonzero((value > scale * FAINT) & (value < scale * (1 - FAINT)))
+        return bool(between >= max(3, value.size / 50))
 
     def _best(self, name: str, blobs: Sequence[Array], limit: float) -> Match:
         """Return how a blob agrees with one value; the plain order of the axes is tried first."""
@@ -215,8 +236,8 @@ def _error(blob: Array, value: Array) -> float:
     """Return the scale-relative error, infinite where the numbers cannot be compared."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(blob - value.astype(np.float64))
-        # Equal infinities differ by nothing.
-        difference[blob == value] = 0
+        # Equal infinities, and NaN in the place of NaN, differ by nothing.
+        difference[(blob == value) | (np.isnan(blob) & np.isnan(value))] = 0
         worst = float(difference.max(initial=0))
         scale = float(np.abs(value[np.isfinite(value)].astype(np.float64)).max(initial=0))
     if math.isnan(worst):
@@ -248,6 +269,9 @@ class _Mark:
     @classmethod
     def of(cls, array: Array) -> _Mark:
         wide = array.astype(np.float64).ravel()
+        wide = wide[np.isfinite(wide)]
+        if not wide.size:
+            return cls(array.size, (0.0, 0.0, 0.0, 0.0))
         with np.errstate(invalid="ignore", over="ignore"):
             rms = math.sqrt(float(wide @ wide) / wide.size)
             return cls(array.size, (float(wide.mean()), rms, float(wide.min()), float(wide.max())))

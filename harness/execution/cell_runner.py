@@ -189,7 +189,8 @@ class CellRunner:
         if not result.failure and record.output is None:
             if model.conversion.differs:
                 return {"verdict": Verdict.MODEL_DIFFERS, **_about(model.conversion)}
-            why = model.conversion.unsettled or "no output has a reference value"
+            notes = (x.note for x in record.layers if x.blob in model.outputs and x.note)
+            why = model.conversion.unsettled or next(notes, "no output has a reference value")
             return {"verdict": Verdict.SKIPPED, "reason": f"not judged: {why}"}
         if result.failure:
             return {

@@ -58,6 +58,8 @@ class Conversion(StoredValue):
     """Against what layers are judged: the ONNX graph, or the model as converted."""
     differences: tuple[ModelDifference, ...] = ()
     """Where the files say something else than the ONNX graph, in the order of the `.param`."""
+    unshown: tuple[str, ...] = ()
+    """Layers with weights of which the outputs, though right, do not show that they are."""
     misnomers: tuple[str, ...] = ()
     """Blobs with the name of an ONNX value that they do not hold, in words."""
     unsettled: str = ""
@@ -81,6 +83,13 @@ class Conversion(StoredValue):
         notes = list(_summed_up(self.differences))
         if self.unsettled:
             notes.append(f"Whether the conversion is right is not settled: {self.unsettled}.")
+        if self.unshown:
+            names = ", ".join(self.unshown[:MAX_NAMES])
+            cut = ", …" if len(self.unshown) > MAX_NAMES else ""
+            notes.append(
+                "The outputs are right, but too much of them is saturated or constant to tell "
+                f"about {count(len(self.unshown), 'layer')}: {names}{cut}."
+            )
         shown = self.misnomers[:MAX_NAMES]
         more = len(self.misnomers) - len(shown)
         notes += shown

@@ -60,7 +60,7 @@ def test_every_layer_is_measured_or_says_why_not() -> None:
     assert y.alone is not None
     assert (y.chain.scale_relative, y.alone.scale_relative) == (0.25, 0.125)
     assert (z.aligned, z.value, z.chain) == ("none", "", None)
-    assert z.note == "shape (4, 2) against (1, 2, 4) of z"
+    assert z.note == "shape (4, 2) against (1, 2, 4) (z)"
     assert (other.aligned, other.note) == ("none", "no ONNX value has these numbers")
 
 
@@ -80,3 +80,13 @@ def test_reasons_are_kept(chain: Blobs, alone: Blobs, note: str) -> None:
     assert records[1].aligned == "name"
     assert (records[1].chain is None) == isinstance(chain.get("y", ""), str)
     assert records[1].alone is None
+
+
+def test_a_model_that_gives_no_number_itself_is_no_measure() -> None:
+    reference = {"y": np.full((1, 2, 4), np.nan)}
+    error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
+    assert (error, why) == (None, "the model itself gives no finite number there")
+    reference["y"][0, 0, 0] = 1.0
+    error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
+    assert error is not None
+    assert (error.nan, why) == (1, "")

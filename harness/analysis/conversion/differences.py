@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.analysis.conversion.explanations import explained
+from harness.analysis.conversion.operands import Operand, OperandSearch
 from harness.analysis.conversion.walk import COPIES, ModelSide, Trial, Walk, vouched, walk
 from harness.analysis.mechanisms.layer_run import LayerRun
-from harness.analysis.mechanisms.mechanism import explain_file
+from harness.analysis.mechanisms.model_files import OTHER
 from harness.compare.matching import UNKNOWN, Agreement, Matcher
 from harness.definition import NoDefinitionError, compute
-from harness.model.arrangement import arrangements
 from harness.model.conversion import ModelDifference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-INT8 = "the .bin has int8 weights"
-HALF = "the .bin has the weights in half precision"
 MAX_ROUNDS = 12
 """Differences that can be told apart where a blob is unlike what it should be."""
 MAX_CANDIDATES = 24
 """ONNX values that are tried for what such a blob should hold."""
-STEPS = 4
-"""Nodes by which an input may lag behind what the ONNX graph feeds."""
+MOVERS = (*COPIES, "Permute", "Reshape", "Flatten", "Squeeze", "ExpandDims")
+"""Layers that move elements without computing anything."""
+INNOCENT = (*COPIES, "Input", "MemoryData")
+"""Layers that compute nothing: what is wrong with their blobs shows at who made or takes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ class DifferenceFinder:
         """Return the layers that differ, in the order of the file.
 
         Each is looked at with the right values at its inputs, so that one difference does not
-        hide the next: what a differing layer makes is replaced by what the ONNX graph has there.
+        hide the next and nobody answers for what comes before: where a blob holds an ONNX value it
+        is replaced by just that, and what a differing layer makes by what the ONNX graph has there.
 
         Args:
             unsettled: layers that are not to be accused, since it is not known what they compute.
@@ -63,7 +65,12 @@ class DifferenceFinder:
         told: dict[str, ModelDifference] = {}
         for _ in range(MAX_ROUNDS):
             found = walk(
-                self.model, self.trials, self.matcher, given=self.given, corrected=corrected
+                self.model,
+                self.trials,
+                self.matcher,
+                given=self.given,
+                corrected=corrected,
+                exact=True,
             )
             told |= {d.blob: d for d in self._corrected(found, corrected) if d.blob not in told}
             wrong = list(self._wrong(found, corrected))
@@ -72,7 +79,7 @@ class DifferenceFinder:
                 corrected |= near
                 continue
             difference = self._first(wrong[:1], found, unsettled)
-            if difference is None:
+            if difference is None or corrected.get(difference.blob) == difference.value != "":
                 break
             told[difference.blob] = difference
             if not difference.value:
@@ -87,7 +94,7 @@ class DifferenceFinder:
         computed = {**found.matches, **dict.fromkeys(corrected, UNKNOWN)}
         right = vouched(self.model.graph, computed)
         for layer in self.model.graph.layers:
-            for blob in layer.outputs:
+            for blob in () if layer.type in INNOCENT else layer.outputs:
                 agreement = found.matches[blob].agreement
                 if agreement is not Agreement.EQUAL and blob not in right:
                     yield layer, blob
@@ -120,17 +127,19 @@ class DifferenceFinder:
         """Describe a model that ends with a value which the ONNX graph does not end with."""
         values = self.trials[0].values
         held = {match.value for match in found.matches.values() if match.value}
-        # What an Identity makes is as good as what goes into it.
-        held |= {o for o in self.onnx.outputs if any(_same(values, o, name) for name in held)}
+        missing = [
+            output
+            for output in self.onnx.outputs
+            if output in values and not any(same_numbers(values, output, name) for name in held)
+        ]
         consumed = {blob for layer in self.model.graph.layers for blob in layer.inputs}
-        missing = [o for o in self.onnx.outputs if o in values and o not in held]
         for layer in self.model.graph.layers:
             for blob in layer.outputs:
                 value = found.matches[blob].value
                 if blob in consumed or value in self.onnx.outputs:
                     continue
                 for output in missing:
-                    if self.onnx.ancestry.follows(output, [value]):
+                    if value and self.onnx.ancestry.follows(output, [value]):
                         return self._ending(layer, blob, value, output)
         return None
 
@@ -150,16 +159,16 @@ class DifferenceFinder:
         for layer in self.model.graph.layers:
             for blob in layer.outputs:
                 error = found.local.get(blob)
-                if error is None or error <= max(
-                    self.limit, self.floors * found.floors.get(blob, 0.0)
-                ):
-                    continue
-                yield self._difference(layer, blob, corrected[blob], error, found)
+                allowed = max(self.limit, self.floors * found.floors.get(blob, 0.0))
+                if error is not None and error > allowed:
+                    yield self._difference(layer, blob, corrected[blob], error, found)
 
     def _difference(
-        self, layer: Layer, blob: str, value: str, error: float, found: Walk
+        self, layer: Layer, blob: str, value: str, error: float | None, found: Walk
     ) -> ModelDifference:
         case = self._case(layer, value, found)
+        words = self._words(case) if case else ""
+        before = "" if words else self._before(layer, found)
         return ModelDifference(
             layer=layer.name,
             type=layer.type,
@@ -167,41 +176,79 @@ class DifferenceFinder:
             value=value,
             node=self.onnx.node_of(value),
             error=error,
-            ours=_range(case.exact) if case else "",
-            theirs=_range(self.trials[0].values[value]),
-            explanation=self._words(case) if case else "",
+            ours=_range(case.exact) if case and not before else "",
+            theirs=_range(self.trials[0].values[value]) if not before else "",
+            explanation=words or before,
+        )
+
+    def _before(self, layer: Layer, found: Walk) -> str:
+        """Say who before a layer may be the reason, where its inputs are not known to be right."""
+        known = found.matches
+        open_ends = [b for b in layer.inputs if known[b].agreement is not Agreement.EQUAL]
+        first = None
+        while open_ends:
+            maker = self._maker(open_ends[0], COPIES)
+            if maker.type in INNOCENT:
+                break
+            first = maker
+            open_ends = [b for b in maker.inputs if known[b].agreement is not Agreement.EQUAL]
+        return (
+            f"it, or a layer before it from {first.type} {first.name} on, is wrong" if first else ""
         )
 
     def _explained(self, layer: Layer, blob: str, found: Walk) -> ModelDifference:
         """Describe a layer whose output is like no value, and what it should be if that shows."""
         ours = found.inputs[0].blobs[blob]
-        fallback = ModelDifference(layer=layer.name, type=layer.type, blob=blob, ours=_range(ours))
-        cases = {
-            value: case
-            for value in self._candidates(layer, ours, found)
-            if (case := self._case(layer, value, found)) is not None
-        }
-        for value, case in cases.items():
-            behind = self._lagging(layer, value, found)
-            if behind is not None:
-                return behind
-            words = self._words(case)
-            if words:
+        last_resort = None
+        for value in self._candidates(layer, ours, found):
+            operand = self._operand(layer, blob, value, found)
+            if operand is not None:
+                return self._with_operand(layer, blob, value, operand, found)
+            case = self._case(layer, value, found)
+            words = self._words(case) if case else ""
+            if case and words:
                 error = case.error(case.exact, case.expected)
-                return self._difference(layer, blob, value, error, found).model_copy(
-                    update={"explanation": words}
-                )
-        nearest = min(
-            cases, key=lambda value: cases[value].error(cases[value].exact, cases[value].expected),
-            default="",
-        )  # fmt: skip
-        users = [n.output[0] for name in self._held(layer, found) for n in self.onnx.users[name]]
-        return fallback.model_copy(
-            update={
-                "node": self.onnx.node_of(nearest) or ", ".join(map(self.onnx.node_of, users[:2])),
-                "theirs": _range(self.trials[0].values[nearest]) if nearest else "",
-            }
+                difference = self._difference(layer, blob, value, error, found)
+                # With another tensor altogether, any product is right that takes the same input.
+                if OTHER not in words:
+                    return difference
+                last_resort = last_resort or difference
+        return last_resort or self._unexplained(layer, blob, found)
+
+    def _unexplained(self, layer: Layer, blob: str, found: Walk) -> ModelDifference:
+        """Describe a layer of which only the place is known: it, or what follows, is wrong."""
+        held = self._held(layer, found)
+        ends = [value for value in held if value in self.onnx.outputs]
+        users = [node.output[0] for name in held for node in self.onnx.users.get(name, ())]
+        last = self._last(layer, found)
+        if ends and not users:
+            words = f"it goes on after '{ends[0]}', with which the ONNX graph ends"
+        elif last is not layer:
+            words = f"it, or a layer after it up to {last.type} {last.name}, is wrong"
+        else:
+            words = ""
+        return ModelDifference(
+            layer=layer.name,
+            type=layer.type,
+            blob=blob,
+            node=", ".join(dict.fromkeys(map(self.onnx.node_of, users[:2]))),
+            explanation=words,
         )
+
+    def _last(self, layer: Layer, found: Walk) -> Layer:
+        """Return the last of the layers after one whose outputs are like no value either."""
+        users: dict[str, list[Layer]] = {}
+        for each in self.model.graph.layers:
+            for blob in each.inputs:
+                users.setdefault(blob, []).append(each)
+        while True:
+            after = [user for blob in layer.outputs for user in users.get(blob, ())]
+            if len(after) != 1 or after[0].type in COPIES:
+                return layer
+            states = {found.matches[blob].agreement for blob in after[0].outputs}
+            if not states <= {Agreement.UNLIKE, Agreement.UNKNOWN}:
+                return layer
+            layer = after[0]
 
     def _candidates(self, layer: Layer, ours: Array, found: Walk) -> list[str]:
         """Return ONNX values that a blob may be meant to hold, in the order of the graph."""
@@ -214,14 +261,14 @@ class DifferenceFinder:
             if name in values
             and name not in held
             and values[name].dtype.kind == "f"
-            and self.onnx.ancestry.follows(name, above)
-            and next(arrangements(values[name].shape, ours.shape), None) is not None
+            and values[name].size == ours.size
+            and any(self.onnx.ancestry.follows(name, [value]) for value in above)
         ][:MAX_CANDIDATES]
 
     def _held(self, layer: Layer, found: Walk) -> list[str]:
         """Return the ONNX values that a layer's inputs hold, as far as that is known."""
         held = (found.matches[name].value for name in layer.inputs)
-        return [value for value in held if value in self.onnx.users]
+        return [value for value in held if value]
 
     def _case(self, layer: Layer, value: str, found: Walk) -> LayerRun | None:
         """Return a layer on right inputs, beside the ONNX value that its output should be."""
@@ -234,129 +281,121 @@ class DifferenceFinder:
             (exact,) = compute(layer, tensors, inputs)
         except NoDefinitionError:
             return None
-        wanted = self.trials[0].values[value]
-        ways = [way.to_blob(wanted) for way in arrangements(wanted.shape, exact.shape)]
-        if not ways:
+        _, way = self.matcher.error_at(value, [exact])
+        if way is None:
             return None
-        expected = min(ways, key=lambda way: float(np.abs(way - exact).max(initial=0)))
         return LayerRun(
             layer=layer,
             weights=tensors,
             inputs=inputs,
             output=exact,
-            expected=np.asarray(expected, np.float64),
+            expected=np.asarray(way.to_blob(self.trials[0].values[value]), np.float64),
             initialisers=self.onnx.constants,
         )
 
     def _words(self, case: LayerRun) -> str:
-        if _explains_rounding(case):
-            return HALF
-        if _explains_int8(case):
-            return INT8
-        found = explain_file(case, floors=self.floors, limit=self.limit)
-        if found.explained and found.mechanism.startswith("epsilon"):
-            return f"with {found.mechanism} it is right"
-        return found.mechanism if found.explained else ""
+        return explained(case, limit=self.limit, floors=self.floors)
 
-    def _lagging(self, layer: Layer, value: str, found: Walk) -> ModelDifference | None:
-        """Describe the layer before, if the ONNX graph goes on with something later than it makes.
+    def _operand(self, layer: Layer, blob: str, value: str, found: Walk) -> Operand | None:
+        """Return the input with another content of which a layer gives a value."""
+        if any(name not in each.blobs for each in found.inputs for name in layer.inputs):
+            return None
+        place = layer.outputs.index(blob)
 
-        What it makes is a value of the graph, so that nothing seemed wrong with it; but with what
-        follows from that value the layer at hand would give what it should.
-        """
-        known = found.inputs[0].blobs
-        tensors = self.model.tensors.get(layer.name, {})
-        for place, name in enumerate(layer.inputs):
-            held = found.matches[name].value
-            for later in self.onnx.steps_after(held, STEPS) if held else ():
-                array = self.trials[0].values.get(later)
-                if array is None or array.size != known[name].size or later == value:
-                    continue
-                inputs = [known[each] for each in layer.inputs]
-                inputs[place] = array.reshape(known[name].shape).astype(np.float64)
-                try:
-                    (output,) = compute(layer, tensors, inputs)
-                except (NoDefinitionError, ValueError):
-                    continue
-                error, _ = self.matcher.error_at(value, [output])
-                if error <= self.limit:
-                    return self._behind(name, later, held, found)
-        return None
+        def is_right(outputs: Sequence[Sequence[Array]]) -> bool:
+            error, _ = self.matcher.error_at(value, [each[place] for each in outputs])
+            return error <= self.limit
 
-    def _behind(self, blob: str, later: str, held: str, found: Walk) -> ModelDifference:
-        """Describe the layer that makes a blob which holds a value that is too early."""
-        layer = self._maker(blob)
-        case = self._case(layer, later, found)
-        error = case.error(case.exact, case.expected) if case else None
-        words = (self._words(case) if case else "") or (
-            f"it gives '{held}', where the ONNX graph goes on with '{later}'"
-        )
+        return OperandSearch(
+            layer=layer,
+            tensors=self.model.tensors.get(layer.name, {}),
+            wanted=value,
+            tells=self.matcher.tells(value),
+            found=found,
+            trials=self.trials,
+            onnx=self.onnx,
+            is_right=is_right,
+        ).first()
+
+    def _with_operand(
+        self, layer: Layer, blob: str, value: str, operand: Operand, found: Walk
+    ) -> ModelDifference:
+        """Describe the layer that takes something wrong, or the one before it, which makes it."""
+        held = found.matches[operand.blob].value
+        moved = operand.kind == "later" and self._is_moved(held, operand.value)
+        if moved or operand.kind == "turned":
+            return self._turning(operand, held, found)
+        maker = self._maker(operand.blob, MOVERS)
+        if operand.kind == "later" and maker.type not in INNOCENT and self._is_passed(held):
+            return self._too_early(maker, operand, held, found)
         return ModelDifference(
             layer=layer.name,
             type=layer.type,
-            blob=layer.outputs[0],
-            value=later,
-            node=self.onnx.node_of(later),
-            error=error,
-            ours=_range(found.inputs[0].blobs[blob]),
-            theirs=_range(self.trials[0].values[later]),
-            explanation=words,
+            blob=blob,
+            value=value if len(layer.outputs) == 1 else "",
+            node=self.onnx.node_of(value),
+            explanation=self._taking(operand, held, maker),
         )
 
-    def _maker(self, blob: str) -> Layer:
-        """Return the layer that computes a blob, past copies."""
+    def _taking(self, operand: Operand, held: str, maker: Layer) -> str:
+        node = self.onnx.node_of(operand.value)
+        made = f" ({node})" if node else ""
+        ours = f"'{held}'" if held else f"what {maker.type} {maker.name} gives"
+        return f"it takes {ours}, where the ONNX graph takes '{operand.value}'{made}"
+
+    def _too_early(self, maker: Layer, operand: Operand, held: str, found: Walk) -> ModelDifference:
+        """Describe a layer whose output the ONNX graph does something to before it is used."""
+        difference = self._difference(maker, maker.outputs[0], operand.value, None, found)
+        case = self._case(maker, operand.value, found)
+        words = difference.explanation or (
+            f"it gives '{held}', where the ONNX graph goes on with '{operand.value}'"
+        )
+        return difference.model_copy(
+            update={
+                "error": case.error(case.exact, case.expected) if case else None,
+                "explanation": words,
+            }
+        )
+
+    def _maker(self, blob: str, passed: Collection[str]) -> Layer:
+        """Return the layer that computes a blob, past layers of some types."""
         makers = {name: layer for layer in self.model.graph.layers for name in layer.outputs}
         layer = makers[blob]
-        while layer.type in COPIES:
+        while layer.type in passed:
             layer = makers[layer.inputs[0]]
         return layer
 
+    def _is_passed(self, value: str) -> bool:
+        """Whether a single node of the ONNX graph takes a value: nobody else has a use for it."""
+        return len(self.onnx.users.get(value, ())) == 1 and value not in self.onnx.outputs
 
-def _explains_int8(case: LayerRun) -> bool:
-    """Return whether rounding to int8 moves the weights by as much as is missing.
+    def _is_moved(self, one: str, other: str) -> bool:
+        """Whether one value has the elements of another in another order."""
+        values = self.trials[0].values
+        return np.array_equal(np.sort(values[one].ravel()), np.sort(values[other].ravel()))
 
-    The layer is computed in floats, on its weights divided by their scales: each is off by at most
-    half a step, so that a sum of products wx is off by at most half a step times the sum of |x|.
-    (What int8 does to the inputs comes on top of it when ncnn runs.)
-    """
-    weight, scale = case.weights.get("weight"), case.weights.get("weight_scale")
-    if weight is None or scale is None or weight.dtype != np.int8:
+    def _turning(self, operand: Operand, held: str, found: Walk) -> ModelDifference:
+        """Describe the layer that puts elements into another order than the ONNX graph."""
+        maker = self._maker(operand.blob, COPIES)
+        way = found.matches[operand.blob].way
+        if operand.kind == "turned":
+            words = f"it turns '{held}': {way.words if way else ''}"
+        else:
+            words = f"it gives '{held}', where the ONNX graph goes on with '{operand.value}'"
+        return ModelDifference(
+            layer=maker.name,
+            type=maker.type,
+            blob=maker.outputs[0],
+            node=self.onnx.node_of(operand.value),
+            explanation=words,
+        )
+
+
+def same_numbers(values: Mapping[str, Array], one: str, other: str) -> bool:
+    """Return whether two ONNX values are the same numbers, whatever their shapes."""
+    if one not in values or other not in values:
         return False
-    steps = 1 / scale.astype(np.float64).reshape(-1, *(1,) * (weight.ndim - 1))
-    plain = case.layer.with_param(8, 0)
-    others = {k: v for k, v in case.weights.items() if not k.endswith("_scale")}
-    halves = np.broadcast_to(steps / 2, weight.shape)
-    none = {**others, "weight": halves} | ({"bias": 0 * others["bias"]} if "bias" in others else {})
-    try:
-        (y,) = compute(plain, {**others, "weight": weight * steps}, case.inputs)
-        bare = plain.with_param(9, 0) if plain.integer(9, 0) else plain
-        (most,) = compute(bare, none, [np.abs(array) for array in case.inputs])
-    except NoDefinitionError:
-        return False
-    return bool(np.all(np.abs(y - case.expected) <= 1.1 * most + case.scale * 1e-5))
-
-
-def _same(values: Mapping[str, Array], one: str, other: str) -> bool:
-    return one in values and np.array_equal(values[one].ravel(), values[other].ravel())
-
-
-def _explains_rounding(case: LayerRun) -> bool:
-    """Return whether weights stored in half precision cost at most as much as is missing.
-
-    A weight w becomes w(1+e) with |e| up to 2^-11, so that a sum of products wx moves by up to
-    2^-11 times the sum of |wx|. Activations in ncnn move by no more than what goes in, Swish and
-    its like by a tenth more.
-    """
-    if not any(array.dtype == np.float16 for array in case.weights.values()):
-        return False
-    absolute = {name: np.abs(array.astype(np.float64)) for name, array in case.weights.items()}
-    bare = case.layer.with_param(9, 0) if case.layer.integer(9, 0) else case.layer
-    try:
-        (sums,) = compute(bare, absolute, [np.abs(array) for array in case.inputs])
-    except NoDefinitionError:
-        return False
-    most = float(np.abs(sums).max(initial=0)) * 2.0**-11 * 1.1
-    return case.error(case.exact, case.expected) * case.scale <= most
+    return one == other or np.array_equal(values[one].ravel(), values[other].ravel())
 
 
 def _range(array: Array) -> str:

@@ -77,6 +77,15 @@ class OnnxSide:
             found |= dict.fromkeys(front)
         return list(found)
 
+    def steps_before(self, value: str, limit: int) -> list[str]:
+        """Return values that one is computed from within some nodes, the nearest first."""
+        found: dict[str, None] = {}
+        front = [value]
+        for _ in range(limit):
+            front = [n for each in front if each in self.makers for n in self.makers[each].input]
+            found |= dict.fromkeys(filter(None, front))
+        return list(found)
+
     def between(self, early: str, late: str) -> str:
         """Say how one value comes before another, such as `the value before the Add`."""
         for node in self.users.get(early, ()):

@@ -133,7 +133,7 @@ class ModelPreparation:
             self.model = replace(model, inputs=order)
             proof = self._proof(inputs, values, side)
             if proof.is_right():
-                return proof.conversion()
+                return _with_exchange(proof.conversion(), model.inputs, order)
             first = first or self.model
         self.model = first or model
         return self._proof(inputs, values, side).conversion()
@@ -224,6 +224,19 @@ def _orders(model: PreparedModel, tensors: Tensors) -> Iterator[dict[str, str]]:
         same = all(tensors[a].shape == tensors[b].shape for a, b in zip(names, order, strict=True))
         if same and list(order) != names:
             yield dict(zip(blobs, order, strict=True))
+
+
+def _with_exchange(
+    conversion: Conversion, named: Mapping[str, str], order: Mapping[str, str]
+) -> Conversion:
+    """Return a conversion that tells which inputs are not those of their names."""
+    notes = [
+        f"the input blob '{blob}' is the ONNX input '{order[blob]}', not '{named[blob]}': with it "
+        "the outputs are right"
+        for blob in named
+        if named[blob] != order[blob]
+    ]
+    return conversion.model_copy(update={"misnomers": (*notes, *conversion.misnomers)})
 
 
 def _are_alike(one: Tensors, other: Tensors) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.conversion.differences import DifferenceFinder
+from harness.analysis.conversion.differences import DifferenceFinder, same_numbers
 from harness.analysis.conversion.walk import ModelSide, Trial, Walk, vouched, walk
 from harness.compare.matching import Agreement, Match, Matcher
 from harness.definition import has_definition
@@ -107,8 +107,7 @@ class ConversionProof:
         )
         differences = finder.find(unsettled)
         if not differences:
-            where = ", ".join(sorted(unsettled)) or "a layer without a definition"
-            return self._unknown(found, f"what {where} computes is not known for certain")
+            return self._unknown(found, self._doubt(unsettled, found))
         return self._as_converted(found, unsettled, differences)
 
     @cached_property
@@ -141,11 +140,21 @@ class ConversionProof:
         return {blob for blob in produced if blob not in consumed}
 
     def _is_proved(self, found: Walk) -> bool:
-        """Return whether every output of the ONNX graph is held by a blob."""
+        """Return whether each output of the ONNX graph is where the model ends, or by its name."""
         assert self.onnx is not None
-        held = {m.value for m in found.matches.values() if m.agreement is Agreement.EQUAL}
-        known = self.trials[0].values
-        return all(name in held for name in self.onnx.outputs if name in known)
+        known, names = self.trials[0].values, self.model.names
+        ends = self._ends()
+        held = {
+            match.value
+            for blob, match in found.matches.items()
+            if match.agreement is Agreement.EQUAL
+            and (blob in ends or names.get(blob, blob) == match.value)
+        }
+        return all(
+            any(same_numbers(known, name, value) for value in held)
+            for name in self.onnx.outputs
+            if name in known
+        )
 
     def _run(self, number: int) -> ExactRun | None:
         """Return an exact run of a build, made if need be."""
@@ -213,10 +222,30 @@ class ConversionProof:
             if all(blob in blobs for blobs in run.inputs)
         )
 
+    def _doubt(self, unsettled: frozenset[str], found: Walk) -> str:
+        """Return why nothing can be said, with the first layer that stands in the way."""
+        for layer in self.model.graph.layers:
+            if layer.name in unsettled:
+                return f"what {layer.type} {layer.name} computes is not known for certain"
+            if layer.name in found.reasons:
+                return found.reasons[layer.name]
+        return "the outputs differ, but no layer can be shown to be the reason"
+
     def _right(self, found: Walk) -> Conversion:
         """Return a conversion that is the ONNX graph."""
         right = vouched(self.model.graph, found.matches)
-        return self._made(found, [self._aligned(b, found, right) for b in self._blobs()])
+        made = self._made(found, [self._aligned(b, found, right) for b in self._blobs()])
+        open_blobs = {a.blob for a in made.alignments if not a.source}
+        unshown = [
+            f"{layer.type} {layer.name}"
+            for layer in self.model.graph.layers
+            if self.model.tensors.get(layer.name) and not open_blobs.isdisjoint(layer.outputs)
+        ]
+        return made.model_copy(update={"unshown": tuple(unshown) if self._is_known(found) else ()})
+
+    def _is_known(self, found: Walk) -> bool:
+        """Whether every output of the ONNX graph was found again."""
+        return self.onnx is not None and self._is_proved(found)
 
     def _unknown(self, found: Walk, why: str) -> Conversion:
         """Return a conversion of which only parts are known."""

@@ -12,7 +12,7 @@ from harness.compare.matching import UNKNOWN, Agreement, Match, Matcher
 from harness.definition.evaluation import Evaluated, outputs_of
 from harness.domain.metrics import measure
 from harness.domain.verdict import PLAUSIBLE_FLOOR
-from harness.model.arrangement import arrangements
+from harness.model.arrangement import Arrangement, arrangements
 from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def walk(
     given: Sequence[Blobs] = (),
     corrected: Mapping[str, str] = NOTHING,
     preferred: Mapping[str, Sequence[str]] = NOTHING,
+    exact: bool = False,
 ) -> Walk:
     """Compute all blobs by ncnn's definitions, and match each with the ONNX graph.
 
@@ -100,6 +101,7 @@ def walk(
         corrected: blobs that are replaced by an ONNX value once they are computed, so that what
             follows is fed with what is right.
         preferred: ONNX values that a blob holds by right, if the numbers allow it.
+        exact: whether a blob that holds an ONNX value becomes just that for what follows.
     """
     given = given or [NOTHING] * len(trials)
     int8 = quantised_blobs(model.graph)
@@ -113,6 +115,8 @@ def walk(
             match = _matched(layer, blob, found, matcher, names)
             if blob in corrected and matcher:
                 match = _corrected(blob, corrected[blob], trials, found, matcher)
+            elif exact and match.agreement is Agreement.EQUAL and match.way:
+                _replace(blob, match.value, match.way, trials, found)
             found.matches[blob] = match
     return found
 
@@ -172,6 +176,12 @@ def _corrected(
     found.local[blob] = error
     if way is None:
         return found.matches.get(blob, UNKNOWN)
+    _replace(blob, value, way, trials, found)
+    return Match(agreement=Agreement.EQUAL, value=value, way=way, errors=(0.0,))
+
+
+def _replace(blob: str, value: str, way: Arrangement, trials: Sequence[Trial], found: Walk) -> None:
+    """Put an ONNX value in the place of a blob, for all trials."""
     for trial, known in zip(trials, found.inputs, strict=True):
         right = trial.values[value]
         ways = arrangements(right.shape, known.blobs[blob].shape)
@@ -179,20 +189,20 @@ def _corrected(
         if same is not None:
             known.blobs[blob] = np.asarray(same.to_blob(right), np.float64)
     found.single.blobs[blob] = found.inputs[0].blobs[blob].astype(np.float32)
-    return Match(agreement=Agreement.EQUAL, value=value, way=way, errors=(0.0,))
 
 
 def vouched(graph: Param, matches: Mapping[str, Match]) -> frozenset[str]:
     """Return the blobs that are right, or that a right one further on was computed from.
 
     Inside a fused block no blob may be like a value of the ONNX graph. If what comes out at its
-    end is, everything in between was computed as it is meant to be.
+    end is, everything in between was computed as it is meant to be; unless that may be chance, as
+    with outputs that are saturated.
     """
     right: set[str] = set()
+    shown: set[str] = set()
     for layer in reversed(graph.layers):
-        if any(
-            matches[blob].agreement is Agreement.EQUAL or blob in right for blob in layer.outputs
-        ):
+        if any(matches[blob].tells or blob in shown for blob in layer.outputs):
             right.update(layer.inputs)
+            shown.update(layer.inputs)
         right.update(b for b in layer.outputs if matches[b].agreement is Agreement.EQUAL)
     return frozenset(right)

@@ -76,7 +76,7 @@ class LayerRun:
         signs = np.random.default_rng(0)
         nudged = [x * (1 + ULP / 2 * signs.choice((-1, 1), x.shape)) for x in self.inputs]
         moved = self.error(self.predict(inputs=nudged), self.exact)
-        return max(ULP, *(cost for cost in (single, moved) if np.isfinite(cost)))
+        return max([ULP, *(cost for cost in (single, moved) if np.isfinite(cost))])
 
     @cached_property
     def functions(self) -> frozenset[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FEW = 0.1
 """Part of a tensor's elements up to which those are counted that differ."""
+OTHER = "in the .bin is not"
+"""What is said of a tensor that has nothing to do with the one that would be right."""
 BIAS_KEYS = {"InnerProduct": 1, "Convolution": 5, "ConvolutionDepthWise": 5}
 
 
@@ -30,6 +32,7 @@ def about_file(case: LayerRun) -> Iterator[Hypothesis]:
     yield from _tensors(case)
     yield from _biases(case)
     yield from epsilons(case)
+    yield from _choices(case)
     if case.layer.type in BIAS_KEYS:
         yield from _activations(case)
 
@@ -46,7 +49,7 @@ def _tensors(case: LayerRun) -> Iterator[Hypothesis]:
                 continue
             for words, candidate in _forms(constant, array.shape):
                 if not np.array_equal(candidate, array):
-                    title = f"{name} in the .bin {_relation(array, candidate)} '{value}'{words}"
+                    title = f"{name} {_relation(array, candidate)} '{value}'{words}"
                     yield Hypothesis(title, with_weight(case, name, candidate))
 
 
@@ -63,19 +66,43 @@ def _relation(array: Array, candidate: Array) -> str:
     for kind in kinds:
         rounded = numbers.rounded(candidate.astype(float), kind)
         if np.array_equal(rounded, array.astype(float)):
-            return f"is only {kind} of"
+            return f"in the .bin is only {kind} of"
     if array.dtype == np.float16 and _is_rounded(array, candidate):
-        return "is only fp16 of"
+        return "in the .bin is only fp16 of"
     others = int(np.count_nonzero(candidate != array))
     if others <= FEW * array.size:
-        return f"differs in {others} of {array.size} elements from"
-    return "is not"
+        return f"in the .bin differs in {others} of {array.size} elements from"
+    return OTHER
 
 
 def _is_rounded(array: Array, candidate: Array) -> bool:
     """Whether half precision holds a tensor, rounded in whatever way."""
     ulp = np.maximum(np.abs(candidate) * 2.0**-10, 2.0**-24)
     return bool(np.all(np.abs(array.astype(np.float64) - candidate) <= ulp))
+
+
+CHOICES = {
+    "BinaryOp": (0, 12, "the operation"),
+    "UnaryOp": (0, 20, "the operation"),
+    "Reduction": (0, 11, "the operation"),
+    "Permute": (0, 24, "the order"),
+    "Softmax": (0, 4, "the axis"),
+    "Concat": (0, 4, "the axis"),
+    "Pooling": (0, 2, "the kind"),
+}
+"""A parameter that chooses among few: its key, how many there are, and what it chooses."""
+
+
+def _choices(case: LayerRun) -> Iterator[Hypothesis]:
+    key, count, words = CHOICES.get(case.layer.type, (0, 0, ""))
+    present = case.layer.integer(key, 0) if count else 0
+    for value in range(count):
+        if value != present:
+            changed = case.layer.with_param(key, value)
+            yield Hypothesis(
+                f"{words} is {key}={present}, where {key}={value} would be right",
+                partial(predicted, case, layer=changed),
+            )
 
 
 def _biases(case: LayerRun) -> Iterator[Hypothesis]:

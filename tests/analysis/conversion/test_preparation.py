@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.util.build_store import Store
 from tests import one_layer
+from tests.model.onnx_text import model
 from tests.proven import preparation
 
 if TYPE_CHECKING:
@@ -52,3 +54,27 @@ def test_a_conversion_is_proved_once(
     file.write_text("{")
     with pytest.raises(TypeError):
         preparation(spec, inputs, store)
+
+
+def test_inputs_that_are_exchanged_are_told(tmp_path: Path) -> None:
+    shapes = {"a": (1, 6), "b": (1, 6)}
+    onnx.save(model(shapes, "s = Sub(a, b) y = Sigmoid(s)", {}), tmp_path / "m.onnx")
+    lines = [
+        "Input first 0 1 a",
+        "Input second 0 1 b",
+        "BinaryOp minus 2 1 b a s 0=1",
+        "Sigmoid y 1 1 s y",
+    ]
+    (tmp_path / "m.param").write_text("\n".join(["7767517", "4 4", *lines]) + "\n")
+    (tmp_path / "m.bin").touch()
+    onnx_file, param, weights = (str(tmp_path / f"m.{key}") for key in ("onnx", "param", "bin"))
+    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
+    inputs = [
+        InputSpec(name=str(seed), random=seed, shapes=tuple(shapes.items())) for seed in (1, 2)
+    ]
+    found = preparation(spec, inputs, Store(root=tmp_path / "builds"))
+    assert found.model.inputs == {"a": "b", "b": "a"}
+    assert not found.model.conversion.differs
+    assert found.model.conversion.misnomers[0] == (
+        "the input blob 'a' is the ONNX input 'b', not 'a': with it the outputs are right"
+    )
