@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.domain.formatting import option_text
 from harness.domain.verdict import own_excess
@@ -36,6 +36,9 @@ WRONG = 1.0
 WORSE = 8.0
 """How many times worse than the least faulty cell on the same input is worth a cause of its own."""
 
+_EASE: tuple[Axis, ...] = ("run", "build", "converter", "version")
+"""Settings, from those that a user changes at once to those that take another ncnn."""
+
 _BUILD_KEYS = ("NCNN_", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE", "HARNESS_")
 
 
@@ -49,6 +52,8 @@ class Setting(NamedTuple):
 
 
 Change = frozenset[Setting]
+
+_Order = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ class Cause:
     fixes: tuple[Fix, ...]
     """Alternatives; empty when no pair shows what causes the fault."""
     also: tuple[str, ...] = ()
-    """Other layer types, less wrong, that the first fix clears as well."""
+    """Other layer types, less wrong, that the same fixes clear."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +158,15 @@ def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Caus
 
 
 def _merged(causes: Iterable[Cause]) -> list[Cause]:
-    """Make one cause of those with the same first fix; the worst layer type speaks for all."""
-    merged: dict[tuple[bool, Change | str], Cause] = {}
-    for cause in sorted(causes, key=lambda c: -c.worst):
-        change = cause.fixes[0].change if cause.fixes else cause.layer_type
-        key = (cause.worst > WRONG, change)
+    """Make one cause of those with the same fixes; the worst layer type speaks for all.
+
+    A version alone makes no two faults one: much else changed between two versions.
+    """
+    merged: dict[tuple[bool, frozenset[Change] | str], Cause] = {}
+    for cause in sorted(causes, key=lambda c: (-c.worst, c.layer_type)):
+        changes = frozenset(fix.change for fix in cause.fixes)
+        one = any(setting.axis != "version" for change in changes for setting in change)
+        key = (cause.worst > WRONG, changes if one else cause.layer_type)
         first = merged.get(key)
         if first is None:
             merged[key] = cause
@@ -302,8 +311,13 @@ def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _C
     )
 
 
-def _weight(fix: Fix) -> tuple[bool, int]:
-    return (fix.contradicting > 0, -fix.supporting)
+def _weight(fix: Fix) -> tuple[bool, int, _Order]:
+    return (fix.contradicting > 0, -fix.supporting, _order(fix.change))
+
+
+def _order(change: Change) -> _Order:
+    """Return what sorts changes: few settings first, and first what is easily changed."""
+    return (len(change), *sorted((_EASE.index(s.axis), *s[1:]) for s in change))
 
 
 def _pairs(cells: Sequence[_Cell]) -> list[_Pair]:
@@ -354,9 +368,8 @@ def _groups(
     known = _smallest({change for changes in direct.values() for change in changes})
     for cell in faulty:
         members = [cell]
-        changes = list(
-            _smallest({e for c in direct[cell] for e in _explain(c, known, failed[cell])})
-        )
+        explained = {e for c in direct[cell] for e in _explain(c, known, failed[cell])}
+        changes = sorted(_smallest(explained), key=_order)
         rest = []
         for group in groups:
             if set(group[1]) & set(changes) or (not group[1] and not changes):
