@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PLAUSIBLE_FLOOR = 1e-3
 """Rounding in fp32 costs less; a difference above this is a mistake of one of the evaluators."""
 
+ANYTHING = 1.0
+"""A limit from which on any numbers would do: an error as large as the largest value."""
 
 ACCUMULATED = 3.0
 """How far beyond a layer's limit the rounding of layers that are right may have added up, in units
@@ -127,16 +129,25 @@ def worst_output(
         layers: all layers; those of the outputs know their noise floors.
         tolerance: the limits.
     """
-    floors = {layer.blob: layer.floor for layer in layers}
-    limits = {blob: tolerance.output_limit(floors.get(blob)) for blob in outputs}
+    limits = _output_limits(outputs, layers, tolerance)
     worst = max(outputs, key=lambda blob: excess(outputs[blob], limits[blob]))
     return worst, limits[worst]
+
+
+def _output_limits(
+    outputs: Iterable[str], layers: Iterable[LayerRecord], tolerance: Tolerance
+) -> dict[str, float]:
+    floors = {layer.blob: layer.floor for layer in layers}
+    return {blob: tolerance.output_limit(floors.get(blob)) for blob in outputs}
 
 
 def judge(
     outputs: Mapping[str, Metrics], layers: Iterable[LayerRecord], tolerance: Tolerance
 ) -> tuple[Verdict, str]:
-    """Decide whether a cell that ran is `ok`, a `drop` or `broken`.
+    """Decide whether a cell that ran is `ok`, a `drop` or `broken`; or `skipped`.
+
+    It is the last where nothing is beyond its limit, but that of an output is so wide, as behind
+    int8 arithmetic, that no error could be.
 
     Args:
         outputs: errors of the model's outputs by blob; not empty.
@@ -165,7 +176,15 @@ def judge(
         times, layer, error = max(drops, key=lambda drop: drop[0])
         worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
         reasons.append(f"{_name(layer)}: {_words(error, error.scale_relative / times)}{worst}")
-    return (Verdict.DROP if reasons else Verdict.OK), "; ".join(reasons)
+    if reasons:
+        return Verdict.DROP, "; ".join(reasons)
+    for blob, limit in _output_limits(outputs, layers, tolerance).items():
+        if limit >= ANYTHING and is_beyond(outputs[blob], tolerance.output):
+            return Verdict.SKIPPED, (
+                f"not judged: output {blob} is {number(outputs[blob].scale_relative)} of its "
+                f"largest value off, and other roundings may move it by {number(limit)}"
+            )
+    return Verdict.OK, ""
 
 
 def _is_accumulated(

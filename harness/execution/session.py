@@ -149,7 +149,10 @@ def check_setup(setup: Setup, known: Mapping[str, object], devices: int) -> None
     if setup.wants_vulkan and devices < 0:
         raise UnsupportedError(f"{USE_VULKAN}: this build has no Vulkan (NCNN_VULKAN=OFF)")
     if setup.wants_vulkan and not devices:
-        raise NoDeviceError(f"no Vulkan device. A software one: {DEVICE_REMEDY}")
+        raise NoDeviceError(
+            "no Vulkan device. With a graphics card: `vulkaninfo --summary` names the driver that "
+            f"does not load. A software device: {DEVICE_REMEDY}"
+        )
 
 
 def device_properties(text: str) -> dict[str, str]:

@@ -106,6 +106,20 @@ def test_noise_floor_raises_the_limit_of_its_blob_only() -> None:
     assert verdict(1e-4, 0, **{OUT: 3e-5}) == Verdict.OK
 
 
+def test_where_any_output_would_do_there_is_no_verdict() -> None:
+    def judged(output: float, floor: float, inner: float = 0) -> tuple[Verdict, str]:
+        wide = layer(error(output), "y", blob=OUT, floor=floor)
+        return judge({OUT: error(output)}, [wide, layer(error(inner), "a")], DEFAULT)
+
+    verdict, reason = judged(0.9, 0.3)
+    assert verdict is Verdict.SKIPPED
+    assert reason.startswith(f"not judged: output {OUT} is 0.9 of its largest value off")
+    # It is right all the same, the floor leaves something to judge, or a layer is at fault.
+    assert judged(1e-6, 0.3)[0] is Verdict.OK
+    assert judged(0.5, 0.2)[0] is Verdict.OK
+    assert judged(0.9, 0.3, inner=1e-3)[0] is Verdict.DROP
+
+
 def test_rounding_that_added_up_on_the_way_is_no_drop() -> None:
     def verdict(chain: float, *own: float | None, output: float = 1e-6) -> Verdict:
         layers = [
