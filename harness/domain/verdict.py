@@ -181,7 +181,7 @@ def judge(
     for blob, limit in _output_limits(outputs, layers, tolerance).items():
         if limit >= ANYTHING and is_beyond(outputs[blob], tolerance.output):
             return Verdict.SKIPPED, (
-                f"not judged: output {blob} is {number(outputs[blob].scale_relative)} of its "
+                f"not judged: '{blob}' is {number(outputs[blob].scale_relative)} of its "
                 f"largest value off, and other roundings may move it by {number(limit)}"
             )
     return Verdict.OK, ""

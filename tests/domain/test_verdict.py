@@ -113,7 +113,7 @@ def test_where_any_output_would_do_there_is_no_verdict() -> None:
 
     verdict, reason = judged(0.9, 0.3)
     assert verdict is Verdict.SKIPPED
-    assert reason.startswith(f"not judged: output {OUT} is 0.9 of its largest value off")
+    assert reason.startswith(f"not judged: '{OUT}' is 0.9 of its largest value off")
     # It is right all the same, the floor leaves something to judge, or a layer is at fault.
     assert judged(1e-6, 0.3)[0] is Verdict.OK
     assert judged(0.5, 0.2)[0] is Verdict.OK
