@@ -36,6 +36,10 @@ WRONG = 1.0
 WORSE = 8.0
 """How many times worse than the least faulty cell on the same input is worth a cause of its own."""
 
+CONTRAST = 2.0
+"""How many times smaller the worst error must become for a change to count: by a bit at least. Less
+is what another order of the same sums does, so that near a limit it decides nothing."""
+
 _EASE: tuple[Axis, ...] = ("run", "build", "converter", "version")
 """Settings, from those that a user changes at once to those that take another ncnn."""
 
@@ -110,6 +114,8 @@ class _Cell:
     """Largest scale-relative error of the layers of that type by themselves."""
     chain: float
     """The same in the chain as it runs."""
+    excess: Mapping[str, float]
+    """Errors of the layers of that type by themselves, in units of their limits."""
     faulty: bool
 
 
@@ -142,6 +148,13 @@ class _Pair(NamedTuple):
     change: Change
     bad: _Cell
     other: _Cell
+
+    @property
+    def tells(self) -> bool:
+        """Whether the other side is faulty too, or clean by more than chance."""
+        name = max(self.bad.excess, key=self.bad.excess.__getitem__)
+        left = self.other.excess.get(name, 0.0)
+        return self.other.faulty or self.bad.excess[name] >= CONTRAST * left
 
 
 def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Cause, ...]:
@@ -210,17 +223,18 @@ def _causes(layer_type: str, records: Sequence[_Measured], tolerance: Tolerance)
     def wrong(_: LayerRecord, error: Metrics) -> bool:
         return error.scale_relative > WRONG
 
-    cells, faults = _cells(layer_type, records, beyond, WRONG)
+    cells, faults = _cells(layer_type, records, tolerance, beyond, WRONG)
     first = _found(layer_type, cells, faults)
     yield from first
     yield from _without_return(_found(layer_type, _worse(cells), faults), first)
     # How wrong values are means nothing: none are looked for that are much worse.
-    yield from _found(layer_type, *_cells(layer_type, records, wrong, math.inf))
+    yield from _found(layer_type, *_cells(layer_type, records, tolerance, wrong, math.inf))
 
 
 def _cells(
     layer_type: str,
     records: Iterable[_Measured],
+    tolerance: Tolerance,
     at_fault: Callable[[LayerRecord, Metrics], bool],
     largest: float,
 ) -> tuple[list[_Cell], dict[str, tuple[str, ...]]]:
@@ -231,6 +245,7 @@ def _cells(
     Args:
         layer_type: the type.
         records: measured cells.
+        tolerance: the limits.
         at_fault: says whether an own error is a fault.
         largest: cells with a larger own error are left out.
     """
@@ -247,7 +262,8 @@ def _cells(
         names = tuple(dict.fromkeys(layer.name for layer, m in own if at_fault(layer, m)))
         if names and each.record.verdict.is_clean:
             continue
-        cells.append(_cell(each, layer_type, error, faulty=bool(names)))
+        beyond = {layer.name: own_excess(layer, metrics, tolerance) for layer, metrics in own}
+        cells.append(_cell(each, layer_type, error, beyond, faulty=bool(names)))
         faults[each.record.cell] = names
     return cells, faults
 
@@ -298,7 +314,9 @@ def _found(
     return causes
 
 
-def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _Cell:
+def _cell(
+    each: _Measured, layer_type: str, error: float, excess: Mapping[str, float], *, faulty: bool
+) -> _Cell:
     chain = (layer.chain.scale_relative for layer in each.layers[layer_type] if layer.chain)
     return _Cell(
         id=each.record.cell,
@@ -307,6 +325,7 @@ def _cell(each: _Measured, layer_type: str, error: float, *, faulty: bool) -> _C
         settings=each.settings,
         error=error,
         chain=max(chain, default=error),
+        excess=excess,
         faulty=faulty,
     )
 
@@ -330,8 +349,9 @@ def _pairs(cells: Sequence[_Cell]) -> list[_Pair]:
             if other.input != bad.input or other is bad:
                 continue
             change = _change(bad, other)
-            if change and len({setting.axis for setting in change}) <= MAX_AXES:
-                pairs.append(_Pair(change, bad, other))
+            pair = _Pair(change, bad, other)
+            if change and len({setting.axis for setting in change}) <= MAX_AXES and pair.tells:
+                pairs.append(pair)
     return pairs
 
 

@@ -275,3 +275,13 @@ def test_a_layer_that_was_not_measured_by_itself_is_not_accused() -> None:
         cell({"A": 1e-7}, run="fp16-off", options={"use_fp16_storage": False}),
     ]
     assert causes_of(records) == {}
+
+
+@pytest.mark.parametrize(("left", "told"), [(3.9e-5, False), (2.6e-5, False), (2e-5, True)])
+def test_what_another_order_of_sums_may_do_is_no_evidence(left: float, told: bool) -> None:
+    records = [
+        cell({"A": 4.1e-5}),
+        cell({"A": left}, run="x", options={"use_fp16_storage": False}, verdict=Verdict.OK),
+    ]
+    (cause,) = attribute(records, TOLERANCE)
+    assert bool(cause.fixes) == told
