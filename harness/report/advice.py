@@ -25,7 +25,7 @@ _MEASURED = (*(verdict for verdict in Verdict if verdict.has_numbers), Verdict.B
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """The fastest configuration of the newest version in which every input is `ok`.
+    """The fastest configuration of the newest version that is right on every input.
 
     Of configurations within 5 % of it, the one that changes the fewest run options.
     """
@@ -128,7 +128,8 @@ def recommend(records: Sequence[CellRecord]) -> Recommendation | None:
 
 def _is_precise(group: Sequence[CellRecord], scope: Scope) -> bool:
     complete = {record.input for record in group} == set(scope.inputs)
-    return complete and all(record.verdict.is_clean for record in group)
+    # Where nothing was compared nothing is known to be precise.
+    return complete and all(record.verdict.is_clean and record.output for record in group)
 
 
 def _simplest(groups: Sequence[tuple[CellRecord, ...]]) -> tuple[CellRecord, ...]:

@@ -152,3 +152,10 @@ def test_files_of_another_model_come_first() -> None:
     )
     nothing = [record.model_copy(update={"output": None}) for record in records]
     assert "could not be compared" in verdict_sentence(scopes(nothing)[0])
+
+
+def test_what_was_compared_with_nothing_is_not_recommended() -> None:
+    fine = next(record for record in matrix() if record.verdict is Verdict.OK)
+    differs = fine.model_copy(update={"verdict": Verdict.MODEL_DIFFERS})
+    assert recommend([differs]) is not None
+    assert recommend([differs.model_copy(update={"output": None})]) is None
