@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.model.arrangement import Arrangement, arrangements
+from harness.model.arrangement import Arrangement, arrangements, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -210,8 +210,7 @@ class Matcher:
             if way.value == value.shape and way.blob == blob.shape:
                 yield blob, way.to_blob(value)
                 continue
-            same = (w for w in arrangements(value.shape, blob.shape) if w.axes == way.axes)
-            other = next((w for w in same if w.turns_blob == way.turns_blob), None)
+            other = ordered(value.shape, blob.shape, way.axes, turns_blob=way.turns_blob)
             yield blob, np.full(blob.shape, np.nan) if other is None else other.to_blob(value)
 
     def _preference(

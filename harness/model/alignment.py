@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.model.arrangement import Arrangement, arrangements, plain
+from harness.model.arrangement import Arrangement, ordered, plain
 
 if TYPE_CHECKING:
     from harness.model.blob_layout import Shape
@@ -53,10 +53,10 @@ class Alignment:
         """
         if not self.order:
             return plain(value, blob)
-        for way in arrangements(value, blob):
-            if (way.axes, way.turns_blob) == (self.order, self.turns_blob):
-                return way
-        raise ValueError(f"shape {blob} against {value}")
+        way = ordered(value, blob, self.order, turns_blob=self.turns_blob)
+        if way is None:
+            raise ValueError(f"shape {blob} against {value}")
+        return way
 
 
 def blob_key(blob: str) -> str:

@@ -83,6 +83,14 @@ def arrangements(value: Sequence[int], blob: Sequence[int]) -> Iterator[Arrangem
             yield Arrangement(tuple(value), tuple(blob), axes, turns_blob)
 
 
+def ordered(
+    value: Sequence[int], blob: Sequence[int], axes: tuple[int, ...], *, turns_blob: bool
+) -> Arrangement | None:
+    """Return the way that has a known order of the axes; None where these shapes have no such."""
+    ways = arrangements(value, blob)
+    return next((way for way in ways if (way.axes, way.turns_blob) == (axes, turns_blob)), None)
+
+
 def plain(value: Shape, blob: Shape) -> Arrangement:
     """Return the way in which no element moves: a reshape of any number of axes.
 

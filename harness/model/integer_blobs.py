@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 READERS = frozenset({"Embed"})
 """Layers that read their input as 32-bit integers."""
-COPIES = frozenset({"Split", "Reshape", "Squeeze", "ExpandDims", "Flatten", "Permute", "Noop"})
+MOVERS = frozenset({"Split", "Reshape", "Squeeze", "ExpandDims", "Flatten", "Permute", "Noop"})
 """Layers that move elements without looking at them."""
 
 
 REQUANTISING = 100
 """A convolution whose `8=` term is above this gives int8."""
-PASSING = COPIES | {"ReLU", "Concat", "Slice", "ShuffleChannel", "Crop", "Dropout"}
+PASSING = MOVERS | {"ReLU", "Concat", "Slice", "ShuffleChannel", "Crop", "Dropout"}
 """Layers that give int8 for int8."""
 
 
@@ -47,7 +47,7 @@ def quantised_blobs(param: Param) -> frozenset[str]:
 def integer_blobs(param: Param) -> frozenset[str]:
     """Return the blobs that are read as integers, and those that the same elements pass through."""
     found = {blob for layer in param.layers if layer.type in READERS for blob in layer.inputs}
-    copies = [{*layer.inputs, *layer.outputs} for layer in param.layers if layer.type in COPIES]
+    copies = [{*layer.inputs, *layer.outputs} for layer in param.layers if layer.type in MOVERS]
     while grown := [blobs for blobs in copies if blobs & found and not blobs <= found]:
         found = found.union(*grown)
     return frozenset(found)

@@ -86,6 +86,12 @@ class Param:
             seen.update(dict.fromkeys((*layer.inputs, *layer.outputs)))
         return tuple(seen)
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Blobs that no layer consumes, in the order of the file."""
+        consumed = {blob for layer in self.layers for blob in layer.inputs}
+        return tuple(b for layer in self.layers for b in layer.outputs if b not in consumed)
+
     def layer_types(self) -> frozenset[str]:
         """Return the layer types that a build must contain to load this file.
 

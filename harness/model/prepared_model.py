@@ -137,8 +137,6 @@ def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> Prepar
     graph = read_param(param)
     read_tensors(graph, weights)
     source = OnnxGraph.load(onnx_path) if onnx_path else None
-    consumed = {blob for layer in graph.layers for blob in layer.inputs}
-    produced = [blob for layer in graph.layers for blob in layer.outputs]
     blobs = [b for layer in graph.layers if layer.type == "Input" for b in layer.outputs]
     names = dict(spec.names)
     _check(names, "blob", names, graph.blobs, spec)
@@ -151,7 +149,7 @@ def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> Prepar
         bin=weights,
         graph=graph,
         inputs=_inputs(blobs, source, names, param) if source else {b: b for b in blobs},
-        outputs=tuple(blob for blob in produced if blob not in consumed),
+        outputs=graph.ends,
         notes=_unread(graph, param),
         characters=_characters(source) if source else (),
     )

@@ -15,6 +15,7 @@ from harness.analysis.mechanisms.model_files import OTHER
 from harness.compare.matching import UNKNOWN, Agreement, Matcher
 from harness.definition import NoDefinitionError, compute
 from harness.model.conversion import ModelDifference
+from harness.model.integer_blobs import MOVERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,8 +31,8 @@ MAX_ROUNDS = 12
 """Differences that can be told apart where a blob is unlike what it should be."""
 MAX_CANDIDATES = 24
 """ONNX values that are tried for what such a blob should hold."""
-MOVERS = (*COPIES, "Permute", "Reshape", "Flatten", "Squeeze", "ExpandDims")
-"""Layers that move elements without computing anything."""
+PASSED = MOVERS | frozenset(COPIES)
+"""Layers that hand on elements without computing anything."""
 INNOCENT = (*COPIES, "Input", "MemoryData")
 """Layers that compute nothing: what is wrong with their blobs shows at who made or takes them."""
 
@@ -132,11 +133,11 @@ class DifferenceFinder:
             for output in self.onnx.outputs
             if output in values and not any(same_numbers(values, output, name) for name in held)
         ]
-        consumed = {blob for layer in self.model.graph.layers for blob in layer.inputs}
+        ends = self.model.graph.ends
         for layer in self.model.graph.layers:
             for blob in layer.outputs:
                 value = found.matches[blob].value
-                if blob in consumed or value in self.onnx.outputs:
+                if blob not in ends or value in self.onnx.outputs:
                     continue
                 for output in missing:
                     if value and self.onnx.ancestry.follows(output, [value]):
@@ -325,7 +326,7 @@ class DifferenceFinder:
         moved = operand.kind == "later" and self._is_moved(held, operand.value)
         if moved or operand.kind == "turned":
             return self._turning(operand, held, found)
-        maker = self._maker(operand.blob, MOVERS)
+        maker = self._maker(operand.blob, PASSED)
         if operand.kind == "later" and maker.type not in INNOCENT and self._is_passed(held):
             return self._too_early(maker, operand, held, found)
         return ModelDifference(

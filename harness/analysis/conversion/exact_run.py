@@ -9,7 +9,6 @@ import numpy as np
 
 from harness.definition import IllFormedError, NoDefinitionError, compute
 from harness.domain.metrics import measure
-from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,5 +79,5 @@ class ExactRun:
         return False
 
     def _fed(self, model: ModelSide, layer: Layer) -> list[Array]:
-        int8, blobs = quantised_blobs(model.graph), self.inputs[0]
-        return [blobs[b].astype(np.int8) if b in int8 else blobs[b] for b in layer.inputs]
+        blobs = self.inputs[0]
+        return [blobs[b].astype(np.int8) if b in model.int8 else blobs[b] for b in layer.inputs]

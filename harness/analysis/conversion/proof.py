@@ -61,7 +61,7 @@ class ConversionProof:
 
     def is_right(self) -> bool:
         """Whether the definitions alone show that every output of the ONNX graph is there."""
-        return self.onnx is not None and self._is_proved(self._first)
+        return self._is_proved(self._first)
 
     def _sharpened(self) -> bool:
         """Take the ONNX values in float64, which have no error of their own, if they are there."""
@@ -86,13 +86,13 @@ class ConversionProof:
         if self.is_right() or (self._sharpened() and self.is_right()):
             return self._right(self._first)
         found = self._completed(self._first)
-        if self.onnx and self._is_proved(found):
+        if self._is_proved(found):
             return self._right(found)
         unsettled = self._settled()
         if unsettled is None:
             return self._unknown(found, "no build could be asked what it computes")
         found = self._walk()
-        if self.onnx and self._is_proved(found):
+        if self._is_proved(found):
             return self._right(found)
         if self.onnx is None:
             return self._as_converted(found, unsettled, ())
@@ -119,7 +119,7 @@ class ConversionProof:
 
     def _walk(self) -> Walk:
         graph = self.model.graph
-        ends = self._ends()
+        ends = frozenset(graph.ends)
         outputs = self.onnx.outputs if self.onnx else ()
         copied = {
             layer.inputs[0]
@@ -134,16 +134,12 @@ class ConversionProof:
             preferred=dict.fromkeys(ends | copied, outputs),
         )
 
-    def _ends(self) -> set[str]:
-        consumed = {blob for layer in self.model.graph.layers for blob in layer.inputs}
-        produced = (blob for layer in self.model.graph.layers for blob in layer.outputs)
-        return {blob for blob in produced if blob not in consumed}
-
     def _is_proved(self, found: Walk) -> bool:
         """Return whether each output of the ONNX graph is where the model ends, or by its name."""
-        assert self.onnx is not None
+        if self.onnx is None:
+            return False
         known, names = self.trials[0].values, self.model.names
-        ends = self._ends()
+        ends = self.model.graph.ends
         held = {
             match.value
             for blob, match in found.matches.items()
@@ -241,11 +237,7 @@ class ConversionProof:
             for layer in self.model.graph.layers
             if self.model.tensors.get(layer.name) and not open_blobs.isdisjoint(layer.outputs)
         ]
-        return made.model_copy(update={"unshown": tuple(unshown) if self._is_known(found) else ()})
-
-    def _is_known(self, found: Walk) -> bool:
-        """Whether every output of the ONNX graph was found again."""
-        return self.onnx is not None and self._is_proved(found)
+        return made.model_copy(update={"unshown": tuple(unshown) if self._is_proved(found) else ()})
 
     def _unknown(self, found: Walk, why: str) -> Conversion:
         """Return a conversion of which only parts are known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from harness.compare.matching import UNKNOWN, Agreement, Match, Matcher
 from harness.definition.evaluation import Evaluated, outputs_of
 from harness.domain.metrics import measure
 from harness.domain.verdict import PLAUSIBLE_FLOOR
-from harness.model.arrangement import Arrangement, arrangements
+from harness.model.arrangement import Arrangement, ordered
 from harness.model.integer_blobs import quantised_blobs
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class ModelSide:
     """Contents of the `.bin` file by layer and tensor."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Blob → ONNX value, as the user says."""
+
+    @cached_property
+    def int8(self) -> frozenset[str]:
+        """Blobs that are int8 inside of ncnn."""
+        return quantised_blobs(self.graph)
 
 
 @dataclass(kw_only=True)
@@ -104,8 +110,9 @@ def walk(
         exact: whether a blob that holds an ONNX value becomes just that for what follows.
     """
     given = given or [NOTHING] * len(trials)
-    int8 = quantised_blobs(model.graph)
-    found = Walk(inputs=[Evaluated(int8=int8) for _ in trials], single=Evaluated(int8=int8))
+    found = Walk(
+        inputs=[Evaluated(int8=model.int8) for _ in trials], single=Evaluated(int8=model.int8)
+    )
     for layer in model.graph.layers:
         if not _computed(layer, model, trials, given, found):
             found.matches |= dict.fromkeys(layer.outputs, UNKNOWN)
@@ -184,8 +191,8 @@ def _replace(blob: str, value: str, way: Arrangement, trials: Sequence[Trial], f
     """Put an ONNX value in the place of a blob, for all trials."""
     for trial, known in zip(trials, found.inputs, strict=True):
         right = trial.values[value]
-        ways = arrangements(right.shape, known.blobs[blob].shape)
-        same = next((w for w in ways if (w.axes, w.turns_blob) == (way.axes, way.turns_blob)), None)
+        shape = known.blobs[blob].shape
+        same = ordered(right.shape, shape, way.axes, turns_blob=way.turns_blob)
         if same is not None:
             known.blobs[blob] = np.asarray(same.to_blob(right), np.float64)
     found.single.blobs[blob] = found.inputs[0].blobs[blob].astype(np.float32)
