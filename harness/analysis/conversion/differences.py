@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,20 @@ PASSED = MOVERS | frozenset(COPIES)
 """Layers that hand on elements without computing anything."""
 INNOCENT = (*COPIES, "Input", "MemoryData")
 """Layers that compute nothing: what is wrong with their blobs shows at who made or takes them."""
+
+
+class _Reason(NamedTuple):
+    """What in a layer's own files explains that it does not give a value."""
+
+    case: LayerRun | None
+    """The layer on right inputs, beside that value; None where it cannot be computed."""
+    words: str
+    """Empty where nothing explains it."""
+
+    @property
+    def error(self) -> float | None:
+        """Scale-relative error of the layer against the value."""
+        return self.case.error(self.case.exact, self.case.expected) if self.case else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +87,7 @@ class DifferenceFinder:
                 corrected=corrected,
                 exact=True,
             )
-            told |= {d.blob: d for d in self._corrected(found, corrected) if d.blob not in told}
+            told |= {d.blob: d for d in self._corrected(found, corrected, told)}
             wrong = list(self._wrong(found, corrected))
             near = self._near(wrong, found)
             if near:
@@ -155,20 +169,33 @@ class DifferenceFinder:
             ),
         )
 
-    def _corrected(self, found: Walk, corrected: Mapping[str, str]) -> Iterator[ModelDifference]:
-        """Yield the corrected layers whose own computation differs, with right inputs."""
+    def _corrected(
+        self, found: Walk, corrected: Mapping[str, str], told: Collection[str]
+    ) -> Iterator[ModelDifference]:
+        """Yield corrected layers not yet told whose own computation differs, with right inputs."""
         for layer in self.model.graph.layers:
             for blob in layer.outputs:
                 error = found.local.get(blob)
                 allowed = max(self.limit, self.floors * found.floors.get(blob, 0.0))
-                if error is not None and error > allowed:
-                    yield self._difference(layer, blob, corrected[blob], error, found)
+                if blob not in told and error is not None and error > allowed:
+                    reason = self._reason(layer, corrected[blob], found)
+                    yield self._difference(layer, blob, corrected[blob], error, reason, found)
+
+    def _reason(self, layer: Layer, value: str, found: Walk) -> _Reason:
+        case = self._case(layer, value, found)
+        words = explained(case, limit=self.limit, floors=self.floors) if case else ""
+        return _Reason(case, words)
 
     def _difference(
-        self, layer: Layer, blob: str, value: str, error: float | None, found: Walk
+        self,
+        layer: Layer,
+        blob: str,
+        value: str,
+        error: float | None,
+        reason: _Reason,
+        found: Walk,
     ) -> ModelDifference:
-        case = self._case(layer, value, found)
-        words = self._words(case) if case else ""
+        case, words = reason
         before = "" if words else self._before(layer, found)
         return ModelDifference(
             layer=layer.name,
@@ -205,13 +232,11 @@ class DifferenceFinder:
             operand = self._operand(layer, blob, value, found)
             if operand is not None:
                 return self._with_operand(layer, blob, value, operand, found)
-            case = self._case(layer, value, found)
-            words = self._words(case) if case else ""
-            if case and words:
-                error = case.error(case.exact, case.expected)
-                difference = self._difference(layer, blob, value, error, found)
+            reason = self._reason(layer, value, found)
+            if reason.words:
+                difference = self._difference(layer, blob, value, reason.error, reason, found)
                 # With another tensor altogether, any product is right that takes the same input.
-                if OTHER not in words:
+                if OTHER not in reason.words:
                     return difference
                 last_resort = last_resort or difference
         return last_resort or self._unexplained(layer, blob, found)
@@ -294,9 +319,6 @@ class DifferenceFinder:
             initialisers=self.onnx.constants,
         )
 
-    def _words(self, case: LayerRun) -> str:
-        return explained(case, limit=self.limit, floors=self.floors)
-
     def _operand(self, layer: Layer, blob: str, value: str, found: Walk) -> Operand | None:
         """Return the input with another content of which a layer gives a value."""
         if any(name not in each.blobs for each in found.inputs for name in layer.inputs):
@@ -346,17 +368,14 @@ class DifferenceFinder:
 
     def _too_early(self, maker: Layer, operand: Operand, held: str, found: Walk) -> ModelDifference:
         """Describe a layer whose output the ONNX graph does something to before it is used."""
-        difference = self._difference(maker, maker.outputs[0], operand.value, None, found)
-        case = self._case(maker, operand.value, found)
+        reason = self._reason(maker, operand.value, found)
+        difference = self._difference(
+            maker, maker.outputs[0], operand.value, reason.error, reason, found
+        )
         words = difference.explanation or (
             f"it gives '{held}', where the ONNX graph goes on with '{operand.value}'"
         )
-        return difference.model_copy(
-            update={
-                "error": case.error(case.exact, case.expected) if case else None,
-                "explanation": words,
-            }
-        )
+        return difference.model_copy(update={"explanation": words})
 
     def _maker(self, blob: str, passed: Collection[str]) -> Layer:
         """Return the layer that computes a blob, past layers of some types."""
