@@ -93,7 +93,7 @@ def _defined(
     found = evaluate(
         model.graph,
         read_weights(model.graph, model.bin),
-        feeds_of(model, tensors),
+        arrays,
         given=given,
         dtype=np.float32 if kind == "fp32" else np.float64,
     ).blobs

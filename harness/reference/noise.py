@@ -51,9 +51,10 @@ def floors_of(
         return {str(name): float(value) for name, value in known.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         floors = noise_floors(reference, exact, rough)
-        for blob, step in (_steps(model, exact) | _flips(model, tensors, exact)).items():
-            key = model.by_blob[blob].key
-            floors[key] = max(floors.get(key, 0.0), step)
+        for moved in (_steps(model, exact), _flips(model, tensors, exact)):
+            for blob, distance in moved.items():
+                key = model.by_blob[blob].key
+                floors[key] = max(floors.get(key, 0.0), distance)
         write_atomically(file, json.dumps(floors))
         return floors
 
@@ -88,9 +89,8 @@ def _flips(
         return {}
     weights = read_weights(model.graph, model.bin)
     moved = evaluate(model.graph, weights, feeds_of(model, tensors), flipped=FLIPPED).blobs
-    steps = _steps(model, exact)
     return {
-        blob: max(steps.get(blob, 0.0), measure(moved[blob], exact[each.key]).scale_relative)
+        blob: measure(moved[blob], exact[each.key]).scale_relative
         for blob, each in known.items()
         if blob in moved
     }

@@ -73,7 +73,7 @@ class ModelPreparation:
         if len(inputs) < 2 or _are_alike(*inputs):
             inputs.append(_another(inputs[0]))
         # What no build was asked about holds whatever there is to build.
-        files = [self._file(inputs, asking) for asking in ((), self._names())]
+        files = self._files(inputs)
         known = next(filter(None, map(_read, files)), None)
         if known is None:
             self.say("finding out what each blob holds")
@@ -102,52 +102,58 @@ class ModelPreparation:
             "here, cannot be run any more. Put its version and flags back into the configuration."
         )
 
-    def _file(self, inputs: Sequence[Tensors], builds: Sequence[str]) -> Path:
-        """Return where a conversion is kept that was proved with some builds to ask."""
+    def _files(self, inputs: Sequence[Tensors]) -> tuple[Path, Path]:
+        """Return where a conversion is kept: proved without any build, and with these to ask."""
         model, tolerance = self.model, self.machine.cells.tolerance
-        key = content_key(
-            {
-                "model": model.digest,
-                "onnx": OnnxGraph.load(model.onnx).content() if model.onnx else "",
-                "names": list(model.spec.names),
-                "inputs": [digests(tensors) for tensors in inputs],
-                "code": [harness.__version__, _proving_digest()],
-                "limits": [tolerance.layer, tolerance.floors],
-                "builds": builds,
-            }
+        origin = {
+            "model": model.digest,
+            "onnx": OnnxGraph.load(model.onnx).content() if model.onnx else "",
+            "names": list(model.spec.names),
+            "inputs": [digests(tensors) for tensors in inputs],
+            "code": [harness.__version__, _proving_digest()],
+            "limits": [tolerance.layer, tolerance.floors],
+        }
+        names = [f"{build.id}/{run.name if run else ''}" for build, run in self.builds]
+        without, asked = (content_key({**origin, "builds": builds}) for builds in ((), names))
+        folder = self.machine.store.models
+        return (
+            folder / f"conversion-{without}" / "conversion.json",
+            folder / f"conversion-{asked}" / "conversion.json",
         )
-        return self.machine.store.models / f"conversion-{key}" / "conversion.json"
-
-    def _names(self) -> list[str]:
-        return [f"{build.id}/{run.name if run else ''}" for build, run in self.builds]
 
     def _proved(self, inputs: Sequence[Tensors]) -> Conversion:
         """Try the orders of the inputs until the outputs are right; names come first."""
         model = self.model
+        files = ModelSide(
+            graph=model.graph,
+            tensors=read_weights(model.graph, model.bin),
+            names=dict(model.spec.names),
+        )
         if model.onnx is None:
-            return self._proof(inputs, [{} for _ in inputs], None).conversion()
+            return self._proof(files, inputs, [{} for _ in inputs], None).conversion()
         values = [evaluate(model.onnx, tensors) for tensors in inputs]
         side = OnnxSide(onnx.load(model.onnx))
-        first = None
-        for order in _orders(model, inputs[0]):
+        as_named = self._proof(files, inputs, values, side)
+        if as_named.is_right():
+            return as_named.conversion()
+        for order in _other_orders(model, inputs[0]):
             self.model = replace(model, inputs=order)
-            proof = self._proof(inputs, values, side)
+            proof = self._proof(files, inputs, values, side)
             if proof.is_right():
                 return _with_exchange(proof.conversion(), model.inputs, order)
-            first = first or self.model
-        self.model = first or model
-        return self._proof(inputs, values, side).conversion()
+        self.model = model
+        return as_named.conversion()
 
     def _proof(
-        self, inputs: Sequence[Tensors], values: Sequence[Tensors], side: OnnxSide | None
+        self,
+        files: ModelSide,
+        inputs: Sequence[Tensors],
+        values: Sequence[Tensors],
+        side: OnnxSide | None,
     ) -> ConversionProof:
         model = self.model
         return ConversionProof(
-            model=ModelSide(
-                graph=model.graph,
-                tensors=read_weights(model.graph, model.bin),
-                names=dict(model.spec.names),
-            ),
+            model=files,
             trials=[
                 Trial(feeds=feeds_of(model, tensors), values=known)
                 for tensors, known in zip(inputs, values, strict=True)
@@ -216,9 +222,8 @@ def _kept(feeds: Mapping[str, Array], scratch: Path, number: int) -> JobInput:
     return JobInput(name=str(number), feeds=files, keep=str(scratch / f"blobs-{number}"))
 
 
-def _orders(model: PreparedModel, tensors: Tensors) -> Iterator[dict[str, str]]:
-    """Yield ways to give the ONNX inputs to the input blobs: as is, then all that fit in shape."""
-    yield dict(model.inputs)
+def _other_orders(model: PreparedModel, tensors: Tensors) -> Iterator[dict[str, str]]:
+    """Yield other ways to give the ONNX inputs to the input blobs: all that fit in shape."""
     blobs, names = list(model.inputs), list(model.inputs.values())
     for _, order in zip(range(MAX_ORDERS), permutations(names), strict=False):
         same = all(tensors[a].shape == tensors[b].shape for a, b in zip(names, order, strict=True))
