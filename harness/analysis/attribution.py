@@ -115,7 +115,7 @@ class _Cell:
     chain: float
     """The same in the chain as it runs."""
     excess: Mapping[str, float]
-    """Errors of the layers of that type by themselves, in units of their limits."""
+    """Errors of the layers of that type by themselves, in units of their limits, by blob."""
     faulty: bool
 
 
@@ -152,9 +152,9 @@ class _Pair(NamedTuple):
     @property
     def tells(self) -> bool:
         """Whether the other side is faulty too, or clean by more than chance."""
-        name = max(self.bad.excess, key=self.bad.excess.__getitem__)
-        left = self.other.excess.get(name, 0.0)
-        return self.other.faulty or self.bad.excess[name] >= CONTRAST * left
+        worst = max(self.bad.excess, key=self.bad.excess.__getitem__)
+        left = self.other.excess.get(worst, 0.0)
+        return self.other.faulty or self.bad.excess[worst] >= CONTRAST * left
 
 
 def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Cause, ...]:
@@ -217,10 +217,10 @@ def _causes(layer_type: str, records: Sequence[_Measured], tolerance: Tolerance)
     of the type is wrong, then all cells with only what is wrong at fault.
     """
 
-    def beyond(layer: LayerRecord, error: Metrics) -> bool:
-        return own_excess(layer, error, tolerance) > 1
+    def beyond(_: Metrics, excess: float) -> bool:
+        return excess > 1
 
-    def wrong(_: LayerRecord, error: Metrics) -> bool:
+    def wrong(error: Metrics, _: float) -> bool:
         return error.scale_relative > WRONG
 
     cells, faults = _cells(layer_type, records, tolerance, beyond, WRONG)
@@ -235,7 +235,7 @@ def _cells(
     layer_type: str,
     records: Iterable[_Measured],
     tolerance: Tolerance,
-    at_fault: Callable[[LayerRecord, Metrics], bool],
+    at_fault: Callable[[Metrics, float], bool],
     largest: float,
 ) -> tuple[list[_Cell], dict[str, tuple[str, ...]]]:
     """Return cells with the error of one layer type, and the layers at fault in each by its id.
@@ -246,24 +246,24 @@ def _cells(
         layer_type: the type.
         records: measured cells.
         tolerance: the limits.
-        at_fault: says whether an own error is a fault.
+        at_fault: says of an own error, as it is and in units of its limit, whether it is a fault.
         largest: cells with a larger own error are left out.
     """
     cells, faults = [], {}
     for each in records:
         own = [
-            (layer, metrics)
+            (layer, metrics, own_excess(layer, metrics, tolerance))
             for layer in each.layers.get(layer_type, ())
             if (metrics := layer.alone) is not None
         ]
-        error = max((metrics.scale_relative for _, metrics in own), default=math.inf)
+        error = max((metrics.scale_relative for _, metrics, _ in own), default=math.inf)
         if not own or error > largest:
             continue
-        names = tuple(dict.fromkeys(layer.name for layer, m in own if at_fault(layer, m)))
+        names = tuple(dict.fromkeys(layer.name for layer, m, x in own if at_fault(m, x)))
         if names and each.record.verdict.is_clean:
             continue
-        beyond = {layer.name: own_excess(layer, metrics, tolerance) for layer, metrics in own}
-        cells.append(_cell(each, layer_type, error, beyond, faulty=bool(names)))
+        excess = {layer.blob: x for layer, _, x in own}
+        cells.append(_cell(each, layer_type, error, excess, faulty=bool(names)))
         faults[each.record.cell] = names
     return cells, faults
 

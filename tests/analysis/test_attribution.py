@@ -285,3 +285,21 @@ def test_what_another_order_of_sums_may_do_is_no_evidence(left: float, told: boo
     ]
     (cause,) = attribute(records, TOLERANCE)
     assert bool(cause.fixes) == told
+
+
+def test_outputs_of_one_layer_are_told_apart() -> None:
+    """The first of two outputs is wrong; the second, of the same layer, is as good as ever."""
+    records = [
+        record.model_copy(
+            update={
+                "layers": tuple(
+                    layer.model_copy(update={"name": "a", "type": "A"}) for layer in record.layers
+                )
+            }
+        )
+        for record in (
+            cell({"A": 1e-3, "B": 1e-7}),
+            cell({"A": 1e-7, "B": 1e-7}, run="x", options={"use_fp16_storage": False}),
+        )
+    ]
+    assert causes_of(records) == {"A": ["use_fp16_storage=false at run time"]}
