@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.build.linker_output import parameter_count
 from harness.build.trim import listed_layers, owner_of
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _definitions(text: str, symbol: Undefined) -> Iterator[int | None]:
             continue
         end = _closing(text, match.end())
         if end and _BEFORE_BODY.match(_CLOSED.sub(" ", text[end : end + _WORD_BYTES])):
-            yield _parameters(_CLOSED.sub(" ", text[match.end() : end - 1]))
+            yield parameter_count(_CLOSED.sub(" ", text[match.end() : end - 1]))
 
 
 def _fits(written: Sequence[str], around: Sequence[str], scope: Sequence[str]) -> bool:
@@ -184,11 +185,3 @@ def _closing(text: str, start: int) -> int | None:
         if depth == 0:
             return match.end()
     return None
-
-
-def _parameters(text: str) -> int:
-    depth, count = 0, int(bool(text.strip()) and text.strip() != "void")
-    for character in text:
-        depth += (character in "(<") - (character in ")>")
-        count += character == "," and depth == 0
-    return count

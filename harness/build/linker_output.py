@@ -107,12 +107,16 @@ def _split(symbol: str) -> tuple[tuple[str, ...], int | None]:
     parts = tuple(part for part in name.split()[-1].split("::") if part) if name.split() else ()
     if not bracket:
         return parts, None
-    arguments = rest[: rest.rfind(")")]
-    depth, count = 0, int(bool(arguments.strip()) and arguments.strip() != "void")
-    for character in arguments:
-        depth += (character == "(") - (character == ")")
+    return parts, parameter_count(rest[: rest.rfind(")")])
+
+
+def parameter_count(text: str) -> int:
+    """Return how many parameters stand between the brackets of a function."""
+    depth, count = 0, int(bool(text.strip()) and text.strip() != "void")
+    for character in text:
+        depth += (character in "(<") - (character in ")>")
         count += character == "," and depth == 0
-    return parts, count
+    return count
 
 
 def _demangled(symbol: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ Its Conv uses what other files define in ways that reading the sources does not 
 
 from pathlib import Path
 
+from tests.source_tree import write_tree
+
 LAYERS = ("Input", "Conv", "Gemm", "Pool", "Relu", "Softmax")
 
 FILES = {
@@ -61,7 +63,4 @@ extern "C" __attribute__((visibility("default"))) int answer() { return run(); }
 def write(folder: Path, used: str) -> None:
     """Write the source; Conv uses a function of this name."""
     conv = f'#include "layer.h"\nint {used}(int);\nint conv() {{ return {used}(1); }}\n'
-    for name, text in {**FILES, "src/layer/conv.cpp": conv}.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_tree(folder, {**FILES, "src/layer/conv.cpp": conv})

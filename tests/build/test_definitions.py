@@ -4,6 +4,7 @@ import pytest
 
 from harness.build.definitions import Definitions, Missing
 from harness.build.linker_output import undefined_symbols
+from tests.source_tree import write_tree
 
 LAYERS = ("Input", "Conv", "Conv1D", "Gemm", "Pool")
 FILES = {
@@ -29,10 +30,7 @@ FILES = {
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_tree(tmp_path, FILES)
     return tmp_path
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from harness.build.trim import layers_off, listed_layers, required_layers
 from harness.util.errors import LacksLayerError
+from tests.source_tree import write_tree
 
 FILES = {
     "src/CMakeLists.txt": "\n".join(
@@ -48,10 +49,7 @@ void resize(const Mat& src, Mat& dst)
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_tree(tmp_path, FILES)
     return tmp_path
 
 
