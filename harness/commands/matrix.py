@@ -23,6 +23,7 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
+from harness.commands.proof import Proof
 from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
@@ -130,6 +131,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure everything anew: do not continue an interrupted run, recall no cell",
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="also compile the builds that are missing to prove what causes a fault",
+    )
     add_jobs(parser, "compilers and cells to run at the same time")
     add_builds(parser)
     add_results(parser)
@@ -205,10 +211,26 @@ def execute(options: argparse.Namespace) -> int:
                 build_unsupported=config.matrix.build_unsupported,
             )
             records = _run(engine, matrix, run, reporter, _command(options))
+            proof = Proof(
+                config=config,
+                options=options,
+                engine=engine,
+                resolver=machine.resolver,
+                run=run,
+                told=reporter.proving,
+            )
+            experiments = proof.records(matrix.cells, records)
     conclusion = telling.result()
     fine: bool = conclusion.conclude_matrix(
-        run, records, config=config, path=options.config, left_out=left_out, console=console
+        run,
+        [*records, *experiments],
+        config=config,
+        path=options.config,
+        left_out=left_out,
+        console=console,
     )
+    if not options.prove:
+        reporter.unproved(proof.missing_builds([*records, *experiments], matrix.cells))
     return EXIT_OK if fine else EXIT_FINDINGS
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
+from harness.config.cells import BASELINE
 from harness.config.flags import FlagTable, resolve_flag_set
+from harness.config.tables import RunTable
 from harness.domain.spec import OptionValue, content_key
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from harness.config.tables import Config
+
+
+_OTHERS = {"num_threads": "threads", "options set": "when"}
+"""What is no option of ncnn, or is not set as one, with its name in the configuration."""
 
 
 def with_axes(
@@ -75,18 +83,36 @@ def with_run(config: Config, text: str) -> tuple[Config, str]:
     Args:
         config: a checked configuration.
         text: the name of a set, options of ncnn, or both: `bf16,use_sgemm_convolution=false`.
+            `num_threads` is one of them, and `options set` says when they are set.
 
     Raises:
         UsageError: not the name of a set, or not a pair.
     """
     base, pairs = _parsed(text, "--run", config.runs)
-    base = base or "default"
+    base = base or BASELINE
     if not pairs:
         return config, base
-    values = {key: _value(key, value) for key, value in pairs.items()}
     known = config.runs[base]
-    table = known.model_copy(update={"options": {**known.options, **values}, "summary": text})
+    values = {key: option_value(key, value) for key, value in pairs.items() if key not in _OTHERS}
+    update: dict[str, object] = {_OTHERS[k]: v for k, v in pairs.items() if k in _OTHERS}
+    update |= {"options": {**known.options, **values}, "summary": text}
+    try:
+        table = RunTable.model_validate({**known.model_dump(), **update})
+    except ValidationError as error:
+        what = error.errors()[0]
+        raise UsageError(f"--run {text}: {what['input']}: {what['msg']}.") from None
     return config.model_copy(update={"runs": {**config.runs, text: table}}), text
+
+
+def run_text(base: str, changes: Mapping[str, str]) -> str:
+    """Return the text that `with_run` takes for changes to a set of run options.
+
+    Args:
+        base: name of the set.
+        changes: values of options by name.
+    """
+    pairs = [f"{name}={value}" for name, value in sorted(changes.items())]
+    return ",".join(pairs if base == BASELINE and pairs else [base, *pairs])
 
 
 def _parsed(text: str, option: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
@@ -107,7 +133,12 @@ def _parsed(text: str, option: str, known: Collection[str]) -> tuple[str, dict[s
     return (names[0] if names else ""), pairs
 
 
-def _value(key: str, text: str) -> OptionValue:
+def option_value(key: str, text: str) -> OptionValue:
+    """Return the value of an option.
+
+    Raises:
+        UsageError: the text is none.
+    """
     if text.lower() in ("true", "on", "false", "off"):
         return text.lower() in ("true", "on")
     try:

@@ -31,6 +31,8 @@ class Verdict(StrEnum):
     BUILD_FAILED = "build-failed"
     UNSUPPORTED = "unsupported"
     """This version has no such option, or this CPU no such instructions."""
+    UNSTABLE = "unstable"
+    """Measured twice, it was not the same."""
     SKIPPED = "skipped"
 
     @property
@@ -195,6 +197,8 @@ class CellRecord(StoredValue):
     harness_version: str = ""
     finished: str = ""
     """When the cell was measured, ISO 8601 with UTC offset."""
+    experiment: bool = False
+    """Whether it is no cell of the table, but was measured to prove what causes something there."""
     recalled: str = ""
     """When it was taken from memory, if an earlier run measured it under the same conditions."""
 

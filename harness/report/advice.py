@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.attribution import build_settings
+from harness.analysis.attribution.settings import build_settings
 from harness.domain.formatting import latency, option_text
 from harness.domain.records import CellRecord, Verdict
 from harness.report.dataset import Scope, changed_options, scopes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from harness.domain.formatting import short
+from harness.domain.versions import are_dated
 from harness.report.chart_parts import (
     COLOURS,
     ERROR,
@@ -31,7 +32,6 @@ from harness.report.chart_parts import (
     verdict_legend,
     verdict_shape,
 )
-from harness.report.dataset import Scope, date_of
 from harness.report.network_charts import (
     network_pictures,
 )
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from harness.domain.commits import FaultyCommit
     from harness.domain.records import CellRecord
     from harness.domain.verdict import Tolerance
+    from harness.report.dataset import Scope
 
 MAX_NUMBERS = 250_000
 """Layer errors in one report, about 8 bytes each: a limit to the size of the file."""
@@ -99,7 +100,7 @@ def draw(
 
 def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[FaultyCommit]) -> Picture:
     # Two versions are no history: their points stand side by side, at no distance in time.
-    dated = len(scope.versions) > 2 and all(date_of(version) for version in scope.versions)
+    dated = len(scope.versions) > 2 and are_dated(scope.versions)
     x = (
         alt.X("date:T", title="date of the version", scale=alt.Scale(nice="month"))
         if dated

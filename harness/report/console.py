@@ -36,6 +36,7 @@ STYLES = {
 
 PIPE_WIDTH = 160
 TICK_SECONDS = 30.0
+_LISTED = 3
 
 
 def wide_console() -> Console:
@@ -154,6 +155,19 @@ class MatrixProgress:
         """Say that an interrupted run goes on."""
         self._progress.advance(self._cells, cells)
         self._say(f"resuming  {path}: {cells} cells are there already (--fresh starts anew)")
+
+    def proving(self, cells: int) -> None:
+        """Say that cells beside the table are measured."""
+        if cells:
+            self._progress.reset(self._cells, total=cells)
+            self._say(f"proving   which settings matter, in {cells} cells beside the table")
+
+    def unproved(self, builds: Sequence[str]) -> None:
+        """Say which builds would prove more."""
+        if builds:
+            more = f", and {len(builds) - _LISTED} more" if len(builds) > _LISTED else ""
+            what = "; ".join(builds[:_LISTED])
+            self._say(f"to settle what was not separated, --prove compiles: {what}{more}")
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), highlight=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, read_records
+from harness.domain.versions import ordered_versions
 from harness.execution.run_directory import CELLS, LEFT_OUT
 from harness.util.errors import UsageError
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.config.tables import Config
-
-_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +125,8 @@ class Scope:
     model: str
     machine: str
     records: tuple[CellRecord, ...]
+    experiments: tuple[CellRecord, ...] = ()
+    """Cells beside the table, measured to prove what causes something in it."""
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
@@ -177,31 +178,31 @@ def changed_options(record: CellRecord) -> dict[str, bool | int]:
     }
 
 
-def ordered_versions(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return distinct labels, oldest first: by date where all have one, else as they come."""
-    distinct = tuple(dict.fromkeys(labels))
-    dates = {label: date_of(label) for label in distinct}
-    return tuple(sorted(distinct, key=dates.__getitem__)) if all(dates.values()) else distinct
-
-
-def date_of(label: str) -> str:
-    """Return the date within a version label, ISO 8601; empty if there is none."""
-    match = _DATE.search(label)
-    return "-".join(match.groups()) if match else ""
-
-
 def scopes(records: Iterable[CellRecord]) -> tuple[Scope, ...]:
-    """Group records by model and machine; of the same cell there, the one finished last counts."""
+    """Group records by model and machine.
+
+    Of the same cell there, the one finished last counts, but one of a table before experiments.
+    """
     groups: dict[tuple[str, str], dict[str, CellRecord]] = defaultdict(dict)
     for record in records:
         cells = groups[record.model, machine_name(record)]
         known = cells.get(record.cell)
-        if known is None or known.finished <= record.finished:
+        if known is None or _precedence(known) <= _precedence(record):
             cells[record.cell] = record
     return tuple(
-        Scope(model=model, machine=machine, records=tuple(cells.values()))
+        Scope(
+            model=model,
+            machine=machine,
+            records=tuple(r for r in cells.values() if not r.experiment),
+            experiments=tuple(r for r in cells.values() if r.experiment),
+        )
         for (model, machine), cells in groups.items()
+        if not all(record.experiment for record in cells.values())
     )
+
+
+def _precedence(record: CellRecord) -> tuple[bool, str]:
+    return (not record.experiment, record.finished)
 
 
 def absent(scope: Scope) -> tuple[str, ...]:

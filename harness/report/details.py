@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.attribution import build_settings, own_error
+from harness.analysis.attribution.settings import build_settings
 from harness.domain.formatting import assignments
 from harness.report.dataset import changed_options
+from harness.report.record_values import own_error
 
 if TYPE_CHECKING:
     from harness.domain.records import BuildRecord, CellRecord, LayerRecord

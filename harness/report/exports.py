@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
-from harness.report.cause_text import fix_words
+from harness.report.cause_text import cause_head, cause_title, fix_words
 from harness.report.csv_tables import matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
 from harness.report.record_values import output_error
 
 if TYPE_CHECKING:
+    from harness.analysis.attribution.causes import Fix
     from harness.report.model import Part, Report
 
 _RESULTS = {
@@ -74,19 +76,18 @@ def _part(part: Part) -> dict[str, Any]:
         else None,
         "causes": [
             {
+                "words": f"{cause_head(cause)} {cause_title(cause)}",
+                "level": cause.level,
+                "proved": cause.is_proved,
                 "layer_type": cause.layer_type,
                 "also": cause.also,
-                "worst": cause.worst,
+                "worst": _finite(cause.worst),
                 "layers": cause.layers,
                 "cells": cause.cells,
-                "fixes": [
-                    {
-                        "words": fix_words(fix),
-                        "change": [setting._asdict() for setting in sorted(fix.change)],
-                        **{k: v for k, v in asdict(fix).items() if k != "change"},
-                    }
-                    for fix in cause.fixes
-                ],
+                "versions": [span._asdict() for span in cause.spans],
+                "clean_versions": cause.clean,
+                "fixes": [_fix(fix) for fix in cause.fixes],
+                "easing": [_fix(fix) for fix in cause.easing],
             }
             for cause in part.summary.causes
         ],
@@ -100,7 +101,24 @@ def _part(part: Part) -> dict[str, Any]:
             record.model_dump(mode="json", exclude={"layers": True, "build": {"layers"}})
             for record in part.scope.records
         ],
+        "experiments": [
+            record.model_dump(mode="json", exclude={"layers": True, "build": {"layers"}})
+            for record in part.scope.experiments
+        ],
     }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "words": fix_words(fix),
+        "change": [setting._asdict() for setting in sorted(fix.change)],
+        **{k: _finite(v) for k, v in asdict(fix).items() if k != "change"},
+    }
+
+
+def _finite(value: object) -> object:
+    """Return a value that JSON has: no infinity."""
+    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _changes(report: Report) -> dict[str, list[dict[str, str]]] | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from harness.analysis.attribution import Cause
+    from harness.analysis.attribution.causes import Cause
     from harness.domain.commits import FaultyCommit
     from harness.domain.findings import Finding
     from harness.domain.verdict import Tolerance
@@ -51,12 +51,8 @@ class Part:
 
     def is_past(self, cause: Cause) -> bool:
         """Return whether a cause is in older versions only."""
-        versions = {r.cell: r.version for r in self.scope.records}
+        versions = {r.cell: r.version for r in (*self.scope.records, *self.scope.experiments)}
         return self.scope.versions[-1] not in {versions[cell] for cell in cause.cells}
-
-    def past(self, cause: Cause) -> str:
-        """Return the newest version if a cause is in older ones only, else nothing."""
-        return self.scope.versions[-1] if self.is_past(cause) else ""
 
     @property
     def texts(self) -> str:
@@ -163,7 +159,7 @@ def assemble(
     for scope in scopes(records):
         part = Part(
             scope=scope,
-            summary=summarise(scope.records, tolerance),
+            summary=summarise(scope.records, tolerance, scope.experiments),
             sentence=verdict_sentence(scope),
             recommendation=recommend(scope.records),
             left_out=left_out,

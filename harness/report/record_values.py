@@ -67,6 +67,11 @@ def chain_error(layer: LayerRecord) -> float | None:
     return layer.chain.scale_relative if layer.chain else None
 
 
+def own_error(layer: LayerRecord) -> float | None:
+    """Return a layer's own scale-relative error; None where it was not measured."""
+    return layer.alone.scale_relative if layer.alone else None
+
+
 def largest(values: Iterable[float | None]) -> float | None:
     """Return the largest of the numbers there are; None where there is none."""
     return max((v for v in values if v is not None), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.report.dataset import date_of
+from harness.domain.versions import date_of
 from harness.report.record_values import chain_error, largest, output_error
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.attribution import Cause, attribute, own_error
+from harness.analysis.attribution.causes import Cause, attribute
 from harness.domain.formatting import latency, number
 from harness.domain.records import CellRecord, Verdict
+from harness.report.record_values import own_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,9 +116,12 @@ class Summary:
         return notes
 
 
-def summarise(records: Sequence[CellRecord], tolerance: Tolerance) -> Summary:
-    """Return what records say, with the causes among them."""
-    return Summary(records=tuple(records), causes=attribute(records, tolerance))
+def summarise(
+    records: Sequence[CellRecord], tolerance: Tolerance, experiments: Sequence[CellRecord] = ()
+) -> Summary:
+    """Return what records say, with the causes among them, which experiments help to prove."""
+    causes = attribute([*records, *experiments], tolerance)
+    return Summary(records=tuple(records), causes=causes)
 
 
 def row(record: CellRecord) -> tuple[str, ...]:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
-from harness.analysis.attribution import own_error
 from harness.domain.formatting import latency, milliseconds, number, option_text, short
 from harness.domain.records import Verdict
 from harness.report.cause_text import (
     FIXES,
+    cause_head,
     cause_title,
+    easing_words,
     fix_evidence,
     fix_words,
     no_causes,
     remedies,
 )
-from harness.report.record_values import MEANINGS, SYMBOLS, chain_error
+from harness.report.record_values import MEANINGS, SYMBOLS, chain_error, own_error
 
 
 def environment() -> Environment:
@@ -42,7 +43,9 @@ def environment() -> Environment:
         "own_error": own_error,
         "chain_error": chain_error,
         "decibels": _decibels,
+        "cause_head": cause_head,
         "cause_title": cause_title,
+        "easing_words": easing_words,
         "remedies": remedies,
         "fix_words": fix_words,
         "fix_evidence": fix_evidence,

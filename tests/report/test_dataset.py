@@ -7,11 +7,11 @@ import pytest
 from harness.config.loading import load_config
 from harness.domain.commits import FaultyCommit, read_commits
 from harness.domain.records import append_record
+from harness.domain.versions import ordered_versions
 from harness.report.dataset import (
     absent,
     cmake_arguments,
     newest_run,
-    ordered_versions,
     read_run,
     scopes,
 )

@@ -1,0 +1,148 @@
+"""Runs the experiments that a finished table suggests, until its causes are proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.analysis.attribution.evidence import Table
+from harness.analysis.attribution.experiments import ROUNDS, affordable, suggested
+from harness.analysis.attribution.settings import THREADS, WHEN
+from harness.commands.reproduction import cell_command
+from harness.config.axes import option_value, run_text, with_flags
+from harness.config.flags import resolve_flag_set
+from harness.util.errors import MachineError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.analysis.attribution.experiments import Experiment
+    from harness.build.resolver import BuildResolver
+    from harness.config.tables import Config
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import BuildSpec, CellSpec, RunSpec
+    from harness.execution.engine import Engine
+    from harness.execution.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Experiments on the cells of one matrix."""
+
+    config: Config
+    options: argparse.Namespace
+    engine: Engine
+    resolver: BuildResolver
+    run: RunDirectory
+    told: Callable[[int], None]
+    """Called with how many cells are about to be measured."""
+
+    def records(self, cells: Sequence[CellSpec], table: Sequence[CellRecord]) -> list[CellRecord]:
+        """Measure what proves causes, and return it.
+
+        Unless builds are asked for, only what needs none is measured, and at most half as many
+        cells as the table has: what an experiment costs is then known beforehand.
+
+        Args:
+            cells: the cells of the table.
+            table: their records.
+        """
+        builds: bool = self.options.prove
+        left = affordable(len(table))
+        kept = {record.cell: record for record in self.run.records() if record.experiment}
+        specs = {cell.id: cell for cell in cells}
+        found: dict[str, CellRecord] = {}
+        for _ in range(ROUNDS):
+            wanted = self._wanted([*table, *found.values()], specs, builds=builds)
+            wanted = wanted if builds else wanted[:left]
+            if not wanted:
+                break
+            left -= len(wanted)
+            specs |= {cell.id: cell for cell in wanted}
+            found |= {cell.id: kept[cell.id] for cell in wanted if cell.id in kept}
+            missing = [cell for cell in wanted if cell.id not in kept]
+            self.told(len(missing))
+            for record in self._measured(missing):
+                found[record.cell] = record
+        return list(found.values())
+
+    def missing_builds(self, records: Sequence[CellRecord], cells: Sequence[CellSpec]) -> list[str]:
+        """Return flag sets, with their versions, that would have to be compiled for a proof."""
+        specs = {cell.id: cell for cell in cells}
+        texts: dict[str, None] = {}
+        for experiment in suggested(Table(records, self.config.tolerance)):
+            base = specs.get(experiment.base)
+            if base and experiment.needs_build and experiment.settles:
+                text = f"{base.build.revision.label} {_flags_text(base, experiment)}"
+                texts[text] = None
+        return list(texts)
+
+    def _wanted(
+        self, records: Sequence[CellRecord], specs: Mapping[str, CellSpec], *, builds: bool
+    ) -> list[CellSpec]:
+        """Return the cells of the experiments that can be done, the most telling first."""
+        wanted: dict[str, CellSpec] = {}
+        for experiment in suggested(Table(records, self.config.tolerance)):
+            base = specs.get(experiment.base)
+            cell = base and self._spec(base, experiment)
+            if not cell or cell.id in specs or cell.id in wanted:
+                continue
+            if builds or not experiment.needs_build or self._is_built(cell.build):
+                wanted[cell.id] = cell
+        return list(wanted.values())
+
+    def _spec(self, base: CellSpec, experiment: Experiment) -> CellSpec | None:
+        """Return the cell of an experiment; None if no command line could ask for it."""
+        if any(s.axis == "converter" for s in experiment.change):
+            return None
+        build = base.build
+        if experiment.needs_build:
+            try:
+                config, name = with_flags(self.config, _flags_text(base, experiment))
+            except UsageError:
+                return None
+            flags = resolve_flag_set(name, config.flags, config.targets)
+            build = replace(build, flags=flags)
+        return replace(base, build=build, run=_run_spec(base.run, experiment))
+
+    def _is_built(self, spec: BuildSpec) -> bool:
+        try:
+            return self.resolver.find(self.resolver.plan(spec)) is not None
+        except (MachineError, SourceError):
+            return False
+
+    def _measured(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
+        by_id = {cell.id: cell for cell in cells}
+        for record in self.engine.run(cells):
+            cell = by_id[record.cell]
+            repo = ["--repo", self.options.repo] if self.options.repo else []
+            command = cell_command(
+                self.options,
+                *repo,
+                version=cell.build.revision.label,
+                flags=cell.build.flags.name,
+                run=cell.run.name,
+            )
+            kept = record.model_copy(update={"experiment": True, "command": command})
+            self.run.append(kept)
+            yield kept
+
+
+def _flags_text(base: CellSpec, experiment: Experiment) -> str:
+    """Return what `--flags` takes for the build of an experiment."""
+    pairs = sorted((s.name, s.after) for s in experiment.change if s.axis == "build")
+    return ",".join([base.build.flags.name, *(f"{name}={value}" for name, value in pairs)])
+
+
+def _run_spec(base: RunSpec, experiment: Experiment) -> RunSpec:
+    changes = {s.name: s.after for s in experiment.change if s.axis == "run"}
+    options = dict(base.options)
+    options |= {n: option_value(n, v) for n, v in changes.items() if n not in (THREADS, WHEN)}
+    return replace(
+        base,
+        name=run_text(base.name, changes),
+        options=tuple(sorted(options.items())),
+        threads=int(changes.get(THREADS, base.threads)),
+        when=changes.get(WHEN, base.when),  # type: ignore[arg-type]
+    )

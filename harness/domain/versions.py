@@ -1,0 +1,28 @@
+"""The order of version labels."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
+
+
+def ordered_versions(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return distinct labels, oldest first: by date where all have one, else as they come."""
+    distinct = tuple(dict.fromkeys(labels))
+    return tuple(sorted(distinct, key=date_of)) if are_dated(distinct) else distinct
+
+
+def are_dated(labels: Iterable[str]) -> bool:
+    """Return whether each label has a date within, so that their order is known."""
+    return all(date_of(label) for label in labels)
+
+
+def date_of(label: str) -> str:
+    """Return the date within a version label, ISO 8601; empty if there is none."""
+    match = _DATE.search(label)
+    return "-".join(match.groups()) if match else ""

@@ -1,0 +1,119 @@
+"""What experiments become: cells that a command line can ask for again."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.analysis.attribution.experiments import Experiment
+from harness.analysis.attribution.settings import Setting
+from harness.commands.proof import Proof
+from harness.config.axes import with_run
+from harness.config.cells import expand, run_of
+from harness.config.loading import load_config
+from harness.domain.records import Verdict
+from harness.execution.run_directory import open_run
+from tests.records import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import CellSpec
+
+CONFIG = """
+[inputs.short]
+text = "ncnn"
+shape = [1, 3, 48, 320]
+[matrix]
+versions = ["20250503"]
+flags = ["avx2"]
+runs = ["default", "fp16-packing-off"]
+"""
+
+
+class Engine:
+    """A layer loses precision while packing is on, whatever else is set."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
+        for each in cells:
+            self.ran.append(each.id)
+            options = {
+                "use_fp16_storage": True,
+                "use_packing_layout": True,
+                **dict(each.run.options),
+            }
+            bad = bool(options["use_packing_layout"])
+            yield cell(
+                {"LayerNorm": 1e-3 if bad else 1e-7},
+                run=each.run.name,
+                options=options,
+                verdict=Verdict.DROP if bad else Verdict.OK,
+            )
+
+
+def proof(tmp_path: Path, engine: Engine) -> tuple[Proof, Sequence[CellSpec]]:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    config = load_config(path)
+    options = Namespace(prove=False, repo="", config=path, onnx="", shape=[], converter=[])
+    made = Proof(
+        config=config,
+        options=options,
+        engine=engine,
+        resolver=None,  # type: ignore[arg-type]
+        run=open_run(tmp_path, name="x", key="k", config=CONFIG),
+        told=lambda _: None,
+    )
+    return made, expand(config, base=tmp_path).cells
+
+
+def test_the_cells_that_separate_two_settings_are_measured(tmp_path: Path) -> None:
+    engine = Engine()
+    made, cells = proof(tmp_path, engine)
+    table = list(engine.run(cells))
+    found = made.records(cells, table)
+    (one,) = [record for record in found if record.run == "use_packing_layout=false"]
+    assert one.experiment
+    assert one.verdict is Verdict.OK
+    assert one.command.endswith("--version 20250503 --flags avx2 --run use_packing_layout=false")
+    assert made.missing_builds([*table, *found], cells) == []
+
+
+def test_an_interrupted_proof_goes_on(tmp_path: Path) -> None:
+    first = Engine()
+    made, cells = proof(tmp_path, first)
+    table = list(first.run(cells))
+    found = made.records(cells, table)
+    ran = len(first.ran)
+    assert made.records(cells, table) == found
+    assert len(first.ran) == ran
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ("default", {"use_fp16_storage": "false"}),
+        ("threads-2", {"num_threads": "1"}),
+        ("bf16", {"use_bf16_storage": "false", "num_threads": "4", "options set": "after-param"}),
+    ],
+)
+def test_the_name_of_an_experiment_is_what_asks_for_it(
+    tmp_path: Path, base: str, changes: dict[str, str]
+) -> None:
+    made, (first, *_) = proof(tmp_path, Engine())
+
+    settings = frozenset(Setting("run", name, "", value) for name, value in changes.items())
+    spec = made._spec(
+        replace(first, run=run_of(base, made.config)), Experiment("", settings, settles=True)
+    )
+    assert spec
+    config, name = with_run(made.config, spec.run.name)
+    assert run_of(name, config) == spec.run
