@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.definition.evaluation import NOTHING
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics
 
@@ -27,6 +28,7 @@ def chain_records(
     alignments: Sequence[Alignment],
     chain: Mapping[str, Array | str],
     reference: Mapping[str, Array],
+    noise: Mapping[str, Array] = NOTHING,
 ) -> tuple[LayerRecord, ...]:
     """Compare what the chain computed with the reference, blob by blob.
 
@@ -36,11 +38,12 @@ def chain_records(
         chain: blobs by name, in ncnn's layout, from the chain as it runs; a string in place of an
             array says why there is none.
         reference: what to compare with, by key of the alignments.
+        noise: what honest arithmetic may be off by in each channel, by blob.
 
     Returns:
         One record per alignment, in the same order: measured, or with a note why not.
     """
-    return tuple(_record(param, alignment, chain, reference) for alignment in alignments)
+    return tuple(_record(param, alignment, chain, reference, noise) for alignment in alignments)
 
 
 def _record(
@@ -48,6 +51,7 @@ def _record(
     alignment: Alignment,
     chain: Mapping[str, Array | str],
     reference: Mapping[str, Array],
+    noise: Mapping[str, Array],
 ) -> LayerRecord:
     layer = param.layers[alignment.layer_index]
     actual = chain.get(alignment.blob, NOT_RUN)
@@ -62,7 +66,7 @@ def _record(
     )
     if not alignment.key:
         return record
-    error, reason = error_of(actual, alignment, reference)
+    error, reason = error_of(actual, alignment, reference, noise)
     if not isinstance(actual, str) and error is None:
         return record.model_copy(update={"note": f"{reason} ({alignment.key})"})
     return record.model_copy(
@@ -84,9 +88,19 @@ def with_alone(record: LayerRecord, error: Metrics | None, reason: str) -> Layer
 
 
 def error_of(
-    actual: Array | str, alignment: Alignment, reference: Mapping[str, Array]
+    actual: Array | str,
+    alignment: Alignment,
+    reference: Mapping[str, Array],
+    noise: Mapping[str, Array] = NOTHING,
 ) -> tuple[Metrics | None, str]:
-    """Return how far a blob is from its value, or the reason why that is not known."""
+    """Return how far a blob is from its value, and what of it is not known.
+
+    Args:
+        actual: the blob in ncnn's layout, or why there is none.
+        alignment: which value it is.
+        reference: what to compare with, by key of the alignments.
+        noise: what honest arithmetic may be off by in each channel, by blob.
+    """
     if isinstance(actual, str):
         return None, actual
     expected = reference[alignment.key]
@@ -94,6 +108,9 @@ def error_of(
         arrangement = alignment.arranged(expected.shape, actual.shape)
     except ValueError as error:
         return None, str(error)
-    if expected.dtype.kind == "f" and expected.size and not np.isfinite(expected).any():
-        return None, "the model itself gives no finite number there"
-    return measure(arrangement.to_value(actual), expected), ""
+    if expected.dtype.kind == "f" and expected.size and np.isnan(expected).all():
+        return None, "the model itself gives no number there"
+    found = measure(actual, arrangement.to_blob(expected), noise.get(alignment.blob))
+    if found.undefined:
+        return found, f"{found.undefined} of {actual.size} not judged: the model gives NaN there"
+    return found, ""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Tensors = Mapping[str, Mapping[str, Array]]
 
+_MIX = (0x9E3779B1, 0x85EBCA77)
+"""Primes whose product with a number has well mixed upper bits (those of xxHash32)."""
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -45,6 +48,8 @@ def evaluate(
     given: Mapping[str, Array] = NOTHING,
     dtype: type[np.floating[Any]] = np.float64,
     flipped: float = 0.0,
+    nudged: float = 0.0,
+    seed: int = 0,
 ) -> Evaluated:
     """Compute every blob of a model from its inputs.
 
@@ -55,8 +60,10 @@ def evaluate(
         given: blobs that are taken as they are, whatever their layers define.
         dtype: type of every step.
         flipped: part of the elements of each int8 blob that are rounded the other way.
+        nudged: relative error of each element of every blob that a layer computes.
+        seed: of all that is random.
     """
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     found = Evaluated(int8=quantised_blobs(param))
     for layer in param.layers:
         outputs = outputs_of(layer, tensors, feeds, found, given, dtype)
@@ -67,7 +74,23 @@ def evaluate(
             }
             for blob in found.int8.intersection(layer.outputs) if flipped else ():
                 _flip(found.blobs[blob], flipped, generator)
+            for blob in layer.outputs if nudged and layer.type != "Input" else ():
+                found.blobs[blob] *= 1 + nudged * _signs(found.blobs[blob], generator)
     return found
+
+
+def _signs(array: Array, generator: np.random.Generator) -> Array:
+    """Return 1 or -1 for each element, the same for equal ones.
+
+    Rounding is no dice: where much of a blob is alike, such as behind padding, it is rounded alike,
+    and what follows sees an error that does not average out.
+    """
+    with np.errstate(over="ignore"):
+        bits = array.astype(np.float32).view(np.uint32)
+    mixed = (bits ^ generator.integers(1 << 32, dtype=np.uint32)) * np.uint32(_MIX[0])
+    mixed ^= mixed >> np.uint32(15)
+    mixed *= np.uint32(_MIX[1])
+    return np.where(mixed >> np.uint32(31), 1.0, -1.0)
 
 
 def _flip(array: Array, part: float, generator: np.random.Generator) -> None:

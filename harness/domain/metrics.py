@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,24 +11,42 @@ import numpy as np
 from harness.domain.records import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-HUGE = 1e140
-"""Magnitudes from here on count as infinite; below, no sum of squares overflows float64."""
+    Array = NDArray[Any]
+    Wide = NDArray[np.float64]
+
+INFINITE = 1e37
+"""Magnitudes from here on count as infinite: a thirtieth of the largest number of float32. Where
+ONNX has an infinity (masks, padding of a maximum) ncnn has the largest number, or a sum with it."""
+
+SMALL_CHANNEL = 2.0**-6
+"""Part of an array's largest value below which a channel's scale is not taken to be, see
+`docs/tolerance.md`: rounding in other channels may pass through it."""
+
+NOISE_FROM = 1e-5
+"""Noise relative to a channel's scale that is told from none: a quarter of a layer's limit."""
 
 _BLOCK = 1 << 15
 """Elements taken at a time: the float64 copies of two blocks stay in the CPU's cache."""
+_NARROW = 16
+"""Elements of a row up to which rows are better turned into columns."""
 
 
-def measure(actual: NDArray[Any], reference: NDArray[Any]) -> Metrics:
+def measure(actual: Array, reference: Array, noise: Array | None = None) -> Metrics:
     """Compare an array with its reference; all sums and differences are in float64.
 
-    Where the reference is finite, NaNs and infinities of `actual` are counted; the other measures
-    take the elements at which both arrays are finite. Two empty arrays agree perfectly.
+    Equal infinities are no error, others are counted, and so are NaNs; the other measures take the
+    elements at which both arrays are finite. Two empty arrays agree perfectly.
 
     Args:
         actual: real numbers or booleans, of any shape.
         reference: array of the same shape.
+        noise: what honest arithmetic may be off by in each channel, which are the first axis, in
+            the units of the arrays; channels are compared each by itself where there is one for
+            each, and each has several elements.
 
     Returns:
         The measures, in the units of the arrays, as `Metrics` defines them.
@@ -38,19 +56,33 @@ def measure(actual: NDArray[Any], reference: NDArray[Any]) -> Metrics:
     """
     if actual.shape != reference.shape:
         raise ValueError(f"shape {actual.shape} against {reference.shape}")
-    left, right = actual.reshape(-1), reference.reshape(-1)
-    sums = _Sums()
+    told = noise is not None and _has_channels(actual, noise)
+    sums = _Sums(actual.shape[0] if told else 1)
+    left, right = (array.reshape(sums.channels, -1) for array in (actual, reference))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, left.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            sums.add(left[block].astype(np.float64), right[block].astype(np.float64))
-    return sums.metrics()
+        for place in _blocks(*left.shape):
+            sums.add(place[0], left[place].astype(np.float64), right[place].astype(np.float64))
+    return sums.metrics(noise if told else None)
+
+
+def _has_channels(array: Array, noise: Array) -> bool:
+    return array.ndim > 1 and array.shape[0] > 1 and array.size > noise.size == array.shape[0]
+
+
+def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Yield places of about `_BLOCK` elements that cover an array of rows and columns."""
+    wide = min(columns, _BLOCK)
+    many = _BLOCK // max(wide, 1)
+    for row in range(0, rows, many):
+        for column in range(0, columns, max(wide, 1)):
+            yield slice(row, row + many), slice(column, column + wide)
 
 
 @dataclass
 class _Sums:
     """What `measure` accumulates from block to block."""
 
+    channels: int
     count: int = 0
     signal: float = 0.0
     """Σ reference²."""
@@ -62,52 +94,76 @@ class _Sums:
     """Σ error²."""
     error: float = 0.0
     """Σ |error|."""
-    max_error: float = 0.0
-    scale: float = 0.0
-    """Largest absolute reference value."""
     nan: int = 0
     inf: int = 0
+    finite: int = 0
+    undefined: int = 0
+    errors: Wide = field(init=False)
+    """Largest absolute error of each channel."""
+    scales: Wide = field(init=False)
+    """Largest absolute reference value of each channel."""
 
-    def add(self, actual: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
-        signal, power = float(reference @ reference), float(actual @ actual)
-        # The sums of squares tell whether all is finite, without another pass over the block.
-        if not signal + power < HUGE * HUGE:
-            actual, reference = self._finite(actual, reference)
-            signal, power = float(reference @ reference), float(actual @ actual)
-        if actual.size == 0:
-            return
+    def __post_init__(self) -> None:
+        self.errors, self.scales = np.zeros(self.channels), np.zeros(self.channels)
+
+    def add(self, rows: slice, actual: Wide, reference: Wide) -> None:
+        """Add a block of some channels; the arrays are used up."""
         self.count += actual.size
+        flat, known = actual.reshape(-1), reference.reshape(-1)
+        signal, power = float(known @ known), float(flat @ flat)
+        # The sums of squares tell whether all is finite, without another pass over the block.
+        if not signal + power < INFINITE * INFINITE:
+            self._clear(actual, reference)
+            signal, power = float(known @ known), float(flat @ flat)
         self.signal += signal
         self.power += power
-        self.product += float(actual @ reference)
-        self.scale = max(self.scale, float(reference.max()), -float(reference.min()))
-        error = np.subtract(actual, reference, out=actual)
+        self.product += float(flat @ known)
+        error = np.subtract(flat, known, out=flat)
         self.noise += float(error @ error)
         np.abs(error, out=error)
         self.error += float(error.sum())
-        self.max_error = max(self.max_error, float(error.max()))
+        _raise(self.errors[rows], _largest(actual))
+        _raise(self.scales[rows], _largest(np.abs(reference, out=reference)))
 
-    def _finite(
-        self, actual: NDArray[np.float64], reference: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        known = np.abs(reference) < HUGE
-        nan = np.isnan(actual)
-        usable = np.abs(actual) < HUGE
-        self.nan += int(np.count_nonzero(known & nan))
-        self.inf += int(np.count_nonzero(known & ~nan & ~usable))
-        both = known & usable
-        return actual[both], reference[both]
+    def _clear(self, actual: Wide, reference: Wide) -> None:
+        """Count what is not finite, and put zeros where either array is not."""
+        undefined, nan = np.isnan(reference), np.isnan(actual)
+        due, got = np.abs(reference) >= INFINITE, np.abs(actual) >= INFINITE
+        same = due & got & (np.signbit(actual) == np.signbit(reference))
+        self.undefined += int(np.count_nonzero(undefined & ~nan))
+        self.nan += int(np.count_nonzero(nan & ~undefined))
+        self.inf += int(np.count_nonzero(got & ~same & ~undefined))
+        self.finite += int(np.count_nonzero(due & ~got & ~nan))
+        out = undefined | nan | due | got
+        self.count -= int(np.count_nonzero(out))
+        actual[out] = reference[out] = 0
 
-    def metrics(self) -> Metrics:
+    def metrics(self, noise: Array | None) -> Metrics:
+        max_error, scale = float(self.errors.max()), float(self.scales.max())
+        channel: dict[str, Any] = {} if noise is None or not scale else self._worst(noise, scale)
         return Metrics(
-            max_abs=self.max_error,
+            max_abs=max_error,
             mean_abs=self.error / self.count if self.count else 0.0,
-            scale_relative=self.max_error / self.scale if self.scale > 0 else self.max_error,
+            scale_relative=max_error / scale if scale else max_error,
             cosine=self._cosine(),
             snr_db=self._snr_db(),
             nan=self.nan,
             inf=self.inf,
+            finite=self.finite,
+            undefined=self.undefined,
+            blank=scale == 0 and self.count > 0,
+            **channel,
         )
+
+    def _worst(self, noise: Array, scale: float) -> dict[str, Any]:
+        """Return what is said of the channel that is furthest beyond its noise."""
+        scales = np.maximum(self.scales, SMALL_CHANNEL * scale)
+        channel = int(np.argmax(self.errors / np.maximum(noise, NOISE_FROM * scales)))
+        return {
+            "channel": channel,
+            "channel_relative": float(self.errors[channel] / scales[channel]),
+            "channel_floor": float(noise[channel] / scales[channel]),
+        }
 
     def _cosine(self) -> float:
         if self.power == 0 or self.signal == 0:
@@ -121,3 +177,19 @@ class _Sums:
         if self.signal == 0:
             return -math.inf
         return 10 * (math.log10(self.signal) - math.log10(self.noise))
+
+
+def _largest(block: Wide) -> Wide:
+    """Return the largest number of each row."""
+    if block.shape[1] <= _NARROW:
+        turned: Wide = np.ascontiguousarray(block.T)
+        return np.asarray(turned.max(axis=0))
+    # Several times faster than a maximum along an axis.
+    starts = np.arange(0, block.size, block.shape[1])
+    largest: Wide = np.maximum.reduceat(block.reshape(-1), starts)
+    return largest
+
+
+def _raise(place: Wide, values: Wide) -> None:
+    """Raise numbers in place to others that are larger."""
+    np.maximum(place, values, out=place)

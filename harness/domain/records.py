@@ -69,7 +69,11 @@ class Failure(StrEnum):
 
 
 class Metrics(StoredValue):
-    """How far one array is from its reference; computed in float64 over all elements."""
+    """How far one array is from its reference; computed in float64 over all elements.
+
+    A magnitude from 1e37 on counts as infinite, see `harness.domain.metrics`. Errors leave out the
+    elements at which either array is infinite or NaN.
+    """
 
     max_abs: float
     """Largest absolute error."""
@@ -82,9 +86,35 @@ class Metrics(StoredValue):
     snr_db: float
     """Signal-to-noise ratio in dB, 10·log10(Σ ref² / Σ error²); inf where the error is 0."""
     nan: int
-    """NaNs in the array that are no NaN in the reference; errors above leave them out."""
+    """NaNs in the array that are no NaN in the reference."""
     inf: int
-    """Infinities likewise."""
+    """Infinities in the array where the reference is finite, or infinite with the other sign."""
+    finite: int = 0
+    """Finite numbers in the array where the reference is infinite."""
+    undefined: int = 0
+    """Elements at which the reference is NaN and the array is not: nothing can be said of them."""
+    blank: bool = False
+    """Whether the reference is zero everywhere: `scale_relative` is then an absolute error."""
+    channel: int | None = None
+    """The channel that is furthest beyond its own noise; None where channels are not told apart."""
+    channel_relative: float = 0.0
+    """Its largest absolute error in units of its scale: its largest absolute reference value, or
+    `SMALL_CHANNEL` of that of the whole array where this is more."""
+    channel_floor: float = 0.0
+    """The noise floor of that channel, in the same units."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether there are NaNs or infinities that should not be, or should be and are not."""
+        return bool(self.nan or self.inf or self.finite)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the values are wrong, and not imprecise: off by all of the largest, or more.
+
+        So are zeros in the place of anything else.
+        """
+        return self.is_broken or (not self.blank and self.scale_relative >= 1)
 
 
 class LayerRecord(StoredValue):

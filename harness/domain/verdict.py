@@ -9,23 +9,18 @@ the rule. `docs/tolerance.md` has the why. (Whether a revision is good is anothe
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.domain.formatting import number
-from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
-
-PLAUSIBLE_FLOOR = 1e-3
-"""Rounding in fp32 costs less; a difference above this is a mistake of one of the evaluators."""
+FAINTEST = 2.0**-126
+"""The smallest normal number of float32: what is below may be lost, however exact arithmetic is."""
 
 ANYTHING = 1.0
 """A limit from which on any numbers would do: an error as large as the largest value."""
@@ -49,74 +44,56 @@ class Tolerance(BaseModel):
         ge=1,
         description="Where the noise floor times this is above a limit, it takes its place.",
     )
-    absolute: float = Field(
-        default=1e-6,
-        ge=0,
-        description="Absolute error up to which a layer is never a drop, however small its values.",
-    )
 
-    def output_limit(self, floor: float | None) -> float:
+    def output_limit(self, floor: float | None, *, blank: bool = False) -> float:
         """Return the scale-relative error that the model's output may have.
 
         Args:
             floor: scale-relative error that honest fp32 arithmetic has there, if it is known.
+            blank: whether the reference is zero everywhere: floor and limit are absolute then.
         """
-        return max(self.output, self.floors * (floor or 0.0))
+        return self._limit(self.output, floor, blank=blank)
 
-    def layer_limit(self, floor: float | None, scale: float) -> float:
-        """Return the scale-relative error that a layer's blob may have, in the chain or alone.
+    def layer_limit(self, floor: float | None, *, blank: bool = False) -> float:
+        """Return the same of a layer's blob, in the chain or alone."""
+        return self._limit(self.layer, floor, blank=blank)
 
-        Args:
-            floor: scale-relative error that honest fp32 arithmetic has there, if it is known.
-            scale: largest absolute reference value; where it is 0, errors are absolute ones.
-        """
-        allowance = self.absolute / scale if scale > 0 else self.absolute
-        return max(self.layer, self.floors * (floor or 0.0), allowance)
+    def _limit(self, least: float, floor: float | None, *, blank: bool) -> float:
+        # Beside zeros nothing but noise is a scale: a number would depend on the values' unit.
+        noise = max(floor or 0.0, FAINTEST) if blank else floor or 0.0
+        return self.floors * noise if blank else max(least, self.floors * noise)
+
+    def output_excess(self, error: Metrics, floor: float | None) -> float:
+        """Return an output's error in units of its limit: above 1 it is beyond."""
+        return excess(error, self.output_limit(floor, blank=error.blank))
 
     def layer_excess(self, error: Metrics, floor: float | None) -> float:
         """Return a layer's error in units of its limit: above 1 it is beyond."""
-        scale = error.max_abs / error.scale_relative if error.scale_relative > 0 else 0.0
-        return excess(error, self.layer_limit(floor, scale))
+        return excess(error, self.layer_limit(floor, blank=error.blank))
+
+    def channel_excess(self, error: Metrics) -> float:
+        """Return the error of a layer's worst channel in units of what a channel may have."""
+        return error.channel_relative / self.layer_limit(error.channel_floor)
 
 
 def own_excess(layer: LayerRecord, error: Metrics, tolerance: Tolerance) -> float:
-    """Return a layer's own error in units of its limit."""
+    """Return a layer's own error in units of its limit.
+
+    That of a single channel counts if the channel is as bad in the chain.
+    """
     floor = layer.floor if layer.own_floor is None else layer.own_floor
-    return tolerance.layer_excess(error, floor)
+    one = min(tolerance.channel_excess(each) for each in (error, layer.chain or error))
+    return max(tolerance.layer_excess(error, floor), one)
 
 
 def excess(error: Metrics, limit: float) -> float:
-    """Return an error in units of its limit; NaN and infinities are infinitely beyond."""
-    return math.inf if error.nan or error.inf else error.scale_relative / limit
+    """Return an error in units of its limit; wrong NaNs and infinities are infinitely beyond."""
+    return math.inf if error.is_broken else error.scale_relative / limit
 
 
 def is_beyond(error: Metrics, limit: float) -> bool:
     """Return whether an error is beyond its limit."""
     return excess(error, limit) > 1
-
-
-def noise_floors(
-    fp32: Mapping[str, Array], float64: Mapping[str, Array], rough: Collection[str] = ()
-) -> dict[str, float]:
-    """Return what honest fp32 arithmetic costs at each value.
-
-    Args:
-        fp32: values of an ONNX graph by name, from ONNX Runtime.
-        float64: the same evaluated in float64.
-        rough: names of values at which any noise is plausible.
-
-    Returns:
-        Scale-relative error of every value of a float type that both have, but for implausible
-        ones, which would excuse anything.
-    """
-    floors = {
-        name: measure(fp32[name], float64[name]).scale_relative
-        for name in fp32
-        if name in float64 and float64[name].dtype.kind == "f"
-    }
-    return {
-        name: floor for name, floor in floors.items() if floor < PLAUSIBLE_FLOOR or name in rough
-    }
 
 
 def worst_output(
@@ -129,16 +106,13 @@ def worst_output(
         layers: all layers; those of the outputs know their noise floors.
         tolerance: the limits.
     """
-    limits = _output_limits(outputs, layers, tolerance)
-    worst = max(outputs, key=lambda blob: excess(outputs[blob], limits[blob]))
-    return worst, limits[worst]
+    floors = _floors(layers)
+    worst = max(outputs, key=lambda b: tolerance.output_excess(outputs[b], floors.get(b)))
+    return worst, tolerance.output_limit(floors.get(worst), blank=outputs[worst].blank)
 
 
-def _output_limits(
-    outputs: Iterable[str], layers: Iterable[LayerRecord], tolerance: Tolerance
-) -> dict[str, float]:
-    floors = {layer.blob: layer.floor for layer in layers}
-    return {blob: tolerance.output_limit(floors.get(blob)) for blob in outputs}
+def _floors(layers: Iterable[LayerRecord]) -> dict[str, float | None]:
+    return {layer.blob: layer.floor for layer in layers}
 
 
 def judge(
@@ -163,28 +137,56 @@ def judge(
     if broken:
         return Verdict.BROKEN, broken
 
+    floors = _floors(layers)
     reasons = []
     blob, allowed = worst_output(outputs, layers, tolerance)
     if is_beyond(outputs[blob], allowed):
         which = "output" if len(outputs) == 1 else f"output {blob}"
         reasons.append(f"{which}: {_words(outputs[blob], allowed)}")
-    found = [
-        (tolerance.layer_excess(error, layer.floor), layer, error) for layer, error in measured
+    drops = [
+        (times, layer, error)
+        for layer, error in measured
+        if (times := tolerance.layer_excess(error, layer.floor)) > 1
     ]
-    drops = [each for each in found if each[0] > 1]
     if drops and (reasons or not _is_accumulated(drops, layers, tolerance)):
-        times, layer, error = max(drops, key=lambda drop: drop[0])
+        _, layer, error = max(drops, key=lambda drop: drop[0])
         worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
-        reasons.append(f"{_name(layer)}: {_words(error, error.scale_relative / times)}{worst}")
+        words = _words(error, tolerance.layer_limit(layer.floor, blank=error.blank))
+        reasons.append(f"{_name(layer)}: {words}{worst}")
+    elif narrow := _worst_channel(layers, tolerance):
+        reasons.append(narrow)
     if reasons:
         return Verdict.DROP, "; ".join(reasons)
-    for blob, limit in _output_limits(outputs, layers, tolerance).items():
-        if limit >= ANYTHING and is_beyond(outputs[blob], tolerance.output):
+    for blob, error in outputs.items():
+        limit = tolerance.output_limit(floors.get(blob))
+        if limit >= ANYTHING and not error.blank and is_beyond(error, tolerance.output):
             return Verdict.SKIPPED, (
-                f"not judged: '{blob}' is {number(outputs[blob].scale_relative)} of its "
+                f"not judged: '{blob}' is {number(error.scale_relative)} of its "
                 f"largest value off, and other roundings may move it by {number(limit)}"
             )
     return Verdict.OK, ""
+
+
+def _worst_channel(layers: Iterable[LayerRecord], tolerance: Tolerance) -> str:
+    """Return what is said of the layer with the worst channel; nothing if none is beyond.
+
+    A channel has to be beyond its limit both alone, which shows that the layer itself does it, and
+    in the chain, which shows that it happens when the model runs.
+    """
+    found = [
+        (min(map(tolerance.channel_excess, (layer.alone, layer.chain))), layer)
+        for layer in layers
+        if layer.alone and layer.chain
+    ]
+    times, layer = max(found, key=lambda pair: pair[0], default=(0.0, None))
+    if layer is None or layer.alone is None or times <= 1:
+        return ""
+    error = layer.alone
+    limit = tolerance.layer_limit(error.channel_floor)
+    return (
+        f"{_name(layer)}: channel {error.channel} alone is {number(error.channel_relative)} of "
+        f"its scale off, above {number(limit)}"
+    )
 
 
 def _is_accumulated(
@@ -207,17 +209,24 @@ def _broken(outputs: Mapping[str, Metrics], measured: Iterable[tuple[LayerRecord
     one = len(outputs) == 1
     errors = [("the output" if one else f"output {b}", error) for b, error in outputs.items()]
     errors += [(_name(layer), error) for layer, error in measured]
-    found = [f"{name} has {_count(error)}" for name, error in errors if error.nan or error.inf]
+    found = [f"{name} has {_count(error)}" for name, error in errors if error.is_broken]
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return found[0] + more if found else ""
 
 
 def _words(error: Metrics, limit: float) -> str:
-    return f"scale-relative error {number(error.scale_relative)} above {number(limit)}"
+    if error.blank:
+        return f"up to {number(error.max_abs)} where all should be 0, above {number(limit)}"
+    kind = "wrong values, scale-relative" if error.is_wrong else "scale-relative"
+    return f"{kind} error {number(error.scale_relative)} above {number(limit)}"
 
 
 def _count(error: Metrics) -> str:
-    counts = ((error.nan, "NaN"), (error.inf, "infinite"))
+    counts = (
+        (error.nan, "NaN"),
+        (error.inf, "infinite"),
+        (error.finite, "finite instead of infinite"),
+    )
     return " and ".join(f"{count} {kind}" for count, kind in counts if count) + " values"
 
 

@@ -145,11 +145,10 @@ class CellRunner:
         result: InputResult,
     ) -> CellRecord:
         opened, chain = result.opened, result.chain
-        keys = {blob: alignment.key for blob, alignment in model.by_blob.items()}
         layers = tuple(
             layer.model_copy(
                 update={
-                    "floor": item.floors.get(keys.get(layer.blob, "")),
+                    "floor": item.noise.floors.get(layer.blob),
                     "own_floor": _own_floor(layer, model),
                 }
             )
@@ -259,6 +258,7 @@ def job_of(
                 name=item.name,
                 feeds=dict(item.feeds),
                 reference=str(item.reference.directory),
+                noise=str(item.noise.channels.directory),
                 alone=None if alone else (),
             )
             for item in inputs

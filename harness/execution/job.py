@@ -20,6 +20,8 @@ class JobInput(MessageValue):
     """ncnn blob → `.npy` file in the layout of ncnn (no batch axis)."""
     reference: str = ""
     """Directory of the values to compare with, and to feed layers alone with; empty for none."""
+    noise: str = ""
+    """Directory of what honest arithmetic may be off by in each channel; empty to judge none."""
     keep: str = ""
     """Directory that receives every blob that is computed; empty to keep none but the output."""
     alone: tuple[str, ...] | None = None

@@ -63,7 +63,7 @@ class CellMemory:
                 "model": model.digest,
                 "alignments": [dataclasses.asdict(a) for a in model.conversion.alignments],
                 "input": [item.reference.directory.name, *sorted(item.feeds)],
-                "floors": item.floors,
+                "noise": item.noise.channels.directory.name,
                 # Neither the kernel nor Python computes anything here.
                 "machine": {k: v for k, v in machine.items() if k not in ("system", "python")},
             }

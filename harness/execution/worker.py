@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.compare.layer_errors import chain_records, error_of
+from harness.definition.evaluation import NOTHING
 from harness.execution.integer_session import IntegerSession
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.remote_session import RemoteSession
@@ -110,6 +111,7 @@ class _InputWork:
         self._param = param
         self._folder = folder
         self._reference = Reference(Path(item.reference)) if item.reference else None
+        self._noise = Reference(Path(item.noise)) if item.noise else NOTHING
         self._aligned = {a.blob: a for a in job.alignments if a.key}
 
     def messages(self) -> Iterator[Message]:
@@ -169,7 +171,7 @@ class _InputWork:
             alignment = self._aligned.get(blob)
             if alignment is None:
                 continue
-            error, reason = error_of(actual, alignment, self._reference)
+            error, reason = error_of(actual, alignment, self._reference, self._noise)
             if error is None and actual.size != self._reference[alignment.key].size:
                 return {}, f"wrong output shape: {reason}"
             if error is None:
@@ -183,7 +185,9 @@ class _InputWork:
             return ()
         places = self._session.placement(len(self._param.layers))
         chain: dict[str, Array | str] = {**kept.failures, **kept.blobs}
-        records = chain_records(self._param, self._job.alignments, chain, self._reference)
+        records = chain_records(
+            self._param, self._job.alignments, chain, self._reference, self._noise
+        )
         return tuple(r.model_copy(update={"device": places[r.index]}) for r in records)
 
     def _layers_alone(
@@ -246,7 +250,7 @@ class _InputWork:
             alignment: Alignment | None = self._aligned.get(blob)
             if alignment is None:
                 continue
-            error, reason = error_of(array, alignment, reference)
+            error, reason = error_of(array, alignment, reference, self._noise)
             if error is None:
                 reasons[blob] = reason
             else:

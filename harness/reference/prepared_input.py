@@ -10,7 +10,7 @@ import numpy as np
 from harness.domain.spec import InputSpec, content_key
 from harness.model.ctc import ctc_decode
 from harness.reference.blob_values import blob_reference
-from harness.reference.noise import floors_of
+from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import Reference, digests
 from harness.util.files import directory_atomically, stamp
@@ -37,8 +37,8 @@ class PreparedInput:
     """What blobs are compared with, in single precision, see `blob_reference`."""
     text: str
     """What the reference reads, where the model has a character table."""
-    floors: dict[str, float]
-    """Scale-relative error of the fp32 reference against float64, by key of an alignment."""
+    noise: Noise
+    """What honest arithmetic may be off by."""
 
 
 def prepare_input(
@@ -77,7 +77,7 @@ def prepare_input(
         feeds=feeds,
         reference=reference,
         text=_text(reference, model),
-        floors=floors_of(model, tensors, reference, exact, store),
+        noise=noise_of(model, tensors, reference, exact, store=store, relative_to=reference),
     )
 
 

@@ -85,8 +85,36 @@ def test_reasons_are_kept(chain: Blobs, alone: Blobs, note: str) -> None:
 def test_a_model_that_gives_no_number_itself_is_no_measure() -> None:
     reference = {"y": np.full((1, 2, 4), np.nan)}
     error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
-    assert (error, why) == (None, "the model itself gives no finite number there")
+    assert (error, why) == (None, "the model itself gives no number there")
     reference["y"][0, 0, 0] = 1.0
     error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
     assert error is not None
     assert (error.nan, why) == (1, "")
+    error, why = error_of(np.ones((2, 4), np.float32), ALIGNMENTS[1], reference)
+    assert error is not None
+    assert (error.nan, error.max_abs) == (0, 0)
+    assert why == "7 of 8 not judged: the model gives NaN there"
+
+
+def test_infinities_of_the_model_are_compared() -> None:
+    reference = {"y": np.full((1, 2, 4), -np.inf)}
+    for actual, finite in ((-np.inf, 0), (np.finfo(np.float32).min, 0), (5.0, 8)):
+        error, why = error_of(np.full((2, 4), actual, np.float32), ALIGNMENTS[1], reference)
+        assert error is not None
+        assert (error.finite, error.inf, why) == (finite, 0, "")
+
+
+def test_channels_are_those_of_the_blob() -> None:
+    """The ONNX value has its channels last, the blob has them first."""
+    alignment = Alignment(
+        layer_index=1, blob="y", value="y", source="onnx", key="y", how="value", order=(1, 0)
+    )
+    value = np.ones((1, 4, 2))
+    value[..., 1] = 100
+    actual = np.ascontiguousarray(value[0].T)
+    actual[0, 2] *= 1.01
+    error, _ = error_of(actual, alignment, {"y": value}, {"y": np.zeros(2)})
+    assert error is not None
+    assert error.scale_relative == pytest.approx(1e-4)
+    assert error.channel == 0
+    assert error.channel_relative == pytest.approx(0.01 / (100 / 64))

@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics, Verdict
-from harness.domain.verdict import Tolerance, judge, noise_floors, worst_output
+from harness.domain.verdict import Tolerance, judge, own_excess, worst_output
+
+Array = NDArray[Any]
 
 DEFAULT = Tolerance()
 OUT = "out"
@@ -77,6 +81,7 @@ def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
         (error(0, nan=3), [], "the output has 3 NaN values"),
         (error(0, nan=1, inf=2), [], "the output has 1 NaN and 2 infinite values"),
         (error(1), [layer(error(0, inf=5))], "InnerProduct fc has 5 infinite values"),
+        (error(0, finite=2), [], "the output has 2 finite instead of infinite values"),
         (
             error(0, nan=1),
             [layer(error(0, inf=5)), layer(error(1))],
@@ -149,23 +154,113 @@ def test_the_worst_of_several_outputs_counts_and_is_named() -> None:
     )
 
 
-def test_noise_floors_of_float_values() -> None:
-    wide: dict[str, Any] = {"y": np.array([2.0]), "shape": np.array([3]), "more": np.zeros(1)}
-    narrow: dict[str, Any] = {"y": np.array([2.0 + 2**-13]), "shape": np.array([4])}
-    assert noise_floors(narrow, wide) == {"y": 2**-14}
+def alone_too(metrics: Metrics, **update: Any) -> LayerRecord:
+    return layer(metrics).model_copy(update={"alone": metrics, **update})
 
 
-def test_noise_floor_that_is_no_rounding_excuses_nothing() -> None:
-    assert noise_floors({"y": np.array([2.5])}, {"y": np.array([2.0])}) == {}
+def channel(relative: float, floor: float = 0.0, *, error_of_all: float = 1e-6) -> Metrics:
+    return error(error_of_all).model_copy(
+        update={"channel": 3, "channel_relative": relative, "channel_floor": floor}
+    )
 
 
-def test_values_near_zero_are_no_drop() -> None:
-    zero = np.zeros(9)
-    assert judge({OUT: error(0)}, [layer(measure(zero + 1e-9, zero))], DEFAULT)[0] == Verdict.OK
-    assert judge({OUT: error(0)}, [layer(measure(zero + 1e-3, zero))], DEFAULT)[0] == Verdict.DROP
-    # What is left where larger values cancel out.
-    left = np.full(9, 1e-7)
-    assert judge({OUT: error(0)}, [layer(measure(left * 2, left))], DEFAULT)[0] == Verdict.OK
+def test_a_single_channel_counts_if_it_is_bad_alone_and_in_the_chain() -> None:
+    def verdict(chain: Metrics, alone: Metrics | None) -> Verdict:
+        return judge({OUT: error(0)}, [alone_too(chain, alone=alone)], DEFAULT)[0]
+
+    bad, fine = channel(1e-2), channel(1e-5)
+    assert verdict(bad, bad) is Verdict.DROP
+    # What layers before it left there, or what the chain takes back, or nobody knows.
+    assert verdict(bad, fine) is Verdict.OK
+    assert verdict(fine, bad) is Verdict.OK
+    assert verdict(bad, None) is Verdict.OK
+    # It is as far off as honest arithmetic may be.
+    assert verdict(channel(1e-2, 3e-3), channel(1e-2, 3e-3)) is Verdict.OK
+    assert judge({OUT: error(0)}, [alone_too(bad), layer(error(0), "b")], DEFAULT)[1] == (
+        "InnerProduct fc: channel 3 alone is 1.0e-2 of its scale off, above 4.0e-5"
+    )
+
+
+def test_a_layers_own_error_is_that_of_its_worst_channel() -> None:
+    both = alone_too(channel(4e-3))
+    assert own_excess(both, channel(4e-3), DEFAULT) == pytest.approx(100)
+    assert own_excess(alone_too(channel(0)), channel(4e-3), DEFAULT) == pytest.approx(1e-6 / 4e-5)
+
+
+ZERO = np.zeros((2, 9))
+
+
+@pytest.mark.parametrize(
+    ("off", "floor", "verdict"),
+    [
+        (0.0, None, Verdict.OK),
+        # What is lost below the smallest normal number is no fault.
+        (1e-38, None, Verdict.OK),
+        (1e-30, None, Verdict.DROP),
+        (1e-9, 1e-9, Verdict.OK),
+        (1e-9, 1e-10, Verdict.DROP),
+        (1e3, 1e3, Verdict.OK),
+    ],
+)
+def test_beside_zeros_noise_is_the_only_scale(
+    off: float, floor: float | None, verdict: Verdict
+) -> None:
+    one = layer(measure(ZERO + off, ZERO), floor=floor)
+    found, reason = judge({OUT: error(0)}, [one], DEFAULT)
+    assert found is verdict
+    assert found is Verdict.OK or "where all should be 0" in reason
+    output = layer(None, blob=OUT, floor=floor)
+    assert judge({OUT: measure(ZERO + off, ZERO)}, [output], DEFAULT)[0] is verdict
+
+
+def test_small_values_are_no_excuse() -> None:
+    """Seven parts in a thousand are as bad in a layer of tiny values as in any."""
+    values = np.random.default_rng(0).normal(size=(2, 50))
+    softmax = np.full((2, 6625), 1 / 6625)
+    for reference in (values * 1e-5, values * 1e-30, values * 1e30, softmax):
+        found = measure(reference * (1 + 0.007 * np.sign(reference)), reference)
+        assert judge({OUT: error(0)}, [layer(found)], DEFAULT)[0] is Verdict.DROP
+
+
+def test_zeros_in_the_place_of_anything_are_called_wrong() -> None:
+    reference = np.linspace(1, 2, 8)
+    _, reason = judge({OUT: measure(reference * 0, reference)}, [], DEFAULT)
+    assert reason == "output: wrong values, scale-relative error 1 above 2.0e-5"
+    _, reason = judge({OUT: measure(reference * 0.5, reference)}, [], DEFAULT)
+    assert reason == "output: scale-relative error 0.5 above 2.0e-5"
+
+
+ARRAYS = hnp.arrays(np.float64, (3, 8), elements=st.floats(-1, 1, allow_subnormal=False))
+
+
+@given(ARRAYS, ARRAYS, st.floats(1e-9, 1), st.floats(0, 1e-3), st.integers(-60, 60))
+def test_the_unit_of_a_layers_values_does_not_matter(
+    reference: Array, error_: Array, size: float, floor: float, exponent: int
+) -> None:
+    """All that a layer has is multiplied by a power of two: values, errors and noise."""
+
+    def judged(unit: float) -> tuple[Verdict, float]:
+        actual, right = (reference + size * error_) * unit, reference * unit
+        found = measure(actual, right, np.full(3, floor * unit))
+        # A floor beside nothing but zeros is in the unit of the values.
+        known = floor * unit if found.blank else floor
+        record = alone_too(found, floor=known)
+        return judge({OUT: error(0)}, [record], DEFAULT)[0], own_excess(record, found, DEFAULT)
+
+    verdict, excess = judged(1.0)
+    other = judged(2.0**exponent)
+    assert other[0] is verdict
+    # Below the smallest normal number there is another scale, that of the format.
+    assert other[1] == pytest.approx(excess) or not reference.any()
+
+
+@given(st.floats(1e-8, 10), st.floats(0, 1), st.floats(1, 1.01), st.floats(1, 1.01))
+def test_limits_have_no_cliff(value: float, floor: float, more: float, wider: float) -> None:
+    """More error is never better, more noise never worse, and a little of it changes little."""
+    one = DEFAULT.layer_excess(error(value), floor)
+    assert DEFAULT.layer_excess(error(value * more), floor) >= one
+    eased = DEFAULT.layer_excess(error(value), floor * wider)
+    assert one / 1.011 <= eased <= one
 
 
 @given(
@@ -182,13 +277,11 @@ def test_a_wider_tolerance_never_turns_ok_into_drop(
     wide = Tolerance(layer=limit * factor, output=limit * factor)
     if narrow is Verdict.OK:
         assert judge({OUT: error(output)}, records, wide)[0] is Verdict.OK
-    expected = max([output, *(value for value in layers if value > 1e-6)]) <= limit
+    expected = max([output, *layers]) <= limit
     assert (narrow is Verdict.OK) == expected
 
 
-@pytest.mark.parametrize(
-    "settings", [{"layer": 0}, {"output": -1}, {"floors": 0.5}, {"absolute": -1}, {"lair": 1}]
-)
+@pytest.mark.parametrize("settings", [{"layer": 0}, {"output": -1}, {"floors": 0.5}, {"lair": 1}])
 def test_nonsense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Tolerance(**settings)

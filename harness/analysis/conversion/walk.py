@@ -12,9 +12,9 @@ import numpy as np
 from harness.compare.matching import UNKNOWN, Agreement, Match, Matcher
 from harness.definition.evaluation import Evaluated, outputs_of
 from harness.domain.metrics import measure
-from harness.domain.verdict import PLAUSIBLE_FLOOR
 from harness.model.arrangement import Arrangement, ordered
 from harness.model.integer_blobs import quantised_blobs
+from harness.reference.noise import PLAUSIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,8 +157,7 @@ def _floor(found: Walk, blob: str) -> float:
     exact, single = found.inputs[0].blobs[blob], found.single.blobs.get(blob)
     if single is None or single.shape != exact.shape:
         return 0.0
-    floor = measure(single, exact).scale_relative
-    return floor if floor < PLAUSIBLE_FLOOR else 0.0
+    return min(measure(single, exact).scale_relative, PLAUSIBLE)
 
 
 def _matched(

@@ -12,7 +12,7 @@ import numpy as np
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.mechanisms.layer_run import LayerRun
 from harness.domain.metrics import measure
-from harness.domain.verdict import PLAUSIBLE_FLOOR, Tolerance, excess, is_beyond
+from harness.domain.verdict import Tolerance, excess, is_beyond
 from harness.execution.job import JobInput
 from harness.model.weights import read_weights
 from harness.reference.tensors import feeds_of
@@ -44,7 +44,8 @@ class Truth:
     """Its values in float64."""
     single: Reference
     """Its values in float32, by ONNX Runtime."""
-
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """Noise floors by blob, of the whole chain up to it."""
     known: dict[str, float] = field(default_factory=dict, compare=False)
     """Errors of ONNX Runtime by value and noise floors by layer, as far as they were needed."""
 
@@ -55,12 +56,12 @@ class Truth:
             self.known[key] = case.noise
         return self.known[key]
 
-    def runtime_error(self, value: str) -> float | None:
-        """Return ONNX Runtime's scale-relative error at a value; None if it is implausible."""
+    def runtime_error(self, value: str) -> float:
+        """Return ONNX Runtime's scale-relative error at a value."""
         if value not in self.known:
             found = measure(np.asarray(self.single[value]), self.exact[value])
             self.known[value] = found.scale_relative
-        return self.known[value] if self.known[value] < PLAUSIBLE_FLOOR else None
+        return self.known[value]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class Measured:
             inputs=[feed for feed in feeds if feed is not None],
             output=output,
             expected=expected.astype(np.float64),
-            floor=self.truth.runtime_error(self.subject.by_blob[blob].key) or 0.0,
+            floor=self.truth.floors.get(blob, 0.0),
             initialisers=self.subject.initialisers,
         )
 
@@ -195,11 +196,10 @@ class Measurer:
     def _finding(self, measured: Measured) -> InputFinding:
         subject, chain = measured.subject, measured.result.chain
         assert chain is not None
+        floors = measured.truth.floors
         limits = {
-            blob: self.tolerance.output_limit(
-                measured.truth.runtime_error(subject.by_blob[blob].key)
-            )
-            for blob in chain.outputs
+            blob: self.tolerance.output_limit(floors.get(blob), blank=error.blank)
+            for blob, error in chain.outputs.items()
         }
         worst = max(limits, key=lambda blob: excess(chain.outputs[blob], limits[blob]))
         return InputFinding(
@@ -231,22 +231,20 @@ class Measurer:
         if record.aligned == "none":
             return base
         truth = measured.truth
-        runtime = truth.runtime_error(alignment.key)
-        expected = truth.exact[alignment.key]
-        # Up to an absolute error of so much, small values are never wrong.
-        scale = float(np.abs(expected).max(initial=0))
-        inherited = self.tolerance.layer_limit(runtime, scale)
-        noise, limit = runtime, self.tolerance.layer_limit(None, scale)
+        blank = not truth.exact[alignment.key].any()
+        noise = truth.floors.get(record.blob)
+        inherited = self.tolerance.layer_limit(noise, blank=blank)
+        limit = self.tolerance.layer_limit(None, blank=blank)
         if record.alone and is_beyond(record.alone, limit) and (case := measured.case(record.blob)):
             # Only now it matters what the layer by itself costs in single precision.
             noise = truth.noise_of(case)
-            limit = self.tolerance.layer_limit(noise, scale)
+            limit = self.tolerance.layer_limit(noise, blank=blank)
         return base.model_copy(
             update={
                 "status": _status(layer, record, inherited, limit),
                 "chain": record.chain,
                 "alone": record.alone,
-                "onnxruntime": runtime,
+                "onnxruntime": truth.runtime_error(alignment.key),
                 "noise": noise,
                 "limit": limit,
                 "chain_limit": inherited,

@@ -11,6 +11,7 @@ from harness.analysis.conversion.onnx_side import OnnxSide
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Truth
 from harness.execution.cell_runner import job_of
 from harness.reference.blob_values import blob_reference
+from harness.reference.noise import noise_of
 from harness.reference.tensors import tensors_of
 
 if TYPE_CHECKING:
@@ -55,11 +56,15 @@ class References:
     def truth(self, spec: InputSpec) -> Truth:
         """Return an input with its values."""
         tensors = tensors_of(spec, self.model)
+        exact, single = (self._values(tensors, kind) for kind in ("float64", "fp32"))
         return Truth(
             name=spec.name,
             tensors=tensors,
-            exact=self._values(tensors, "float64"),
-            single=self._values(tensors, "fp32"),
+            exact=exact,
+            single=single,
+            floors=noise_of(
+                self.model, tensors, single, exact, store=self.store, relative_to=exact
+            ).floors,
         )
 
     def _values(self, tensors: Mapping[str, Array], kind: Kind) -> Reference:

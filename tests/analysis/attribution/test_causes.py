@@ -16,7 +16,7 @@ from harness.report.cause_text import (
 )
 from tests.records import cell, metrics
 
-TOLERANCE = Tolerance(layer=4e-5, absolute=0)
+TOLERANCE = Tolerance(layer=4e-5)
 ON = {"NCNN_AVX2": "ON", "NCNN_F16C": "ON"}
 OFF = {"NCNN_AVX2": "ON", "NCNN_F16C": "OFF"}
 
@@ -308,7 +308,7 @@ def test_faults_that_meet_in_one_cell_stay_two_causes() -> None:
 
 
 def test_a_table_of_ok_cells_has_no_causes() -> None:
-    """Whatever makes a cell `ok` excuses its layers: the noise floor, the absolute allowance."""
+    """Whatever makes a cell `ok` excuses its layers."""
     records = [
         cell({"A": 1e-3}, run="default", verdict=Verdict.OK),
         cell({"A": 1e-7}, run="off", options={"use_fp16_storage": False}, verdict=Verdict.OK),
@@ -325,21 +325,15 @@ def test_an_ok_cell_with_an_error_of_its_own_is_no_proof_either() -> None:
     assert cause.fixes == ()
 
 
-@pytest.mark.parametrize(
-    ("floor", "absolute", "found"),
-    [(None, 0.0, True), (1e-3, 0.0, False), (None, 1e-2, False)],
-)
-def test_faults_are_judged_as_verdicts_are(
-    floor: float | None, absolute: float, found: bool
-) -> None:
+@pytest.mark.parametrize(("floor", "found"), [(None, True), (1e-3, False)])
+def test_faults_are_judged_as_verdicts_are(floor: float | None, found: bool) -> None:
     (layer,) = cell({"A": 1e-3}).layers
     noisy = layer.model_copy(update={"floor": floor})
     records = [
         cell({"A": 1e-3}).model_copy(update={"layers": (noisy,)}),
         cell({"A": 1e-7}, run="off", options={"use_fp16_storage": False}),
     ]
-    tolerance = TOLERANCE.model_copy(update={"absolute": absolute})
-    assert bool(attribute(records, tolerance)) is found
+    assert bool(attribute(records, TOLERANCE)) is found
 
 
 def test_the_converter_is_a_setting_like_others() -> None:

@@ -15,7 +15,7 @@ from harness.domain.verdict import Tolerance
 from harness.report.cause_text import cause_title, fix_words, version_words
 from tests.records import cell
 
-TOLERANCE = Tolerance(layer=4e-5, absolute=0)
+TOLERANCE = Tolerance(layer=4e-5)
 SEEDS = 12
 
 

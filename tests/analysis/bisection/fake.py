@@ -17,6 +17,7 @@ from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import FlagSet, ModelSpec, Revision, RunSpec
 from harness.model.param import parse
 from harness.model.prepared_model import PreparedModel
+from harness.reference.noise import Noise
 from harness.reference.prepared_input import PreparedInput
 from harness.reference.values import Reference
 from harness.sources import SourceTree
@@ -48,7 +49,8 @@ def subject(*, alone: bool) -> Subject:
         inputs={"x": "x"},
         outputs=("y",),
     )
-    item = PreparedInput(name="i", feeds={}, reference=Reference(Path("r")), text="", floors={})
+    noise = Noise(channels=Reference(Path("n")), floors={})
+    item = PreparedInput(name="i", feeds={}, reference=Reference(Path("r")), text="", noise=noise)
     return Subject(model=model, input=item, watched=("fc",) if alone else (), alone=alone)
 
 
