@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MIX = (0x9E3779B1, 0x85EBCA77)
 """Primes whose product with a number has well mixed upper bits (those of xxHash32)."""
+_NO_EXPONENT = 0x807FFFFF
+"""Sign and mantissa of float32."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -80,13 +82,13 @@ def evaluate(
 
 
 def _signs(array: Array, generator: np.random.Generator) -> Array:
-    """Return 1 or -1 for each element, the same for equal ones.
+    """Return 1 or -1 for each element, the same for equal ones, and for those twice as large.
 
     Rounding is no dice: where much of a blob is alike, such as behind padding, it is rounded alike,
     and what follows sees an error that does not average out.
     """
     with np.errstate(over="ignore"):
-        bits = array.astype(np.float32).view(np.uint32)
+        bits = array.astype(np.float32).view(np.uint32) & np.uint32(_NO_EXPONENT)
     mixed = (bits ^ generator.integers(1 << 32, dtype=np.uint32)) * np.uint32(_MIX[0])
     mixed ^= mixed >> np.uint32(15)
     mixed *= np.uint32(_MIX[1])
