@@ -57,7 +57,7 @@ class FailOn(StrEnum):
 
 _FAILURES = {
     FailOn.DROP: tuple(verdict for verdict in Verdict if verdict.is_finding),
-    FailOn.BROKEN: (Verdict.BROKEN, Verdict.BUILD_FAILED),
+    FailOn.BROKEN: (Verdict.BROKEN, Verdict.UNSTABLE, Verdict.BUILD_FAILED),
     FailOn.NEVER: (),
 }
 

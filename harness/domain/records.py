@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from harness.domain.base import StoredValue
+from harness.domain.instability import Instability
 from harness.util.files import append_line, read_lines
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ class Verdict(StrEnum):
     """ncnn computes what the model's files say, but they are not the ONNX model."""
     BROKEN = "broken"
     """NaN or Inf, crash, hang, wrong shape."""
+    UNSTABLE = "unstable"
+    """Two measurements that should agree do not: neither is evidence of anything else."""
     BUILD_FAILED = "build-failed"
     UNSUPPORTED = "unsupported"
     """This version has no such option, or this CPU no such instructions."""
-    UNSTABLE = "unstable"
-    """Measured twice, it was not the same."""
     SKIPPED = "skipped"
 
     @property
@@ -42,12 +43,13 @@ class Verdict(StrEnum):
             Verdict.DROP,
             Verdict.MODEL_DIFFERS,
             Verdict.BROKEN,
+            Verdict.UNSTABLE,
             Verdict.BUILD_FAILED,
         )
 
     @property
     def has_numbers(self) -> bool:
-        """Whether all of the cell was measured and is finite."""
+        """Whether all of the cell was measured, is finite and can be relied on."""
         return self in (Verdict.OK, Verdict.DROP, Verdict.MODEL_DIFFERS)
 
     @property
@@ -215,8 +217,8 @@ class CellRecord(StoredValue):
     """Wall time of the fastest forward pass in milliseconds; None where an emulator ran it."""
     slowest_ms: float | None = None
     """Wall time of the slowest one: how much the latency is worth."""
-    repeatable: bool = True
-    """Whether a second pass gave the same output, bit for bit."""
+    instability: Instability | None = None
+    """What differs where the cell was measured again; None where all was the same."""
     stderr: str = ""
     """Last lines the process printed, where it did not end well."""
     build: BuildRecord

@@ -18,6 +18,9 @@ from harness.build.toolchain import cpu_description, cpu_features
 from harness.domain.records import BuildRecord, CellRecord, Failure, LayerRecord, Verdict
 from harness.domain.verdict import judge, worst_output
 from harness.execution.job import Job, JobInput
+from harness.execution.repetition import Repetition
+from harness.execution.session import USE_VULKAN
+from harness.execution.stability import with_one_thread
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.files import scratch_directory
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.build.builder import Build
+    from harness.domain.instability import Instability
     from harness.domain.spec import CellSpec
     from harness.domain.verdict import Tolerance
     from harness.execution.launcher import InputResult, Launcher
@@ -56,6 +60,7 @@ class CellRunner:
         *,
         alone: bool = True,
         recall: bool = True,
+        again: bool = True,
     ) -> list[CellRecord]:
         """Run cells that differ in their input only, or recall what they gave before.
 
@@ -66,6 +71,7 @@ class CellRunner:
             inputs: their inputs, in the same order.
             alone: whether to run every layer alone as well.
             recall: whether what was measured before will do.
+            again: whether to measure once more, to see whether it gives the same.
         """
         memory = self.memory if alone else None
         keys = {
@@ -80,7 +86,7 @@ class CellRunner:
         left = [place for place in keys if place not in found]
         if left:
             own, items = [cells[place] for place in left], [inputs[place] for place in left]
-            measured = self._measured(own, build, model, items, alone=alone)
+            measured = self._measured(own, build, model, items, alone=alone, again=again)
             found |= dict(zip(left, measured, strict=True))
         if memory:
             for place in left:
@@ -95,14 +101,61 @@ class CellRunner:
         inputs: Sequence[PreparedInput],
         *,
         alone: bool,
+        again: bool,
     ) -> list[CellRecord]:
         with scratch_directory("cell-") as scratch:
             job = job_of(build, cells[0], model, inputs, alone=alone)
-            results = self.launcher.run(job, scratch)
-            return [
+            results = self.launcher.run(job, scratch / "first")
+            records = [
                 self._record(cell, item, build, model, result)
                 for cell, item, result in zip(cells, inputs, results, strict=True)
             ]
+            if not again:
+                return records
+            repetition = Repetition(
+                launcher=self.launcher, job=job, first=results, folder=scratch / "again"
+            )
+            return self._again(records, inputs, model, repetition)
+
+    def _again(
+        self,
+        records: Sequence[CellRecord],
+        inputs: Sequence[PreparedInput],
+        model: PreparedModel,
+        repetition: Repetition,
+    ) -> list[CellRecord]:
+        """Return records with what differs where the cells are measured once more."""
+        limits = [
+            max(
+                (
+                    self.tolerance.output_limit(layer.floor)
+                    for layer in record.layers
+                    if layer.blob in record.outputs
+                ),
+                default=self.tolerance.output,
+            )
+            for record in records
+        ]
+        found = repetition.instabilities(limits)
+        job = repetition.job
+        if job.threads > 1 and not all(found) and not job.options.get(USE_VULKAN):
+            single = repetition.single_threaded()
+            for place, (record, item) in enumerate(zip(records, inputs, strict=True)):
+                if found[place] is None and item.name in single:
+                    one = single[item.name]
+                    own = _layers(one, item, model)
+                    found[place] = with_one_thread(
+                        repetition.first[place],
+                        record.layers,
+                        one,
+                        own,
+                        model.graph,
+                        self.tolerance,
+                    )
+        return [
+            _unstable(record, instability)
+            for record, instability in zip(records, found, strict=True)
+        ]
 
     def _recalled(
         self, known: CellRecord, cell: CellSpec, build: Build, model: PreparedModel
@@ -145,15 +198,7 @@ class CellRunner:
         result: InputResult,
     ) -> CellRecord:
         opened, chain = result.opened, result.chain
-        layers = tuple(
-            layer.model_copy(
-                update={
-                    "floor": item.noise.floors.get(layer.blob),
-                    "own_floor": _own_floor(layer, model),
-                }
-            )
-            for layer in result.layers
-        )
+        layers = _layers(result, item, model)
         errors = chain.outputs if chain else {}
         worst, _ = worst_output(errors, layers, self.tolerance) if errors else ("", 0.0)
         emulated = bool(build.runner)
@@ -167,7 +212,6 @@ class CellRunner:
                 "layers": layers,
                 "latency_ms": chain.latency_ms if chain and not emulated else None,
                 "slowest_ms": chain.slowest_ms if chain and not emulated else None,
-                "repeatable": chain.repeatable if chain else True,
                 "machine": machine() | _elsewhere(build, result),
                 "text": _text(result, model),
                 "reference_text": item.text,
@@ -266,6 +310,31 @@ def job_of(
         outputs=model.outputs,
         repeats=1 if build.runner else REPEATS,
     )
+
+
+def _layers(
+    result: InputResult, item: PreparedInput, model: PreparedModel
+) -> tuple[LayerRecord, ...]:
+    """Return the layers of a measurement with their noise floors."""
+    return tuple(
+        layer.model_copy(
+            update={
+                "floor": item.noise.floors.get(layer.blob),
+                "own_floor": _own_floor(layer, model),
+            }
+        )
+        for layer in result.layers
+    )
+
+
+def _unstable(record: CellRecord, instability: Instability | None) -> CellRecord:
+    """Return a record with what differs where its cell is measured once more."""
+    if instability is None:
+        return record
+    found = record.model_copy(update={"instability": instability})
+    if not instability.spoils:
+        return found
+    return found.model_copy(update={"verdict": Verdict.UNSTABLE, "reason": instability.sentence})
 
 
 def _own_floor(layer: LayerRecord, model: PreparedModel) -> float | None:

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 from harness.domain.base import MessageValue
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import When
+from harness.execution.heap import Heap
 from harness.model.alignment import Alignment
 
 
@@ -50,6 +51,12 @@ class Job(MessageValue):
     """ncnn blobs of the model's outputs."""
     repeats: int = 1
     """Forward passes from which the fastest gives the latency."""
+    again: bool = False
+    """Whether this is only to be compared with what was measured before: one pass for all blobs,
+    and no errors."""
+    heap: Heap = Heap.AS_IT_IS
+    pools: bool = True
+    """Whether ncnn may keep the memory of blobs for later ones."""
     memory_bytes: int = 0
     """Limit of the process's address space; 0 for none."""
 
@@ -95,8 +102,14 @@ class ChainDone(MessageValue):
     latency_ms: float = 0.0
     """Wall time of the fastest pass."""
     slowest_ms: float = 0.0
-    repeatable: bool = True
+    steady: bool = True
+    """Whether all passes for the output gave the same, bit for bit."""
+    kept_agrees: bool = True
     """Whether the pass that keeps all blobs gave the same output, bit for bit."""
+    digests: dict[str, str] = {}
+    """Blob → digest of its values in the pass that keeps all blobs."""
+    spoilt: dict[str, int] = {}
+    """Blob → how many of its values there are NaN or infinite, where any are."""
     shapes: dict[str, tuple[int, ...]] = {}
     files: dict[str, str] = {}
     """Blob → file, where blobs are kept."""
@@ -116,6 +129,8 @@ class AloneDone(MessageValue):
     """Blobs without an error, with the reason."""
     died: str = ""
     """How the process ended that ran it."""
+    digests: dict[str, str] = {}
+    """Blob → digest of its values."""
     files: dict[str, str] = {}
 
 

@@ -176,7 +176,10 @@ def _after_death(
 ) -> JobInput | None:
     """Return what is left of an input whose process died, or None if that is nothing."""
     result.deaths += 1
-    if result.chain is None or result.chain.failure:
+    shapes: Mapping[str, tuple[int, ...]] = item.shapes or {}
+    if result.chain is not None and not result.chain.failure:
+        shapes = result.chain.shapes
+    if not shapes:
         return None
     left = [name for name in _to_run_alone(item, job) if name not in result.alone]
     if not left:
@@ -187,7 +190,6 @@ def _after_death(
     )
     if result.deaths >= MAX_DEATHS:
         return None
-    shapes: Mapping[str, tuple[int, ...]] = result.chain.shapes
     return item.model_copy(update={"alone": tuple(rest), "shapes": dict(shapes)})
 
 

@@ -83,7 +83,7 @@ class CellMemory:
 
     def keep(self, key: str, record: CellRecord) -> None:
         """Remember a record, if its numbers can be relied on."""
-        if not (key and record.verdict.has_numbers and record.repeatable):
+        if not (key and record.verdict.has_numbers):
             return
         folder = self.store.measurements / key
         text = record.model_dump_json()

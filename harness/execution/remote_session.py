@@ -6,12 +6,14 @@ It starts anew for each batch of requests and loads the model each time.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.execution.heap import environment
 from harness.execution.session import (
     PLACES,
     THREADS,
@@ -89,7 +91,8 @@ class RemoteSession:
         setup = self._setup
         script = [f"set {THREADS} {setup.threads}", *self._set_if(setup.when == "first")]
         script += [f"param {setup.param}", *self._set_if(setup.when == "after-param")]
-        return [*script, f"model {setup.weights}", *self._set_if(setup.when == "after-model")]
+        script += [f"model {setup.weights}", *self._set_if(setup.when == "after-model")]
+        return [*script, *(f"set {name} 0" for name in setup.without_pools(self.defaults))]
 
     def _set_if(self, due: bool, values: Mapping[str, bool | int] | None = None) -> list[str]:
         """Return the commands that set the options, if now is the time."""
@@ -137,7 +140,8 @@ class RemoteSession:
         file = self._folder / "script"
         file.write_text("".join(f"{line}\n" for line in script), encoding="utf-8")
         command = [*self._command, str(self._setup.core), str(file)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        env = {**os.environ, **environment(self._setup.heap)}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=env)
         lines = done.stdout.splitlines()
         for error in _answers(lines, "error"):
             _, _, what = error.partition(" ")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from harness.build.extension import load_binding
+from harness.execution.heap import Heap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.domain.spec import When
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 THREADS = "num_threads"
+POOLS = ("use_local_pool_allocator",)
+"""Options by which ncnn keeps the memory of blobs: what it keeps, the C library cannot fill."""
 USE_VULKAN = "use_vulkan_compute"
 DEVICE_REMEDY = "apt-get install mesa-vulkan-drivers"
 ENOUGH = 0.1
@@ -55,12 +58,24 @@ class Reply:
     """Wall time of the fastest pass."""
     slowest: float = 0.0
     """Wall time of the slowest pass."""
+    steady: bool = True
+    """Whether all passes gave the same, bit for bit."""
 
     @classmethod
     def fastest(cls, replies: Sequence[Reply]) -> Reply:
         """Return the fastest of several passes of the same request."""
-        best = min(replies, key=lambda reply: reply.seconds)
-        return replace(best, slowest=max(reply.seconds for reply in replies))
+        first, *others = replies
+        return replace(
+            min(replies, key=lambda reply: reply.seconds),
+            slowest=max(reply.seconds for reply in replies),
+            steady=all(same_blobs(first.blobs, other.blobs) for other in others),
+        )
+
+
+def same_blobs(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Return whether the blobs that both passes have are equal; NaN is equal to NaN."""
+    shared = one.keys() & other.keys()
+    return all(np.array_equal(one[blob], other[blob], equal_nan=True) for blob in shared)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +89,18 @@ class Setup:
     threads: int = 1
     when: When = "first"
     """When the options are set; `harness.domain.spec.RunSpec` says more."""
+    pools: bool = True
+    """Whether ncnn may keep the memory of blobs for later ones, as it does by itself."""
+    heap: Heap = Heap.AS_IT_IS
+    """How a program elsewhere looks after its memory; the worker sees to its own."""
 
     def finally_set(self, loaded: Mapping[str, bool | int]) -> dict[str, bool | int]:
         """Return the options as they are during a pass, given those after loading."""
         return {**loaded, **(self.options if self.when == "after-extractor" else {})}
+
+    def without_pools(self, known: Iterable[str]) -> tuple[str, ...]:
+        """Return the options to switch off behind loading, of those that a build knows."""
+        return () if self.pools else tuple(name for name in POOLS if name in known)
 
     @property
     def wants_vulkan(self) -> bool:
@@ -188,6 +211,8 @@ class NativeSession:
             raise LoadError(str(error)) from error
         # Loading changes options: ncnn drops what the device cannot do.
         self.options: Mapping[str, bool | int] = setup.finally_set(self._net.options())
+        for name in setup.without_pools(self.defaults):
+            self._net.set_option(name, 0)
 
     def _load(self, setup: Setup) -> None:
         self._net.set_option(THREADS, setup.threads)

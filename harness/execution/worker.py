@@ -6,6 +6,7 @@ it goes on, so that the parent loses nothing but the step that was running.
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from harness.compare.layer_errors import chain_records, error_of
 from harness.definition.evaluation import NOTHING
+from harness.execution.heap import prepare
 from harness.execution.integer_session import IntegerSession
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.remote_session import RemoteSession
@@ -29,6 +31,7 @@ from harness.execution.session import (
     Session,
     Setup,
     UnsupportedError,
+    same_blobs,
 )
 from harness.model.integer_blobs import integer_blobs, quantised_blobs
 from harness.model.param import Layer, Param, read_param
@@ -85,7 +88,10 @@ def messages(job: Job, folder: Path) -> Iterator[Message]:
 
 
 def _open(job: Job, folder: Path) -> Session:
-    """Open a job's build with its options and its model; a remote one keeps files in `folder`."""
+    """Open a job's build with its options and its model; a remote one keeps files in `folder`.
+
+    What is allocated while the model is loaded counts too, so that memory is seen to before.
+    """
     setup = Setup(
         core=Path(job.core),
         param=Path(job.param),
@@ -93,9 +99,12 @@ def _open(job: Job, folder: Path) -> Session:
         options=job.options,
         threads=job.threads,
         when=job.when,
+        pools=job.pools,
+        heap=job.heap,
     )
     if job.runner:
         return RemoteSession(job.runner, setup, folder / "remote")
+    prepare(job.heap)
     return NativeSession(Path(job.binding), setup)
 
 
@@ -118,7 +127,7 @@ class _InputWork:
         shapes = self._item.shapes
         if shapes is None:
             try:
-                done = self._chain()
+                done = self._again() if self._job.again else self._chain()
             except RunError as error:
                 done = ChainDone(input=self._item.name, failure=str(error))
             yield done
@@ -129,12 +138,11 @@ class _InputWork:
 
     def _chain(self) -> ChainDone:
         job, item = self._job, self._item
-        feeds = {blob: np.load(file) for blob, file in item.feeds.items()}
-        blobs = tuple(dict.fromkeys(b for layer in self._param.layers for b in layer.outputs))
+        everything = self._everything()
         plain, kept = self._session.run(
             [
-                ForwardPass(feeds=feeds, blobs=job.outputs, repeats=job.repeats),
-                ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True),
+                ForwardPass(feeds=everything.feeds, blobs=job.outputs, repeats=job.repeats),
+                everything,
             ]
         )
         lost = next((blob for blob in job.outputs if blob not in plain.blobs), None)
@@ -145,22 +153,48 @@ class _InputWork:
             input=item.name,
             failure=failure,
             outputs=outputs,
-            output_files={
-                blob: self._save("output", number, array)
-                for number, (blob, array) in enumerate(plain.blobs.items())
-            },
+            output_files=self._output_files(plain),
             layers=self._placed(kept),
             latency_ms=plain.seconds * 1e3,
             slowest_ms=plain.slowest * 1e3,
-            repeatable=all(
-                np.array_equal(array, kept.blobs[blob], equal_nan=True)
-                for blob, array in plain.blobs.items()
-                if blob in kept.blobs
-            ),
+            steady=plain.steady,
+            kept_agrees=same_blobs(plain.blobs, kept.blobs),
+            digests=_digests(kept.blobs),
+            spoilt=_spoilt(kept.blobs),
             shapes={blob: array.shape for blob, array in kept.blobs.items()},
             files=self._kept("chain", kept.blobs),
             failures=dict(kept.failures),
         )
+
+    def _again(self) -> ChainDone:
+        """Run the model once more for what another measurement is compared by."""
+        (kept,) = self._session.run([self._everything()])
+        lost = next((blob for blob in self._job.outputs if blob in kept.failures), None)
+        outputs = {blob: kept.blobs[blob] for blob in self._job.outputs if blob in kept.blobs}
+        _, failure = self._outputs(outputs)
+        return ChainDone(
+            input=self._item.name,
+            failure=kept.failures[lost] if lost else failure,
+            output_files=self._output_files(kept),
+            digests=_digests(kept.blobs),
+            spoilt=_spoilt(kept.blobs),
+            shapes={blob: array.shape for blob, array in kept.blobs.items()},
+            failures=dict(kept.failures),
+        )
+
+    def _everything(self) -> ForwardPass:
+        """Return the pass that keeps all blobs."""
+        feeds = {blob: np.load(file) for blob, file in self._item.feeds.items()}
+        blobs = tuple(dict.fromkeys(b for layer in self._param.layers for b in layer.outputs))
+        return ForwardPass(feeds=feeds, blobs=blobs, keep_intermediate=True)
+
+    def _output_files(self, reply: Reply) -> dict[str, str]:
+        """Save the model's outputs."""
+        return {
+            blob: self._save("output", number, reply.blobs[blob])
+            for number, blob in enumerate(self._job.outputs)
+            if blob in reply.blobs
+        }
 
     def _outputs(self, blobs: Mapping[str, Array]) -> tuple[dict[str, Metrics], str]:
         """Return the errors of the model's outputs, or why there are none."""
@@ -246,7 +280,7 @@ class _InputWork:
             reasons = dict.fromkeys(layer.outputs, str(reply))
             return AloneDone(input=name, layer=layer.name, reasons=reasons, died=str(reply))
         errors, reasons = {}, dict(reply.failures)
-        for blob, array in reply.blobs.items():
+        for blob, array in () if self._job.again else reply.blobs.items():
             alignment: Alignment | None = self._aligned.get(blob)
             if alignment is None:
                 continue
@@ -256,7 +290,14 @@ class _InputWork:
             else:
                 errors[blob] = error
         files = self._kept(f"alone-{self._param.layers.index(layer)}", reply.blobs)
-        return AloneDone(input=name, layer=layer.name, errors=errors, reasons=reasons, files=files)
+        return AloneDone(
+            input=name,
+            layer=layer.name,
+            errors=errors,
+            reasons=reasons,
+            digests=_digests(reply.blobs),
+            files=files,
+        )
 
     def _kept(self, step: str, blobs: Mapping[str, Array]) -> dict[str, str]:
         """Save blobs if they are to be kept, under names that do not depend on theirs."""
@@ -274,6 +315,23 @@ class _InputWork:
         path = folder / f"{step}-{number}.npy"
         np.save(path, array)
         return str(path)
+
+
+def _digests(blobs: Mapping[str, Array]) -> dict[str, str]:
+    """Return what tells whether blobs have equal values: -0 is equal to 0, and NaN to NaN."""
+    found = {}
+    for blob, array in blobs.items():
+        values = array + np.float32(0)
+        values[np.isnan(values)] = np.nan
+        digest = hashlib.sha1(str(values.shape).encode(), usedforsecurity=False)
+        digest.update(np.ascontiguousarray(values).data)
+        found[blob] = digest.hexdigest()
+    return found
+
+
+def _spoilt(blobs: Mapping[str, Array]) -> dict[str, int]:
+    counts = {blob: int(array.size - np.isfinite(array).sum()) for blob, array in blobs.items()}
+    return {blob: count for blob, count in counts.items() if count}
 
 
 if __name__ == "__main__":

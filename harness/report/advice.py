@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 NOISE = 1.05
 """Latencies that differ by less than this factor are the same."""
 
-_MEASURED = (*(verdict for verdict in Verdict if verdict.has_numbers), Verdict.BROKEN)
+_MEASURED = (
+    *(verdict for verdict in Verdict if verdict.has_numbers),
+    Verdict.BROKEN,
+    Verdict.UNSTABLE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,9 @@ _RANKS = {
     Verdict.OK: 0,
     Verdict.MODEL_DIFFERS: 1,
     Verdict.DROP: 2,
-    Verdict.BROKEN: 3,
-    Verdict.BUILD_FAILED: 4,
+    Verdict.UNSTABLE: 3,
+    Verdict.BROKEN: 4,
+    Verdict.BUILD_FAILED: 5,
 }
 
 

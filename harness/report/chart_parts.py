@@ -19,10 +19,16 @@ FLOOR = 1e-9
 Spec = dict[str, Any]
 Layer = alt.Chart | alt.LayerChart | alt.FacetChart
 
-VERDICTS = (Verdict.OK, Verdict.DROP, Verdict.BROKEN, Verdict.MODEL_DIFFERS)
-COLOURS = ("#2f9e5b", "#d9860a", "#d6365b", "#8e5bb5")
-SHAPES = ("circle", "triangle-down", "cross", "square")
-SIGNS = ("●", "▼", "✚", "■")
+VERDICTS = (
+    Verdict.OK,
+    Verdict.DROP,
+    Verdict.BROKEN,
+    Verdict.UNSTABLE,
+    Verdict.MODEL_DIFFERS,
+)
+COLOURS = ("#2f9e5b", "#d9860a", "#d6365b", "#c2388f", "#8e5bb5")
+SHAPES = ("circle", "triangle-down", "cross", "diamond", "square")
+SIGNS = ("●", "▼", "✚", "◆", "■")
 LINES = ("#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b79a20", "#b279a2", "#9d755d")
 ERROR = "scale-relative error"
 

@@ -132,7 +132,8 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[FaultyCommit]
         id="history",
         title="Error against version",
         lead=f"The model's output, one {'line' if several else 'column'} per flag set; ● is ok, "
-        f"▼ a drop, ✚ broken. The dashed line is the limit of {short(tolerance.output)}{marked}.",
+        f"▼ a drop, ✚ broken, ◆ unstable. The dashed line is the limit of "
+        f"{short(tolerance.output)}{marked}.",
         spec=finished(alt.layer(*layers), height=260),
         legend=flag_legend(scope),
     )

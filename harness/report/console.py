@@ -28,6 +28,7 @@ STYLES = {
     Verdict.DROP: "yellow",
     Verdict.MODEL_DIFFERS: "magenta",
     Verdict.BROKEN: "bold red",
+    Verdict.UNSTABLE: "bold magenta",
     Verdict.BUILD_FAILED: "red",
     Verdict.UNSUPPORTED: "dim",
     Verdict.SKIPPED: "dim",

@@ -32,6 +32,7 @@ def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
                 "input": record.input,
                 "verdict": str(record.verdict),
                 "reason": record.reason,
+                "instability": record.instability.sentence if record.instability else "",
                 "reference": record.reference,
                 **{f"output_{name}": value for name, value in output.items()},
                 "worst_layer": worst.name if worst else "",

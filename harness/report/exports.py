@@ -25,6 +25,7 @@ _RESULTS = {
     Verdict.DROP: Failure,
     Verdict.MODEL_DIFFERS: Failure,
     Verdict.BROKEN: Error,
+    Verdict.UNSTABLE: Error,
     Verdict.BUILD_FAILED: Error,
     Verdict.UNSUPPORTED: Skipped,
     Verdict.SKIPPED: Skipped,

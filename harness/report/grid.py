@@ -25,6 +25,7 @@ ALL_INPUTS = ""
 
 _SHORT = {
     Verdict.BROKEN: "broken",
+    Verdict.UNSTABLE: "unstable",
     Verdict.BUILD_FAILED: "no build",
     Verdict.UNSUPPORTED: "n/a",
     Verdict.SKIPPED: "not run",

@@ -16,6 +16,7 @@ SYMBOLS: Mapping[Verdict, str] = MappingProxyType(
         Verdict.DROP: "▼",
         Verdict.MODEL_DIFFERS: "≠",
         Verdict.BROKEN: "✕",
+        Verdict.UNSTABLE: "≈",
         Verdict.BUILD_FAILED: "!",
         Verdict.UNSUPPORTED: "–",
         Verdict.SKIPPED: "○",
@@ -29,6 +30,7 @@ MEANINGS: Mapping[Verdict, str] = MappingProxyType(
         Verdict.DROP: "precision below tolerance",
         Verdict.MODEL_DIFFERS: "computes what its files say, which is not the ONNX model",
         Verdict.BROKEN: "NaN or infinite values, crash, hang or wrong shape",
+        Verdict.UNSTABLE: "measured again, gives another result",
         Verdict.BUILD_FAILED: "did not compile",
         Verdict.UNSUPPORTED: "this version or this CPU cannot do it",
         Verdict.SKIPPED: "not run",
@@ -38,6 +40,7 @@ MEANINGS: Mapping[Verdict, str] = MappingProxyType(
 _WORST_FIRST = (
     Verdict.BUILD_FAILED,
     Verdict.BROKEN,
+    Verdict.UNSTABLE,
     Verdict.DROP,
     Verdict.MODEL_DIFFERS,
     Verdict.SKIPPED,

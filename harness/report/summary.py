@@ -63,12 +63,30 @@ class Summary:
 
     @property
     def explanations(self) -> dict[str, list[str]]:
-        """Reasons of cells without numbers, each with the ids of its cells."""
+        """Reasons of other cells without numbers, each with the ids of its cells."""
         reasons: dict[str, list[str]] = {}
         for record in self.records:
-            if not record.verdict.has_numbers:
+            if not record.verdict.has_numbers and record.verdict is not Verdict.UNSTABLE:
                 reasons.setdefault(f"{record.verdict}: {record.reason}", []).append(record.cell)
         return reasons
+
+    @property
+    def unstable(self) -> dict[str, list[str]]:
+        """What differs where a cell is measured once more, each with the ids of its cells."""
+        return self._instabilities(spoils=True)
+
+    @property
+    def threads(self) -> dict[str, list[str]]:
+        """What differs beyond its limit with one thread, each with the ids of its cells."""
+        return self._instabilities(spoils=False)
+
+    def _instabilities(self, *, spoils: bool) -> dict[str, list[str]]:
+        notes: dict[str, list[str]] = {}
+        for record in self.records:
+            found = record.instability
+            if found and found.spoils == spoils:
+                notes.setdefault(found.sentence, []).append(record.cell)
+        return notes
 
     @property
     def ineffective(self) -> dict[str, list[str]]:
@@ -93,6 +111,8 @@ class Summary:
     def sections(self) -> tuple[tuple[str, dict[str, list[str]]], ...]:
         """Remarks besides the causes: a heading, and notes with the ids that each is about."""
         return (
+            ("Unstable cells", self.unstable),
+            ("Other results with 1 thread", self.threads),
             ("Cells without numbers", self.explanations),
             ("Flags without effect", self.ineffective),
             ("Builds with all layers", self.untrimmed),

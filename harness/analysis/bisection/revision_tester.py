@@ -177,6 +177,8 @@ class RevisionTester:
             [subject.input],
             alone=not subject.alone,
             recall=False,
+            # A search measures again what it doubts, and may be after a crash that comes and goes.
+            again=False,
         )[0]
 
 
