@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from harness.domain.records import CellRecord, LayerRecord, Metrics
     from harness.domain.verdict import Tolerance
 
-WRONG = 1.0
-"""Scale-relative error from which values are wrong, and not imprecise: as large as the largest."""
-
 CONTRAST = 2.0
 """How many times smaller an error must become for a change to count: by a bit at least. Less is
 what another order of the same sums does, so that near a limit it decides nothing."""
@@ -129,20 +126,19 @@ def _of_layer(
     In a cell that is `ok` no layer is at fault, whatever it does alone; it is not clean then.
     """
     times = own_excess(layer, error, tolerance)
-    wrong = is_wrong(error)
+    wrong = error.is_wrong
     chain = layer.chain.scale_relative if layer.chain else error.scale_relative
     if (wrong or times > 1) and record.verdict.is_clean:
         return
-    size = math.inf if error.nan or error.inf else error.scale_relative
+    floor = layer.floor if layer.own_floor is None else layer.own_floor
+    # Where only one channel is beyond its limit, its error is what is meant.
+    whole = tolerance.layer_excess(error, floor) >= times
+    size = error.scale_relative if whole else error.channel_relative
+    size = math.inf if error.is_broken else size
     seen = Observation(wrong, times, size, chain)
     name = (layer.type, layer.name, layer.blob)
     yield Symptom(Level.VALUES, *name), seen
     yield Symptom(Level.PRECISION, *name), seen._replace(faulty=times > 1, masked=wrong)
-
-
-def is_wrong(error: Metrics) -> bool:
-    """Return whether values are wrong, and not imprecise."""
-    return bool(error.nan or error.inf) or error.scale_relative >= WRONG
 
 
 def _of_output(
