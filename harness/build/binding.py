@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.build.toolchain import Compiler
     from harness.util.build_store import Store
 
+SOURCES = ("binding.cpp", "crash_trace.cpp", "core.h", "crash_trace.h")
+
 
 def binding_in_background(store: Store, compiler: Compiler) -> Future[Path]:
     """Start `build_binding` beside other work, and return where its result will be.
@@ -41,7 +43,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
         MachineError: it does not compile, most often for want of Python's headers.
     """
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    sources = [sha256_of(NATIVE / name) for name in ("binding.cpp", "core.h")]
+    sources = [sha256_of(NATIVE / name) for name in SOURCES]
     key = content_key([sources, pybind11.__version__, sys.version, compiler.version])
     target = store.modules / f"binding-{key}"
     module = target / f"{MODULE}{suffix}"
@@ -67,7 +69,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
                     "-fvisibility=hidden",
                     f"-I{headers}",
                     f"-I{pybind11.get_include()}",
-                    NATIVE / "binding.cpp",
+                    *(NATIVE / name for name in SOURCES if name.endswith(".cpp")),
                     "-o",
                     folder / module.name,
                     "-ldl",

@@ -177,6 +177,28 @@ class BuildRecord(StoredValue):
     """Wall time of the build."""
 
 
+class CrashFrame(StoredValue):
+    """One function that was running when a process ended."""
+
+    function: str
+    """Its name; empty if it is not known."""
+    module: str = ""
+    """File name of the library that it belongs to; empty for the build under test."""
+
+
+class Crash(StoredValue):
+    """Where a process was when a signal ended it."""
+
+    signal: str
+    frames: tuple[CrashFrame, ...] = ()
+    """Functions, the innermost first."""
+
+    @property
+    def function(self) -> str:
+        """The innermost function of the build that is known; empty if none is."""
+        return next((f.function for f in self.frames if f.function and not f.module), "")
+
+
 class CellRecord(StoredValue):
     """One cell's outcome."""
 
@@ -219,6 +241,8 @@ class CellRecord(StoredValue):
     """Wall time of the slowest one: how much the latency is worth."""
     instability: Instability | None = None
     """What differs where the cell was measured again; None where all was the same."""
+    crash: Crash | None = None
+    """Where the process was when a signal ended the model's run, or that of a layer alone."""
     stderr: str = ""
     """Last lines the process printed, where it did not end well."""
     build: BuildRecord

@@ -240,6 +240,7 @@ class CellRunner:
                 "verdict": Verdict.BROKEN,
                 "reason": self._explained(result, words),
                 "failure": _kind(result, words),
+                "crash": result.crash,
                 "stderr": tail(words),
             }
         if result.died_alone:
@@ -251,6 +252,7 @@ class CellRunner:
                 "verdict": Verdict.BROKEN,
                 "reason": f"{layer.type} {name}, run alone: {fate}{others}",
                 "failure": Failure.RUN,
+                "crash": result.crash,
                 "stderr": tail(words),
             }
         judged = self._judged(record, model)
@@ -275,6 +277,8 @@ class CellRunner:
         if result.chain is None and ("MemoryError" in words or "bad_alloc" in words):
             gib = self.launcher.memory_bytes / 2**30
             reason = f"out of memory (limit {gib:.0f} GiB): {reason}"
+        if result.crash and result.crash.function and result.crash.signal == result.failure:
+            reason = f"{reason} in {result.crash.function}"
         return reason
 
 

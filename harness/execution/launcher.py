@@ -19,6 +19,7 @@ from harness.execution.job import (
     JobInput,
     Opened,
 )
+from harness.execution.native_trace import crash_of
 from harness.model.param import read_param
 from harness.util.files import read_lines
 from harness.util.process import Completed, Processes
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.config.tables import Limits
-    from harness.domain.records import LayerRecord
+    from harness.domain.records import Crash, LayerRecord
     from harness.execution.session import Array
 
 MAX_DEATHS = 8
@@ -45,6 +46,8 @@ class InputResult:
     """By layer."""
     ended: Completed | None = None
     """How the process ended that ran the input last."""
+    crash: Crash | None = None
+    """Where the first process was that a signal ended, as far as it could write it."""
     deaths: int = 0
 
     @property
@@ -136,6 +139,7 @@ class Launcher:
             pending = [(item, result) for item, result in pending if item.name not in done]
             if pending:
                 item, result = pending.pop(0)
+                result.crash = result.crash or crash_of(place / worker.TRACE_FILE, Path(job.core))
                 again = _after_death(item, result, ended, job)
                 pending = [(again, result), *pending] if again else pending
         return results

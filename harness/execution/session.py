@@ -87,6 +87,8 @@ class Setup:
     weights: Path
     options: Mapping[str, bool | int]
     threads: int = 1
+    trace: Path | None = None
+    """File that receives where the process is when a signal ends it."""
     when: When = "first"
     """When the options are set; `harness.domain.spec.RunSpec` says more."""
     pools: bool = True
@@ -197,6 +199,8 @@ class NativeSession:
         """
         self._setup = setup
         module = load_binding(binding)
+        if setup.trace:
+            module.trace_crashes(str(setup.trace))
         core = module.Core(str(setup.core))
         self._net = module.Net(core)
         self.defaults: Mapping[str, bool | int] = dict(self._net.options())

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from harness.model.alignment import Alignment
 
 MESSAGES_FILE = "messages.jsonl"
+TRACE_FILE = "trace"
+"""Where a process is when a signal ends it, see `native_trace.py`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -101,6 +103,7 @@ def _open(job: Job, folder: Path) -> Session:
         when=job.when,
         pools=job.pools,
         heap=job.heap,
+        trace=folder / TRACE_FILE,
     )
     if job.runner:
         return RemoteSession(job.runner, setup, folder / "remote")

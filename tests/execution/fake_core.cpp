@@ -36,6 +36,19 @@ static int* field(hx_net* net, const char* name)
     return strcmp(name, names[1]) == 0 ? &net->threads : 0;
 }
 
+__attribute__((noinline)) static int read_nowhere(volatile int* place)
+{
+    return *place + 1;
+}
+
+__attribute__((noinline)) static int recurse_forever(volatile int* depth)
+{
+    volatile char much[4096];
+    much[*depth % 4096] = 1;
+    *depth = *depth + 1;
+    return recurse_forever(depth) + much[7];
+}
+
 static void misbehave(int code)
 {
     switch (code)
@@ -58,6 +71,13 @@ static void misbehave(int code)
         }
     case 105:
         exit(7);
+    case 107:
+        exit(read_nowhere(0));
+    case 108:
+    {
+        int depth = 0;
+        exit(recurse_forever(&depth));
+    }
     }
 }
 

@@ -1,6 +1,7 @@
 """Isolation, for real: processes of the worker on a core that misbehaves on command."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,44 @@ def test_only_the_input_that_kills_is_lost(
     assert second.cell == f"v-f/off/in{code}"
 
 
+@pytest.mark.parametrize(
+    ("code", "signal", "innermost", "function"),
+    [
+        (101, "SIGILL", False, "misbehave"),
+        (102, "SIGABRT", False, "misbehave"),
+        (107, "SIGSEGV", True, "read_nowhere"),
+        (108, "SIGSEGV", True, "recurse_forever"),
+    ],
+)
+def test_crash_tells_signal_and_function(
+    runner: CellRunner,
+    core: Path,
+    store: Store,
+    tmp_path: Path,
+    code: int,
+    signal: str,
+    innermost: bool,
+    function: str,
+) -> None:
+    if not shutil.which("addr2line"):
+        pytest.skip("no addr2line: apt-get install binutils")
+    (record,) = launch(runner, core, store, tmp_path, code)
+    assert record.reason == f"{signal} in {function}"
+    assert record.crash is not None
+    assert (record.crash.signal, record.crash.function) == (signal, function)
+    assert (record.crash.frames[0].function == function) == innermost
+    # What the C library did for an abort is told as such.
+    assert bool(record.crash.frames[0].module) == (not innermost)
+    assert "hx_extractor_extract" in [x.function for x in record.crash.frames] or code == 108
+
+
 def test_hang_is_ended(core: Path, store: Store, tmp_path: Path) -> None:
     impatient = runner_with(store, run_seconds=5)
     (record,) = launch(impatient, core, store, tmp_path, 103)
     assert record.verdict == Verdict.BROKEN
     assert re.match(r"no result after \d+ s", record.reason)
     assert record.failure is Failure.TIMEOUT
+    assert record.crash is None
 
 
 def test_options_are_set_before_loading(
@@ -111,6 +144,8 @@ def test_layer_that_dies_alone_is_named_and_costs_nothing_else(
     assert (first.verdict, third.verdict) == (Verdict.OK, Verdict.OK)
     assert second.verdict == Verdict.BROKEN
     assert second.reason == "ReLU relu, run alone: SIGILL"
+    assert second.crash is not None
+    assert second.crash.signal == "SIGILL"
     assert second.output is not None
     relu = second.layers[-1]
     assert (relu.chain is not None, relu.alone) == (True, None)

@@ -12,6 +12,7 @@
 #include <pybind11/stl.h>
 
 #include "core.h"
+#include "crash_trace.h"
 
 namespace py = pybind11;
 
@@ -210,6 +211,9 @@ private:
 PYBIND11_MODULE(ncnn_binding, m)
 {
     m.doc() = "Runs models with one build of ncnn.";
+    m.def("trace_crashes", [](const std::string& path) { return hx_trace_crashes(path.c_str()); },
+          py::arg("path"),
+          "Has fatal signals write to a file where the process is; whether it is so.");
     py::class_<Core, CorePtr>(m, "Core", "One build of ncnn, opened from its shared library.")
         .def(py::init<const std::string&>(), py::arg("path"))
         .def("device_count", [](const Core& core) { return core.device_count(); },
