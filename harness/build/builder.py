@@ -60,6 +60,8 @@ class Build:
     record: BuildRecord
     runner: tuple[str, ...] = ()
     """Command that runs it, where Python itself cannot load it."""
+    library: str = ""
+    """Library that a process must have loaded before all others: that of a sanitizer."""
 
 
 def _toolchain_key(plan: BuildPlan) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.build.glslang import shared_glslang
 from harness.build.plan import BuildPlan, plan_build
 from harness.build.runner import compiler_of, runner_command
+from harness.build.sanitizer import asan_library
 from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing_features
 from harness.build.vulkan import check_sdk
 from harness.sources import SourceTree, obtain, obtain_all
@@ -96,7 +97,7 @@ class BuildResolver:
         """Find out what a build needs, without compiling ncnn.
 
         Raises:
-            MachineError: no compiler, no emulator, no headers of Vulkan.
+            MachineError: no compiler, no emulator, no headers of Vulkan, no sanitizer's library.
             SourceError: no source, or no glslang for a Vulkan build.
             LacksLayerError: this version lacks a layer that the model needs.
         """
@@ -105,6 +106,8 @@ class BuildResolver:
         tree = self.source(spec.revision)
         if flags.wants_vulkan:
             check_sdk(tree.path, compiler)
+        if flags.wants_asan and not flags.target:
+            asan_library(compiler)
         needs = self.needs(tree, flags)
         if not flags.wants_vulkan or flags.names_glslang:
             return plan_build(spec, tree, compiler, arch=arch, needs=needs)
@@ -147,5 +150,6 @@ class BuildResolver:
 
     def _runnable(self, build: Build, flags: FlagSet) -> Build:
         if flags.target is None:
-            return build
+            library = str(asan_library(self.compiler(flags))) if flags.wants_asan else ""
+            return replace(build, library=library)
         return replace(build, runner=runner_command(flags.target, self.store))

@@ -83,6 +83,17 @@ class FlagSet:
         return ("NCNN_VULKAN", "ON") in self.options
 
     @property
+    def wants_asan(self) -> bool:
+        """Whether the builds have AddressSanitizer, whose library a process must have first."""
+        texts = (self.cxx_flags, dict(self.options).get("CMAKE_CXX_FLAGS", ""))
+        return any(
+            "address" in word.removeprefix("-fsanitize=").split(",")
+            for text in texts
+            for word in text.split()
+            if word.startswith("-fsanitize=")
+        )
+
+    @property
     def names_glslang(self) -> bool:
         """Whether a shader compiler for Vulkan is on the machine, so that none is to be made."""
         return ("NCNN_SYSTEM_GLSLANG", "ON") in self.options

@@ -19,6 +19,7 @@ from harness.domain.records import BuildRecord, CellRecord, Failure, LayerRecord
 from harness.domain.verdict import judge, worst_output
 from harness.execution.job import Job, JobInput
 from harness.execution.repetition import Repetition
+from harness.execution.sanitizer_report import asan_report, asan_sentence
 from harness.execution.session import USE_VULKAN
 from harness.execution.stability import with_one_thread
 from harness.reference.prepared_input import PreparedInput, decode
@@ -110,7 +111,8 @@ class CellRunner:
                 self._record(cell, item, build, model, result)
                 for cell, item, result in zip(cells, inputs, results, strict=True)
             ]
-            if not again:
+            # A sanitizer tells by itself what reads memory that is not its own.
+            if not again or build.library:
                 return records
             repetition = Repetition(
                 launcher=self.launcher, job=job, first=results, folder=scratch / "again"
@@ -241,7 +243,7 @@ class CellRunner:
                 "reason": self._explained(result, words),
                 "failure": _kind(result, words),
                 "crash": result.crash,
-                "stderr": tail(words),
+                "stderr": "\n".join(asan_report(words)) or tail(words),
             }
         if result.died_alone:
             name, fate = next(iter(result.died_alone.items()))
@@ -272,6 +274,9 @@ class CellRunner:
         missing = _NO_LAYER.search(words)
         if missing:
             return f"{reason}: this build has no layer {missing.group(1)}"
+        report = asan_report(words)
+        if report:
+            return asan_sentence(report)
         if reason.startswith("exit code"):
             reason = ": ".join([reason, *words.strip().splitlines()[-1:]])
         if result.chain is None and ("MemoryError" in words or "bad_alloc" in words):
@@ -294,6 +299,7 @@ def job_of(
     return Job(
         binding="",
         runner=build.runner,
+        library=build.library,
         core=str(build.core),
         param=str(model.param),
         bin=str(model.bin),

@@ -38,6 +38,8 @@ class Job(MessageValue):
     """The pybind11 binding; not needed with a `runner`."""
     runner: tuple[str, ...] = ()
     """Command of the runner, for a build that Python itself cannot load."""
+    library: str = ""
+    """Library that the process must have loaded before all others: that of a sanitizer."""
     core: str
     param: str
     bin: str

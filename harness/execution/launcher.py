@@ -121,7 +121,9 @@ class Launcher:
             folder: where messages and outputs go; the caller removes it.
         """
         update = {"binding": "" if job.runner else str(self.binding())}
-        job = job.model_copy(update={**update, "memory_bytes": self.memory_bytes})
+        # A sanitizer reserves addresses by the terabyte.
+        memory = 0 if job.library else self.memory_bytes
+        job = job.model_copy(update={**update, "memory_bytes": memory})
         results = [InputResult(name=item.name) for item in job.inputs]
         pending = list(zip(job.inputs, results, strict=True))
         attempt = 0
@@ -155,6 +157,7 @@ class Launcher:
             timeout=self.limits.run_seconds * len(job.inputs),
             # Results must not depend on the machine's idea of a good thread count.
             env={"OMP_NUM_THREADS": str(job.threads), "OMP_WAIT_POLICY": "passive"},
+            library=job.library,
         )
         return read_lines(place / worker.MESSAGES_FILE, MESSAGES.validate_json), ended
 

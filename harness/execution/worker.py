@@ -103,7 +103,8 @@ def _open(job: Job, folder: Path) -> Session:
         when=job.when,
         pools=job.pools,
         heap=job.heap,
-        trace=folder / TRACE_FILE,
+        # A sanitizer reports what ends the process by itself.
+        trace=None if job.library else folder / TRACE_FILE,
     )
     if job.runner:
         return RemoteSession(job.runner, setup, folder / "remote")

@@ -38,6 +38,9 @@ _TUNABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Large pages where the system has them: a worker touches hundreds of megabytes once, and a fifth
 of its time would go into mapping them. The C library reads this when a program starts."""
 
+_SANITIZER = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+"""Python itself frees little at its end. A sanitizer reads this when a program starts."""
+
 
 @dataclass(kw_only=True)
 class Fork:
@@ -62,9 +65,10 @@ class ForkServer:
     It ends together with this object, or with the process that uses it.
     """
 
-    def __init__(self, module: str) -> None:
-        """Name the module to import."""
+    def __init__(self, module: str, *, library: str = "") -> None:
+        """Name the module to import, and a library to load before all others."""
         self._module = module
+        self._library = {"LD_PRELOAD": library, **_SANITIZER} if library else {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -121,7 +125,7 @@ class ForkServer:
                     [sys.executable, "-m", __name__, str(theirs.fileno()), self._module],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    env={**_TUNABLES, **os.environ, "PYTHONPATH": path},
+                    env={**_TUNABLES, **os.environ, "PYTHONPATH": path, **self._library},
                     # Ctrl-C is for the caller, who ends what runs.
                     start_new_session=True,
                 )

@@ -101,11 +101,19 @@ class Processes:
         """
         self._running: set[int] = set()
         self._stopping = threading.Event()
-        self._forks = ForkServer(preload.__name__ if preload else __name__)
+        self._module = preload.__name__ if preload else __name__
+        self._forks: dict[str, ForkServer] = {}
+        self._starting = threading.Lock()
 
     def prepare(self) -> None:
         """Start now what `call` would have to wait for."""
-        self._forks.start()
+        self._server("").start()
+
+    def _server(self, library: str) -> ForkServer:
+        with self._starting:
+            if library not in self._forks:
+                self._forks[library] = ForkServer(self._module, library=library)
+            return self._forks[library]
 
     def stop(self) -> None:
         """End all that other threads run here; their calls raise `KeyboardInterrupt`."""
@@ -171,6 +179,7 @@ class Processes:
         log: Path,
         timeout: float,
         env: Mapping[str, str] | None = None,
+        library: str = "",
     ) -> Completed:
         """Run a function in a process of its own, as `run` runs a program.
 
@@ -180,12 +189,13 @@ class Processes:
             log: as for `run`.
             timeout: seconds after which its whole process group is killed.
             env: variables set on top of the current environment.
+            library: shared library that the process has loaded before all others.
         """
         words = tuple(str(word) for word in arguments)
         name = f"{function.__module__}.{function.__name__}"
         started = time.monotonic()
         with _logged(log, f"{name} {' '.join(words)}") as (_, start):
-            fork = self._forks.fork(
+            fork = self._server(library).fork(
                 function, list(words), output=log, env={**os.environ, **(env or {})}
             )
             code = None

@@ -15,18 +15,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(root=tmp_path_factory.mktemp("builds"))
 
 
-@pytest.fixture(scope="session")
-def core(store: Store) -> Path:
-    path = store.root / "fake_core.so"
+def compiled(path: Path, *flags: str) -> Path:
+    """Compile the core that misbehaves."""
     source = Path(__file__).with_name("fake_core.cpp")
     command: list[str | Path] = [
         find_compiler("").path,
         "-shared",
         "-fPIC",
+        *flags,
         f"-I{NATIVE}",
         source,
-        "-o",
-        path,
     ]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, "-o", path], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def core(store: Store) -> Path:
+    return compiled(store.root / "fake_core.so")

@@ -49,6 +49,13 @@ __attribute__((noinline)) static int recurse_forever(volatile int* depth)
     return recurse_forever(depth) + much[7];
 }
 
+__attribute__((noinline)) static float read_beyond(int size)
+{
+    std::vector<float> values(size);
+    volatile float* data = values.data();
+    return data[size + 1];
+}
+
 static void misbehave(int code)
 {
     switch (code)
@@ -73,6 +80,9 @@ static void misbehave(int code)
         exit(7);
     case 107:
         exit(read_nowhere(0));
+    case 109:
+        read_beyond(8);
+        break;
     case 108:
     {
         int depth = 0;

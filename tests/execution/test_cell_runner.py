@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from harness.build.builder import Build
+from harness.build.sanitizer import asan_library
+from harness.build.toolchain import find_compiler
 from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import (
     RunSpec,
 )
 from harness.execution.cell_runner import CellRunner
 from harness.util.build_store import Store
+from harness.util.errors import MachineError
+from tests.execution.conftest import compiled
 from tests.execution.misbehaving import BUILD, cells, inputs, model, runner_with
 
 pytestmark = pytest.mark.native
@@ -94,6 +98,29 @@ def test_crash_tells_signal_and_function(
     # What the C library did for an abort is told as such.
     assert bool(record.crash.frames[0].module) == (not innermost)
     assert "hx_extractor_extract" in [x.function for x in record.crash.frames] or code == 108
+
+
+def test_sanitizer_tells_the_access_and_the_memory(
+    runner: CellRunner, store: Store, tmp_path: Path
+) -> None:
+    compiler = find_compiler("")
+    try:
+        library = asan_library(compiler)
+    except MachineError as error:
+        pytest.skip(str(error))
+    path = compiled(tmp_path / "core.so", "-g1", "-fsanitize=address")
+    prepared = model(tmp_path, "m", store)
+    items = inputs(tmp_path, prepared, store, 1, 109)
+    build = Build(core=path, record=BUILD, library=str(library))
+    run = RunSpec(name="off", options=(("use_fp16_storage", False),))
+    good, bad = runner.run(cells(items, run), build, prepared, items)
+    assert (good.verdict, bad.verdict) == (Verdict.OK, Verdict.BROKEN)
+    assert bad.reason.startswith("AddressSanitizer: heap-buffer-overflow, READ of size 4")
+    assert "fake_core.cpp:" in bad.stderr
+    assert "4 bytes to the right of 32-byte region" in bad.stderr.replace(
+        "after", "to the right of"
+    )
+    assert bad.crash is None
 
 
 def test_hang_is_ended(core: Path, store: Store, tmp_path: Path) -> None:
