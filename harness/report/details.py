@@ -60,13 +60,21 @@ def details(tile: Tile, report: Report) -> Details:
         command=report.reproduce(first),
         worst=_worst_layers(worst_record),
         worst_input=worst_record.input,
-        logs=tuple((r.input, plain(r.stderr)) for r in tile.records if r.stderr),
+        logs=tuple((r.input, log) for r in tile.records if (log := _log(r))),
     )
 
 
 def plain(text: str) -> str:
     """Return text without terminal escapes and control characters."""
     return _ESCAPES.sub("", text)
+
+
+def _log(record: CellRecord) -> str:
+    """Return what a process said at its end, and which functions were running."""
+    frames = record.crash.frames if record.crash else ()
+    known = [f"{f.function}{f' ({f.module})' if f.module else ''}" for f in frames if f.function]
+    running = ["running, the innermost first:", *(f"  {words}" for words in known)] if known else []
+    return "\n".join([*filter(None, [plain(record.stderr)]), *running])
 
 
 def _own_worst(record: CellRecord) -> float:
