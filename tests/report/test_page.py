@@ -9,7 +9,7 @@ import pytest
 from altair.utils.schemapi import validate_jsonschema
 
 from harness.domain.commits import FaultyCommit
-from harness.domain.records import Verdict
+from harness.domain.records import Crash, CrashFrame, Verdict
 from harness.domain.verdict import Tolerance
 from harness.report.charts import draw
 from harness.report.dataset import scopes
@@ -138,6 +138,25 @@ def test_page_without_a_single_measured_cell() -> None:
     assert "20220729: nothing could be measured." in words
     assert "nothing can be recommended" in words
     assert "there is nothing to draw" in words
+
+
+def test_functions_of_a_crash_are_told() -> None:
+    frames = (
+        CrashFrame(function="abort", module="libc.so.6"),
+        CrashFrame(function=""),
+        CrashFrame(function="ncnn::gemm"),
+    )
+    record = cell(VERSIONS[0], FLAGS[0], RUNS[0], "short").model_copy(
+        update={
+            "verdict": Verdict.BROKEN,
+            "stderr": "the heap is gone",
+            "crash": Crash(signal="SIGABRT", frames=frames),
+        }
+    )
+    told = html(assemble([record], title="t", tolerance=Tolerance()))
+    assert (
+        "the heap is gone\nrunning, the innermost first:\n  abort (libc.so.6)\n  ncnn::gemm" in told
+    )
 
 
 def test_two_machines_have_a_section_each() -> None:
