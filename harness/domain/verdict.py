@@ -149,10 +149,7 @@ def judge(
         if (times := tolerance.layer_excess(error, layer.floor)) > 1
     ]
     if drops and (reasons or not _is_accumulated(drops, layers, tolerance)):
-        _, layer, error = max(drops, key=lambda drop: drop[0])
-        worst = f", the worst of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
-        words = _words(error, tolerance.layer_limit(layer.floor, blank=error.blank))
-        reasons.append(f"{_name(layer)}: {words}{worst}")
+        reasons.append(_worst_drop(drops, tolerance))
     elif narrow := _worst_channel(layers, tolerance):
         reasons.append(narrow)
     if reasons:
@@ -187,6 +184,28 @@ def _worst_channel(layers: Iterable[LayerRecord], tolerance: Tolerance) -> str:
         f"{_name(layer)}: channel {error.channel} alone is {number(error.channel_relative)} of "
         f"its scale off, above {number(limit)}"
     )
+
+
+def _worst_drop(drops: Sequence[tuple[float, LayerRecord, Metrics]], tolerance: Tolerance) -> str:
+    """Return the layer to name, of those beyond their limits in the chain.
+
+    That is one that is at fault by itself, if any is: the others may only pass on what they get.
+    """
+    own = [
+        (own_excess(layer, layer.alone, tolerance), layer, error)
+        for _, layer, error in drops
+        if layer.alone
+    ]
+    guilty = [each for each in own if each[0] > 1]
+    _, layer, error = max(guilty or drops, key=lambda drop: drop[0])
+    limit = tolerance.layer_limit(layer.floor, blank=error.blank)
+    others = f" of {len(drops)} layers beyond their limits" if len(drops) > 1 else ""
+    place = ""
+    if guilty:
+        place = ", at fault by itself" + (f", one{others}" if others else "")
+    elif others:
+        place = f", the worst{others}"
+    return f"{_name(layer)}: {_words(error, limit)}{place}"
 
 
 def _is_accumulated(

@@ -75,6 +75,17 @@ def test_reason_of_a_drop_names_the_worst_layer_and_the_numbers() -> None:
     )
 
 
+def test_a_layer_that_only_passes_on_what_it_gets_is_not_named() -> None:
+    """Behind it, a Softmax shows four times the error of the layer that made it."""
+    guilty = layer(error(1e-3), "guilty").model_copy(update={"alone": error(9e-4)})
+    after = layer(error(4e-3), "after").model_copy(update={"alone": error(1e-7)})
+    _, reason = judge({OUT: error(1e-7)}, [guilty, after], DEFAULT)
+    assert reason == (
+        "InnerProduct guilty: scale-relative error 1.0e-3 above 4.0e-5, at fault by itself, "
+        "one of 2 layers beyond their limits"
+    )
+
+
 @pytest.mark.parametrize(
     ("output", "layers", "reason"),
     [
