@@ -54,7 +54,8 @@ def cause_lines(part: Part) -> Iterator[str]:
 def _briefly(cause: Cause) -> str:
     """Return what stops a cause, in one line."""
     if not cause.is_proved:
-        return remedies(cause) + "".join(f" {fix_words(fix)}" for fix in cause.fixes[:1])
+        words = [fix_words(fix) for fix in cause.fixes[:1]] + ["…"] * (len(cause.fixes) > 1)
+        return " ".join([remedies(cause), *words])
     fixes = [fix_words(fix) for fix in cause.fixes if fix.proved]
     pairs = count(sum(len(fix.pairs) for fix in cause.fixes), "pair")
     return f"This stops it, proved in {pairs}: {', or '.join(fixes)}"
@@ -115,7 +116,7 @@ def remedies(cause: Cause) -> str:
     if not cause.fixes:
         return "" if cause.clean else "No pair of cells shows what causes it."
     if not cause.is_proved:
-        return "It stops with what follows, of which not all may be needed (not separated):"
+        return "Which setting stops it was not separated; several changed at once:"
     return "Any one of these stops it:" if len(cause.fixes) > 1 else "This stops it:"
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.analysis.attribution.evidence import Case, Request
+    from harness.analysis.attribution.symptoms import Symptom
     from harness.domain.records import CellRecord
     from harness.domain.verdict import Tolerance
 
@@ -112,13 +113,20 @@ def _rank(cause: Cause) -> tuple[object, ...]:
 
 
 def _grouped(cases: Iterable[Case], table: Table) -> list[list[Case]]:
-    """Group cases that the same changes clear; those that none does by type and versions."""
+    """Group cases that the same changes clear.
+
+    Layers of which nothing was separated are put together if the same would separate them, in all
+    cells at once; what nothing clears, by type if it is in the same versions.
+    """
     groups: dict[tuple[Level, Signature], list[Case]] = defaultdict(list)
+    unproved: dict[Symptom, list[Case]] = defaultdict(list)
     bare: dict[tuple[Level, str, str], list[Case]] = defaultdict(list)
     for case in cases:
         signature = frozenset(clearing.change for clearing in case.clearings)
-        if signature:
+        if any(clearing.proved for clearing in case.clearings):
             groups[case.symptom.level, signature].append(case)
+        elif signature:
+            unproved[case.symptom].append(case)
         else:
             name = (case.symptom.level, case.symptom.layer_type, case.symptom.layer)
             bare[name].append(case)
@@ -126,6 +134,10 @@ def _grouped(cases: Iterable[Case], table: Table) -> list[list[Case]]:
     for (level, layer_type, _), group in bare.items():
         pattern = frozenset(states(group, table).items())
         apart[level, layer_type, pattern].extend(group)
+    for symptom, group in unproved.items():
+        changes = (frozenset(clearing.change for clearing in case.clearings) for case in group)
+        cells = (case.cell.id for case in group)
+        apart[symptom.level, frozenset(zip(cells, changes, strict=True))].extend(group)
     return [*_joined(groups), *apart.values()]
 
 
