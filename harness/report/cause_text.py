@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.analysis.attribution.causes import Cause, Fix
-    from harness.analysis.attribution.settings import Setting
     from harness.report.model import Part
     from harness.report.summary import Summary
 
@@ -158,11 +157,6 @@ def fix_evidence(fix: Fix) -> str:
         f"{number(fix.chain_before)} → {number(fix.chain_after)}, "
     )
     return f"{numbers if math.isfinite(fix.error_before) else ''}{state}{untried}"
-
-
-def setting_words(setting: Setting) -> str:
-    """Return one setting with its values on both sides."""
-    return f"{setting.name}: {setting.before or 'absent'} → {setting.after or 'absent'}"
 
 
 def no_causes(summary: Summary) -> str:

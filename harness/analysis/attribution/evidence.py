@@ -57,8 +57,6 @@ class Clearing:
     """Id of the cell that differs in this change and is clean."""
     proved: bool
     """Whether no setting can be left out: without any one of them the symptom was still there."""
-    unsettled: tuple[Change, ...] = ()
-    """Parts of the change, one setting left out each, of which it is not known what they do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +201,7 @@ def _cell(record: CellRecord, defaults: Mapping[str, bool | int]) -> Cell | None
 
 def _clearing(change: Change, other: str, failed: Set[Change]) -> Clearing:
     parts = (change - {setting} for setting in change) if len(change) > 1 else ()
-    unsettled = tuple(part for part in parts if part not in failed)
-    return Clearing(change=change, other=other, proved=not unsettled, unsettled=unsettled)
+    return Clearing(change=change, other=other, proved=all(part in failed for part in parts))
 
 
 def _best(clearings: Sequence[Clearing]) -> tuple[Clearing, ...]:

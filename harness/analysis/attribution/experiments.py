@@ -119,8 +119,9 @@ def _wishes(table: Table) -> Iterator[_Wish]:
             if fits and change not in case.tried:
                 yield _Wish(_SPREAD if _is_proved(case) else _OTHERS, case.cell, change)
     for cause in causes_in(table):
-        if not cause.fixes:
-            yield from _plain(cause, cases)
+        mine = [case for case in cases if case.symptom not in proved and _is_in(case, cause)]
+        if mine:
+            yield from _plain(mine)
 
 
 def _is_proved(case: Case) -> bool:
@@ -169,19 +170,21 @@ def _parts(case: Case) -> list[Change]:
     return list(parts)
 
 
-def _plain(cause: Cause, cases: Sequence[Case]) -> Iterator[_Wish]:
-    """Yield, for a cause without any fix, what may clear it in its worst cell.
+def _is_in(case: Case, cause: Cause) -> bool:
+    layers = cause.layers or ("",)
+    return (
+        case.symptom.level is cause.level
+        and case.symptom.layer in layers
+        and case.cell.id in cause.cells
+    )
+
+
+def _plain(cases: Sequence[Case]) -> Iterator[_Wish]:
+    """Yield, for cases of which nothing is proved, what may clear the worst.
 
     First every optimisation off, and if that does not clear it, each option by itself.
     """
-    mine = [
-        case
-        for case in cases
-        if case.symptom.level is cause.level
-        and case.symptom.layer_type == cause.layer_type
-        and case.cell.id in cause.cells
-    ]
-    worst = max(mine, key=lambda case: (case.seen.excess, case.cell.id))
+    worst = max(cases, key=lambda case: (case.seen.excess, case.cell.id))
     off = optimisations_off(worst.cell.settings)
     if off and off not in worst.tried:
         yield _Wish(_PLAIN, worst.cell, off)

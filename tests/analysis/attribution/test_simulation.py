@@ -38,9 +38,9 @@ FLOORS = {
     "single changes": (0.40, 0.75),
     "single changes, 40 % measured": (0.20, 0.70),
 }
-"""Share of the causes to be found before and after experiments in each block; on average it is some
-percent more. Where only single changes were
-measured there are faults that no experiment of few changes reaches."""
+"""Share of the causes to be found before and after experiments, in each block; on average they are
+some percent more. Where only single changes were measured there are faults that no experiment of
+few changes reaches."""
 
 FRESH = random.SystemRandom().randrange(10**6, 10**9)
 
