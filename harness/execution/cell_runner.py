@@ -226,7 +226,8 @@ class CellRunner:
     ) -> dict[str, object]:
         """Return verdict and reason, and what the process said where it did not end well."""
         opened = result.opened
-        words = result.ended.output if result.ended else ""
+        ended = result.death or result.ended
+        words = ended.output if ended else ""
         if opened.unsupported:
             return {"verdict": Verdict.UNSUPPORTED, "reason": opened.unsupported}
         if opened.skipped:
@@ -246,7 +247,9 @@ class CellRunner:
                 "stderr": "\n".join(asan_report(words)) or tail(words),
             }
         if result.died_alone:
+            report = asan_report(words)
             name, fate = next(iter(result.died_alone.items()))
+            fate = asan_sentence(report) if report else fate
             more = len(result.died_alone) - 1
             layer = model.graph.layer(name)
             others = f", and {more} more" if more else ""
@@ -255,7 +258,7 @@ class CellRunner:
                 "reason": f"{layer.type} {name}, run alone: {fate}{others}",
                 "failure": Failure.RUN,
                 "crash": result.crash,
-                "stderr": tail(words),
+                "stderr": "\n".join(report) or tail(words),
             }
         judged = self._judged(record, model)
         ended_well = judged["verdict"] is not Verdict.BROKEN

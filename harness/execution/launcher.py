@@ -48,6 +48,8 @@ class InputResult:
     """How the process ended that ran the input last."""
     crash: Crash | None = None
     """Where the first process was that a signal ended, as far as it could write it."""
+    death: Completed | None = None
+    """How the first process ended that did not outlive this input."""
     deaths: int = 0
 
     @property
@@ -141,6 +143,7 @@ class Launcher:
             pending = [(item, result) for item, result in pending if item.name not in done]
             if pending:
                 item, result = pending.pop(0)
+                result.death = result.death or ended
                 result.crash = result.crash or crash_of(place / worker.TRACE_FILE, Path(job.core))
                 again = _after_death(item, result, ended, job)
                 pending = [(again, result), *pending] if again else pending
