@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.analysis.diagnosis.cell_choice import chosen_cell
+from harness.analysis.diagnosis.crash import sanitized
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
@@ -27,6 +28,7 @@ from harness.commands.conclusion import conclude
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, to_ask, with_layers
+from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
 from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from harness.analysis.diagnosis.layer_findings import Diagnosis
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import CellSpec, InputSpec
+    from harness.domain.spec import CellSpec, FlagSet, InputSpec
 
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\
@@ -63,9 +65,11 @@ examples:
   nox -s diagnose -- --inputs photos/                   many inputs: the worst and the median
   nox -s diagnose -- --dump arrays/                     keep every value, blob and weight
 """
+SANITIZER = "avx2-asan"
+"""The flag set whose compile flags a cell that crashes is built with once more."""
 EXITS = {
     EXIT_OK: "no layer is at fault",
-    EXIT_FINDINGS: "a layer is at fault, or an input could not be measured",
+    EXIT_FINDINGS: "a layer is at fault, or an input crashed or could not be measured",
     **COMMON_EXITS,
 }
 
@@ -160,8 +164,15 @@ def execute(options: argparse.Namespace) -> int:
         diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
         if options.dump:
             dump(subject, specs, pipeline.references, pipeline.measurer, options.dump, pipeline.say)
-        say("writing the report")
         records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
+        sanitizer = resolve_flag_set(SANITIZER, config.flags, config.targets)
+        own = [record for record in records if record.run == cell.run.name]
+        crash = pipeline.crash(cell, diagnosis, own, specs, sanitizer, scratch)
+        if crash:
+            again = _repeating(options, config, cell, sanitized(cell.build.flags, sanitizer))
+            crash = crash.model_copy(update={"command": again})
+            diagnosis = diagnosis.model_copy(update={"crash": crash})
+        say("writing the report")
         write(diagnosis, folder)
         page = conclude(
             run,
@@ -228,6 +239,20 @@ def _command(options: argparse.Namespace) -> str:
         words += [f"--{name}", str(value)] if value else []
     words += ["--fix", ",".join(options.fix)] if options.fix else []
     return f"nox -s diagnose -- {shlex.join(words)}".removesuffix(" -- ")
+
+
+def _repeating(options: argparse.Namespace, config: Config, cell: CellSpec, flags: FlagSet) -> str:
+    """Return what runs a cell with other flags again: a matrix, if the set has a name there."""
+    sets = {name: resolve_flag_set(name, config.flags, config.targets) for name in config.flags}
+    name = next((n for n, known in sets.items() if replace(known, name=flags.name) == flags), "")
+    version, run = cell.build.revision.label, cell.run.name
+    repo = ["--repo", options.repo] if options.repo else []
+    if name and not options.inputs:
+        return cell_command(options, *repo, version=version, flags=name, run=run)
+    words = [*config_words(options), *repo, "--version", version]
+    words += ["--flags", options.flags or cell.build.flags.name, "--run", run]
+    words += ["--inputs", str(options.inputs)] if options.inputs else []
+    return f"nox -s diagnose -- {shlex.join(words)}"
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.attribution.settings import build_settings
 from harness.domain.formatting import assignments
+from harness.report.crash_text import frame_lines
 from harness.report.dataset import changed_options
 from harness.report.record_values import own_error
 
@@ -71,8 +72,7 @@ def plain(text: str) -> str:
 
 def _log(record: CellRecord) -> str:
     """Return what a process said at its end, and which functions were running."""
-    frames = record.crash.frames if record.crash else ()
-    known = [f"{f.function}{f' ({f.module})' if f.module else ''}" for f in frames if f.function]
+    known = frame_lines(record.crash) if record.crash else []
     running = ["running, the innermost first:", *(f"  {words}" for words in known)] if known else []
     return "\n".join([*filter(None, [plain(record.stderr)]), *running])
 

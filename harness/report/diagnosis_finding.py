@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.findings import Finding, Section
 from harness.domain.formatting import assignments, milliseconds, number
+from harness.report.crash_text import crash_sections
 from harness.report.diagnosis_text import (
     columns,
     headline,
@@ -25,6 +26,7 @@ SHOWN = 12
 def as_finding(diagnosis: Diagnosis, command: str) -> Finding:
     """Return what was found, the fixes that worked first."""
     sections = [
+        *crash_sections(diagnosis.crash),
         Section(heading="Output", lines=tuple(output_lines(diagnosis))),
         Section(heading="The model's files", lines=diagnosis.about_model),
         _fixes(diagnosis),

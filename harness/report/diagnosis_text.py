@@ -17,6 +17,7 @@ from harness.analysis.diagnosis.layer_findings import (
     TriedFix,
 )
 from harness.domain.formatting import milliseconds, number
+from harness.report.crash_text import BREAKDOWN, crash_lines
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -40,7 +41,20 @@ FEW = 2
 
 
 def headline(diagnosis: Diagnosis) -> str:
-    """Return who is at fault, in one sentence."""
+    """Return who is at fault, in one sentence; a breakdown comes first."""
+    crash = diagnosis.crash
+    if crash is None:
+        return _measured(diagnosis)
+    broken = {each.input for each in crash.breakdowns}
+    failed = {item.name for item in diagnosis.inputs if item.failure}
+    if failed and failed <= broken:
+        return f"{crash.sentence}."
+    # Where memory is damaged, no value can be relied on.
+    doubt = ", and perhaps because of it" if crash.report else ""
+    return f"{crash.sentence}. Measured beside that{doubt}: {_measured(diagnosis)}"
+
+
+def _measured(diagnosis: Diagnosis) -> str:
     failures = [f"{item.name}: {item.failure}" for item in diagnosis.inputs if item.failure]
     if failures:
         return f"not measured: {'; '.join(failures)}"
@@ -161,6 +175,7 @@ def sections(diagnosis: Diagnosis) -> list[tuple[str, list[str]]]:
     """Return headings with their lines, empty ones left out."""
     fixes = [line for fix in diagnosis.fixes for line in fix_lines(fix)]
     found = [
+        (BREAKDOWN, crash_lines(diagnosis.crash) if diagnosis.crash else []),
         ("The model's files", list(diagnosis.about_model)),
         ("Output", output_lines(diagnosis)),
         ("Mechanisms", mechanism_lines(diagnosis)),

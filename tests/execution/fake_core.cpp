@@ -81,6 +81,7 @@ static void misbehave(int code)
     case 107:
         exit(read_nowhere(0));
     case 109:
+    case 110: // a layer alone only
         read_beyond(8);
         break;
     case 108:
@@ -222,7 +223,10 @@ int hx_extractor_extract(hx_extractor* extractor, const char* blob, hx_tensor* o
 {
     const bool is_input = strcmp(blob, "x") == 0;
     if (!is_input)
-        misbehave((int)extractor->data[0] == 106 && !dies_alone ? 0 : (int)extractor->data[0]);
+    {
+        const int code = (int)extractor->data[0];
+        misbehave((code == 106 || code == 110) && !dies_alone ? 0 : code);
+    }
     const float more = is_input ? 0 : unsteady(extractor->net, (int)extractor->data[0]);
     *out = extractor->input;
     out->data = (float*)malloc(extractor->data.size() * sizeof(float));

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis.diagnosis.crash import outcome_of
 from harness.build.builder import Build
 from harness.build.sanitizer import asan_library
 from harness.build.toolchain import find_compiler
@@ -13,7 +14,7 @@ from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import (
     RunSpec,
 )
-from harness.execution.cell_runner import CellRunner
+from harness.execution.cell_runner import CellRunner, job_of
 from harness.util.build_store import Store
 from harness.util.errors import MachineError
 from tests.execution.conftest import compiled
@@ -100,8 +101,19 @@ def test_crash_tells_signal_and_function(
     assert "hx_extractor_extract" in [x.function for x in record.crash.frames] or code == 108
 
 
+@pytest.mark.parametrize(
+    ("code", "prefix", "outcome"),
+    [
+        (109, "", "4 bytes to the right of 32-byte region"),
+        (
+            110,
+            "ReLU relu, run alone: ",
+            "4 bytes to the right of 32-byte region (layer relu, run alone)",
+        ),
+    ],
+)
 def test_sanitizer_tells_the_access_and_the_memory(
-    runner: CellRunner, store: Store, tmp_path: Path
+    runner: CellRunner, store: Store, tmp_path: Path, code: int, prefix: str, outcome: str
 ) -> None:
     compiler = find_compiler("")
     try:
@@ -110,17 +122,22 @@ def test_sanitizer_tells_the_access_and_the_memory(
         pytest.skip(str(error))
     path = compiled(tmp_path / "core.so", "-g1", "-fsanitize=address")
     prepared = model(tmp_path, "m", store)
-    items = inputs(tmp_path, prepared, store, 1, 109)
+    items = inputs(tmp_path, prepared, store, 1, code)
     build = Build(core=path, record=BUILD, library=str(library))
     run = RunSpec(name="off", options=(("use_fp16_storage", False),))
     good, bad = runner.run(cells(items, run), build, prepared, items)
     assert (good.verdict, bad.verdict) == (Verdict.OK, Verdict.BROKEN)
-    assert bad.reason.startswith("AddressSanitizer: heap-buffer-overflow, READ of size 4")
+    assert bad.reason.startswith(f"{prefix}AddressSanitizer: heap-buffer-overflow, READ of size 4")
     assert "fake_core.cpp:" in bad.stderr
-    assert "4 bytes to the right of 32-byte region" in bad.stderr.replace(
-        "after", "to the right of"
-    )
     assert bad.crash is None
+
+    spec = cells(items, run)[1]
+    job = job_of(build, spec, prepared, items)
+    fine, broken = runner.launcher.run(job, tmp_path / "again")
+    # GCC 13 and later say it in another way.
+    told = outcome_of(broken, spec.build).replace("after", "to the right of")
+    assert f"{bad.reason.removeprefix(prefix)}, {outcome}" == told
+    assert "it does not crash, and AddressSanitizer reports nothing" in outcome_of(fine, spec.build)
 
 
 def test_hang_is_ended(core: Path, store: Store, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from harness.analysis.diagnosis.crash_findings import Breakdown, CrashFinding
 from harness.analysis.diagnosis.layer_findings import (
     Diagnosis,
     InputFinding,
@@ -15,6 +16,7 @@ from harness.analysis.diagnosis.layer_findings import (
     summarised,
 )
 from harness.analysis.mechanisms.mechanism import Explanation, HypothesisTrial
+from harness.domain.records import Crash, CrashFrame
 from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import (
     fix_lines,
@@ -113,6 +115,63 @@ def test_finding_leads_with_what_fixes() -> None:
     assert fixes.rows[0][2] == "1.0e-3 → 1.0e-6"
     layers = next(s for s in told.sections if s.heading.startswith("Layers at fault"))
     assert layers.rows == (("InnerProduct a", "a", "2.0e-3", "2.0e-3", "weights rounded to fp16"),)
+
+
+CRASH = CrashFinding(
+    breakdowns=(
+        Breakdown(input="long", how="3 NaN values"),
+        Breakdown(
+            input="short",
+            how="SIGSEGV in ncnn::f",
+            crash=Crash(
+                signal="SIGSEGV",
+                frames=(
+                    CrashFrame(function="memcpy", module="libc.so.6"),
+                    CrashFrame(function=""),
+                    CrashFrame(function="ncnn::f"),
+                ),
+            ),
+        ),
+    ),
+    build="20250503-avx2-asan",
+    outcome="AddressSanitizer: READ of size 32 at src/x.h:1",
+    report=("AddressSanitizer: heap-buffer-overflow", "READ of size 32"),
+    command="nox -s matrix -- --flags avx2-asan",
+)
+
+
+def test_breakdown_comes_first_with_trace_report_and_command() -> None:
+    told = as_finding(diagnosis().model_copy(update={"crash": CRASH}), "")
+    assert told.sentence == (
+        "Breaks down on long: 3 NaN values. AddressSanitizer: READ of size 32 at src/x.h:1. "
+        "Measured beside that, and perhaps because of it: At fault: 1 InnerProduct of 2 blobs"
+    )
+    breakdown, running, report, *_ = told.sections
+    assert breakdown.lines == (
+        "long: 3 NaN values",
+        "short: SIGSEGV in ncnn::f",
+        "AddressSanitizer: READ of size 32 at src/x.h:1",
+        "Run it again: nox -s matrix -- --flags avx2-asan",
+    )
+    assert running.heading == "What was running on short, the innermost first"
+    assert running.code == "memcpy (libc.so.6)\nncnn::f"
+    assert report.code == "AddressSanitizer: heap-buffer-overflow\nREAD of size 32"
+
+
+def test_what_broke_down_is_not_told_twice() -> None:
+    failed = InputFinding(name="short", failure="SIGSEGV")
+    found = diagnosis().model_copy(update={"crash": CRASH, "inputs": (failed,)})
+    assert headline(found) == f"{CRASH.sentence}."
+    other = found.model_copy(update={"inputs": (failed, InputFinding(name="x", failure="why"))})
+    assert headline(other).endswith(": not measured: short: SIGSEGV; x: why")
+
+
+def test_sanitizer_without_a_report_casts_no_doubt(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = CRASH.model_copy(update={"report": (), "outcome": "It does not crash"})
+    found = diagnosis().model_copy(update={"crash": silent})
+    assert "It does not crash. Measured beside that: At fault" in headline(found)
+    show(Console(width=150), found, everything=False)
+    assert "\nBreakdown\nlong: 3 NaN values\n" in capsys.readouterr().out
 
 
 def test_clean_diagnosis_accuses_nobody() -> None:

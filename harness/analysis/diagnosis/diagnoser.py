@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.analysis.diagnosis.crash_findings import Breakdown, measured_breakdown
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
 from harness.analysis.mechanisms.mechanism import Explanation, explain
 
@@ -32,6 +33,8 @@ class Diagnoser:
     """Whether to delete each input's reference values when it is done."""
     options: dict[str, bool | int] = field(default_factory=dict)
     """Every option as it was in force."""
+    breakdowns: list[Breakdown] = field(default_factory=list)
+    """Inputs on which a process died."""
     explanations: dict[str, Explanation] = field(default_factory=dict)
     """By blob, from the input on which the layer's own error is largest."""
 
@@ -47,6 +50,8 @@ class Diagnoser:
             place = self.folder / "input"
             measured = self.measurer.measure(subject, truth, place)
             self.options = dict(measured.result.opened.options) or self.options
+            broken = measured_breakdown(spec.name, measured.result, subject.graph)
+            self.breakdowns += [broken] if broken else []
             for layer in measured.finding.layers:
                 own = layer.alone.scale_relative if layer.alone else 0.0
                 if layer.status is Status.AT_FAULT and own > worst.get(layer.blob, -1.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from statistics import median
 
+from harness.analysis.diagnosis.crash_findings import Breakdown, CrashFinding
 from harness.analysis.mechanisms.mechanism import Explanation
 from harness.domain.base import MessageValue
 from harness.domain.records import Metrics
@@ -177,6 +178,10 @@ class Diagnosis(MessageValue):
     """What layers were compared with, in words."""
     model_notes: tuple[str, ...] = ()
     """What was found about the model's files, in words."""
+    breakdowns: tuple[Breakdown, ...] = ()
+    """Inputs on which a process died."""
+    crash: CrashFinding | None = None
+    """What a sanitizer says of it or of broken values; None if there was none."""
 
     @property
     def about_model(self) -> tuple[str, ...]:
@@ -186,8 +191,8 @@ class Diagnosis(MessageValue):
 
     @property
     def has_findings(self) -> bool:
-        """Whether a layer is at fault, or an input could not be measured."""
-        return bool(self.at_fault or any(item.failure for item in self.inputs))
+        """Whether a layer is at fault, or an input crashed or could not be measured."""
+        return bool(self.at_fault or self.crash or any(item.failure for item in self.inputs))
 
     @property
     def at_fault(self) -> tuple[LayerSummary, ...]:

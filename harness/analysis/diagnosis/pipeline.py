@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.analysis.diagnosis.crash import CrashExaminer
+from harness.analysis.diagnosis.crash_findings import recorded_breakdowns
 from harness.analysis.diagnosis.diagnoser import Diagnoser
 from harness.analysis.diagnosis.fixes.evaluator import FixEvaluator
 from harness.analysis.diagnosis.fixes.masks import mask_fixes
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.conversion.preparation import ModelPreparation
+    from harness.analysis.diagnosis.crash_findings import CrashFinding
     from harness.build.builder import Build
     from harness.domain.records import CellRecord
-    from harness.domain.spec import BuildSpec, CellSpec, InputSpec
+    from harness.domain.spec import BuildSpec, CellSpec, FlagSet, InputSpec
     from harness.execution.local_machine import LocalMachine
     from harness.model.prepared_model import PreparedModel
 
@@ -95,7 +98,45 @@ class DiagnosisPipeline:
             layers=summarised(findings, diagnoser.explanations),
             reference=self.model.conversion.reference_words,
             model_notes=self.model.conversion.notes,
+            breakdowns=tuple(diagnoser.breakdowns),
         )
+
+    def crash(
+        self,
+        cell: CellSpec,
+        diagnosis: Diagnosis,
+        records: Sequence[CellRecord],
+        specs: Sequence[InputSpec],
+        sanitizer: FlagSet,
+        scratch: Path,
+    ) -> CrashFinding | None:
+        """Have a sanitizer look at a cell that broke down, here or in the records.
+
+        Args:
+            cell: the cell.
+            diagnosis: what was measured of it.
+            records: what became of it in the way of a matrix; memory that is damaged need not
+                show each time.
+            specs: its inputs.
+            sanitizer: a flag set with the sanitizer.
+            scratch: scratch space.
+        """
+        broken = [*recorded_breakdowns(records), *diagnosis.breakdowns]
+        # Values alone are no reason to name a sanitizer that cannot be run there.
+        here = cell.build.flags.target is None
+        found = {each.input: each for each in broken if here or each.by_signal}
+        if not found:
+            return None
+        examiner = CrashExaminer(
+            sanitizer=sanitizer,
+            resolver=self.machine.resolver,
+            measurer=self.measurer,
+            references=self.references,
+            model=self.model,
+            say=self.say,
+        )
+        clearest_first = sorted(found.values(), key=lambda each: not each.by_signal)
+        return examiner.examine(cell, clearest_first, specs, scratch)
 
     def cells(self, cell: CellSpec, specs: Sequence[InputSpec]) -> list[CellRecord]:
         """Run a cell with all its inputs as a matrix does, against ONNX Runtime.

@@ -13,7 +13,7 @@ from harness.analysis.diagnosis.layer_findings import Diagnosis, InputFinding
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Truth
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
 from harness.build.builder import Build
-from harness.domain.records import BuildRecord
+from harness.domain.records import BuildRecord, Verdict
 from harness.domain.spec import (
     BuildSpec,
     CellSpec,
@@ -26,8 +26,9 @@ from harness.domain.spec import (
 from harness.execution.job import Job
 from harness.model.alignment import Alignment
 from harness.util.errors import BuildError, MachineError
+from tests.analysis.diagnosis.test_crash import AARCH64
 from tests.analysis.diagnosis.test_fixes import CHAIN, LIMIT, Simulation
-from tests.records import metrics
+from tests.records import cell, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,3 +187,25 @@ def test_other_layer_types_get_a_build_of_their_own(parts: Parts) -> None:
     types = frozenset({"Convolution", "Pooling"})
     pipeline._with_types(CELL, types)
     assert resolver.asked == [replace(CELL.build, layers=types)]
+
+
+def test_nothing_is_built_where_nothing_broke_down(parts: Parts, tmp_path: Path) -> None:
+    pipeline, resolver, _ = parts
+    fine = cell({}, verdict=Verdict.DROP)
+    sanitizer = FlagSet(name="avx2-asan")
+    assert pipeline.crash(CELL, diagnosis(), [fine], SPECS, sanitizer, tmp_path) is None
+    assert resolver.asked == []
+
+
+@pytest.mark.parametrize(("reason", "told"), [("SIGSEGV", True), ("3 NaN values", False)])
+def test_on_a_target_only_a_signal_is_a_breakdown(
+    parts: Parts, tmp_path: Path, reason: str, told: bool
+) -> None:
+    pipeline, _, _ = parts
+    pipeline = replace(pipeline, preparation=cast("Any", SimpleNamespace(model=None)))
+    pipeline.__dict__.update(measurer=None, references=None)
+    flags = replace(CELL.build.flags, target=AARCH64)
+    elsewhere = replace(CELL, build=replace(CELL.build, flags=flags))
+    broken = cell({}, verdict=Verdict.BROKEN, reason=reason, input_name="hard")
+    found = pipeline.crash(elsewhere, diagnosis(), [broken], SPECS, flags, tmp_path)
+    assert (found is not None) == told
