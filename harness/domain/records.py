@@ -190,6 +190,7 @@ class Crash(StoredValue):
     """Where a process was when a signal ended it."""
 
     signal: str
+    """Its name; `SIGTERM` where the process was asked because its time was up."""
     frames: tuple[CrashFrame, ...] = ()
     """Functions, the innermost first."""
 

@@ -285,8 +285,11 @@ class CellRunner:
         if result.chain is None and ("MemoryError" in words or "bad_alloc" in words):
             gib = self.launcher.memory_bytes / 2**30
             reason = f"out of memory (limit {gib:.0f} GiB): {reason}"
-        if result.crash and result.crash.function and result.crash.signal == result.failure:
-            reason = f"{reason} in {result.crash.function}"
+        crash = result.crash
+        if crash and crash.function and crash.signal == result.failure:
+            reason = f"{reason} in {crash.function}"
+        elif crash and crash.function and _kind(result, words) is Failure.TIMEOUT:
+            reason = f"{reason}, at last in {crash.function}"
         return reason
 
 

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LINE_BYTES = 1 << 10
 WATCH_SECONDS = 2.0
 """How often a program's watcher is told how far it is."""
+LAST_WORDS_SECONDS = 2.0
+"""How long a function whose time is up may take to say where it is."""
 Watch = Callable[[str], None]
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
@@ -187,7 +189,8 @@ class Processes:
             function: takes the arguments and returns the exit code; known by its module and name.
             arguments: what it gets.
             log: as for `run`.
-            timeout: seconds after which its whole process group is killed.
+            timeout: seconds after which it is asked by SIGTERM to say where it is, and soon after
+                that its whole process group is killed.
             env: variables set on top of the current environment.
             library: shared library that the process has loaded before all others.
         """
@@ -199,12 +202,17 @@ class Processes:
                 function, list(words), output=log, env={**os.environ, **(env or {})}
             )
             code = None
+            timed_out = False
             with self._known(fork.pid):
                 try:
                     code = fork.wait(timeout)
+                    timed_out = code is None
+                    if timed_out:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(fork.pid, signal.SIGTERM)
+                        code = fork.wait(LAST_WORDS_SECONDS)
                 finally:
                     _kill(fork.pid)
-            timed_out = code is None
             if code is None:
                 code = fork.wait()
         return self._completed(

@@ -175,6 +175,17 @@ def prints_and_sleeps(arguments: list[str]) -> int:
     return 3
 
 
+def says_where_it_is(arguments: list[str]) -> int:
+    def say(number: int, frame: object) -> None:
+        print("here", flush=True)
+        if arguments[0] == "ends":
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, say)
+    while True:
+        time.sleep(600)
+
+
 def dies(arguments: list[str]) -> int:
     os.kill(os.getpid(), int(arguments[0]))
     return 0
@@ -198,6 +209,12 @@ def test_call_is_a_process_of_its_own(
     assert (done.fate, done.output) == (fate, "grün\n")
     assert (tmp_path / "log").read_text().startswith("$ ")
     assert is_gone(int(pid.read_text()))
+
+
+@pytest.mark.parametrize("then", ["ends", "goes on"])
+def test_call_whose_time_is_up_may_say_where_it_is(tmp_path: Path, then: str) -> None:
+    done = Processes().call(says_where_it_is, [then], log=tmp_path / "log", timeout=3)
+    assert (done.timed_out, done.output) == (True, "here\n")
 
 
 def test_call_survives_the_death_of_what_it_calls(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-// Writes down where a process is when a signal ends it. In the handler only what a signal handler
-// may do: no memory is allocated, nothing is formatted by the C library, and there is a stack for
-// the case that the ordinary one is used up.
+// Writes down where a process is when a signal ends it, be it a fault or SIGTERM, which comes when
+// its time is up. In the handler only what a signal handler may do: no memory is allocated, nothing
+// is formatted by the C library, and there is a stack for the case that the ordinary one is used up.
 #include "crash_trace.h"
 
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 
 namespace {
 
-const int FATAL[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+const int ENDING[] = {SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 const int FRAMES = 64;
 const size_t STACK_BYTES = 1 << 18; // AVX-512's registers alone take some of it
 
@@ -117,7 +117,7 @@ bool hx_trace_crashes(const char* path)
     // A fault in the handler itself must end the process and not wait for it.
     sigemptyset(&action.sa_mask);
     action.sa_sigaction = on_fatal;
-    for (int number : FATAL)
+    for (int number : ENDING)
         done = sigaction(number, &action, 0) == 0 && done;
     return done;
 }

@@ -2,7 +2,7 @@
 #ifndef HARNESS_CRASH_TRACE_H
 #define HARNESS_CRASH_TRACE_H
 
-/* From now on fatal signals write to the file at `path` before they end the process; what runs
+/* From now on fatal signals and SIGTERM write to the file at `path` before they end the process; what runs
  * out of stack can do so in the thread that called this. Whether it is so. */
 bool hx_trace_crashes(const char* path);
 
