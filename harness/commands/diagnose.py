@@ -170,7 +170,7 @@ def execute(options: argparse.Namespace) -> int:
         crash = pipeline.crash(cell, diagnosis, own, specs, sanitizer, scratch)
         if crash:
             again = _repeating(options, config, cell, sanitized(cell.build.flags, sanitizer))
-            crash = crash.model_copy(update={"command": again})
+            crash = crash.model_copy(update={"command": again if crash.ran else ""})
             diagnosis = diagnosis.model_copy(update={"crash": crash})
         say("writing the report")
         write(diagnosis, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.domain.findings import Section
@@ -42,9 +43,14 @@ def crash_sections(crash: CrashFinding | None) -> tuple[Section, ...]:
 
 
 def frame_lines(crash: Crash) -> list[str]:
-    """Return the functions that are known, each with its library if it is not ncnn's."""
-    return [
+    """Return the functions that are known, each with its library if it is not ncnn's.
+
+    One that calls itself, as ncnn's pass through the layers does, is told once.
+    """
+    names = [
         f"{frame.function}{f' ({frame.module})' if frame.module else ''}"
         for frame in crash.frames
         if frame.function
     ]
+    counted = [(name, len(list(group))) for name, group in groupby(names)]
+    return [f"{name}, {times} times" if times > 1 else name for name, times in counted]

@@ -9,7 +9,7 @@ from harness.domain.formatting import assignments, milliseconds, number
 from harness.report.crash_text import crash_sections
 from harness.report.diagnosis_text import (
     columns,
-    headline,
+    conclusion,
     mechanism_lines,
     output_lines,
     row,
@@ -49,7 +49,7 @@ def as_finding(diagnosis: Diagnosis, command: str) -> Finding:
 
 
 def _sentence(diagnosis: Diagnosis) -> str:
-    words = headline(diagnosis).rstrip(".")
+    words = conclusion(diagnosis).rstrip(".")
     fixes = [fix for fix in diagnosis.fixes if fix.outcome == "fixed"]
     return f"{words}. Fixed by {fixes[0].kind}: {fixes[0].change}" if fixes else words
 

@@ -41,20 +41,7 @@ FEW = 2
 
 
 def headline(diagnosis: Diagnosis) -> str:
-    """Return who is at fault, in one sentence; a breakdown comes first."""
-    crash = diagnosis.crash
-    if crash is None:
-        return _measured(diagnosis)
-    broken = {each.input for each in crash.breakdowns}
-    failed = {item.name for item in diagnosis.inputs if item.failure}
-    if failed and failed <= broken:
-        return f"{crash.sentence}."
-    # Where memory is damaged, no value can be relied on.
-    doubt = ", and perhaps because of it" if crash.report else ""
-    return f"{crash.sentence}. Measured beside that{doubt}: {_measured(diagnosis)}"
-
-
-def _measured(diagnosis: Diagnosis) -> str:
+    """Return who is at fault, in one sentence."""
     failures = [f"{item.name}: {item.failure}" for item in diagnosis.inputs if item.failure]
     if failures:
         return f"not measured: {'; '.join(failures)}"
@@ -145,6 +132,20 @@ def _score(score: Score) -> str:
     )
 
 
+def conclusion(diagnosis: Diagnosis) -> str:
+    """Return how the cell breaks down if it does, and who is at fault."""
+    crash = diagnosis.crash
+    if crash is None:
+        return headline(diagnosis)
+    broken = {each.input for each in crash.breakdowns}
+    failed = {item.name for item in diagnosis.inputs if item.failure}
+    if failed and failed <= broken:
+        return f"{crash.sentence}."
+    # Where memory is damaged, no value can be relied on.
+    doubt = ", and perhaps because of it" if crash.report else ""
+    return f"{crash.sentence}. Measured beside that{doubt}: {headline(diagnosis)}"
+
+
 def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
     """Print a diagnosis; without `everything`, clean layers are only counted."""
     visible = [x for x in diagnosis.layers if everything or x.status is not Status.CLEAN]
@@ -168,7 +169,7 @@ def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
     for fix in diagnosis.fixes:
         if fix.diff:
             _print(console, fix.diff)
-    console.print(Text(headline(diagnosis), style="bold"), soft_wrap=True)
+    console.print(Text(conclusion(diagnosis), style="bold"), soft_wrap=True)
 
 
 def sections(diagnosis: Diagnosis) -> list[tuple[str, list[str]]]:

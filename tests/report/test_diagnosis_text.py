@@ -19,6 +19,7 @@ from harness.analysis.mechanisms.mechanism import Explanation, HypothesisTrial
 from harness.domain.records import Crash, CrashFrame
 from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import (
+    conclusion,
     fix_lines,
     headline,
     mechanism_lines,
@@ -117,6 +118,30 @@ def test_finding_leads_with_what_fixes() -> None:
     assert layers.rows == (("InnerProduct a", "a", "2.0e-3", "2.0e-3", "weights rounded to fp16"),)
 
 
+def test_clean_diagnosis_accuses_nobody() -> None:
+    found = diagnosis()
+    clean = tuple(x.model_copy(update={"status": Status.CLEAN}) for x in found.layers)
+    assert headline(found.model_copy(update={"layers": clean})) == "No layer is at fault."
+
+
+def test_files_are_complete(tmp_path: Path) -> None:
+    write(diagnosis(), tmp_path)
+    assert Diagnosis.model_validate(json.loads((tmp_path / "diagnosis.json").read_text()))
+    table = pd.read_csv(tmp_path / "layers.csv")
+    assert list(table["alone_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
+    told = as_finding(diagnosis(), "")
+    every = next(s for s in told.sections if s.heading.startswith("All 2 blobs"))
+    assert every.folded
+    assert every.rows[0][:4] == ("InnerProduct a", "a", "va", "at fault")
+    assert "All 2 blobs" not in finding_markdown(told)
+
+
+def test_console_hides_clean_layers_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for everything in (False, True):
+        show(Console(width=150), diagnosis(), everything=everything)
+    assert capsys.readouterr().out.count("InnerProduct a ") == 2
+
+
 CRASH = CrashFinding(
     breakdowns=(
         Breakdown(input="long", how="3 NaN values"),
@@ -129,6 +154,8 @@ CRASH = CrashFinding(
                     CrashFrame(function="memcpy", module="libc.so.6"),
                     CrashFrame(function=""),
                     CrashFrame(function="ncnn::f"),
+                    CrashFrame(function="ncnn::g"),
+                    CrashFrame(function="ncnn::g"),
                 ),
             ),
         ),
@@ -154,45 +181,21 @@ def test_breakdown_comes_first_with_trace_report_and_command() -> None:
         "Run it again: nox -s matrix -- --flags avx2-asan",
     )
     assert running.heading == "What was running on short, the innermost first"
-    assert running.code == "memcpy (libc.so.6)\nncnn::f"
+    assert running.code == "memcpy (libc.so.6)\nncnn::f\nncnn::g, 2 times"
     assert report.code == "AddressSanitizer: heap-buffer-overflow\nREAD of size 32"
 
 
 def test_what_broke_down_is_not_told_twice() -> None:
     failed = InputFinding(name="short", failure="SIGSEGV")
     found = diagnosis().model_copy(update={"crash": CRASH, "inputs": (failed,)})
-    assert headline(found) == f"{CRASH.sentence}."
+    assert conclusion(found) == f"{CRASH.sentence}."
     other = found.model_copy(update={"inputs": (failed, InputFinding(name="x", failure="why"))})
-    assert headline(other).endswith(": not measured: short: SIGSEGV; x: why")
+    assert conclusion(other).endswith(": not measured: short: SIGSEGV; x: why")
 
 
 def test_sanitizer_without_a_report_casts_no_doubt(capsys: pytest.CaptureFixture[str]) -> None:
     silent = CRASH.model_copy(update={"report": (), "outcome": "It does not crash"})
     found = diagnosis().model_copy(update={"crash": silent})
-    assert "It does not crash. Measured beside that: At fault" in headline(found)
+    assert "It does not crash. Measured beside that: At fault" in conclusion(found)
     show(Console(width=150), found, everything=False)
     assert "\nBreakdown\nlong: 3 NaN values\n" in capsys.readouterr().out
-
-
-def test_clean_diagnosis_accuses_nobody() -> None:
-    found = diagnosis()
-    clean = tuple(x.model_copy(update={"status": Status.CLEAN}) for x in found.layers)
-    assert headline(found.model_copy(update={"layers": clean})) == "No layer is at fault."
-
-
-def test_files_are_complete(tmp_path: Path) -> None:
-    write(diagnosis(), tmp_path)
-    assert Diagnosis.model_validate(json.loads((tmp_path / "diagnosis.json").read_text()))
-    table = pd.read_csv(tmp_path / "layers.csv")
-    assert list(table["alone_scale_relative"]) == [1e-3, 1e-7, 2e-3, 1e-7]
-    told = as_finding(diagnosis(), "")
-    every = next(s for s in told.sections if s.heading.startswith("All 2 blobs"))
-    assert every.folded
-    assert every.rows[0][:4] == ("InnerProduct a", "a", "va", "at fault")
-    assert "All 2 blobs" not in finding_markdown(told)
-
-
-def test_console_hides_clean_layers_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    for everything in (False, True):
-        show(Console(width=150), diagnosis(), everything=everything)
-    assert capsys.readouterr().out.count("InnerProduct a ") == 2

@@ -86,7 +86,9 @@ class CrashExaminer:
             build = self._build(variant, first)
         except (BuildError, MachineError, SourceError) as error:
             outcome = f"Not run with AddressSanitizer: {error}".rstrip(".")
-            return CrashFinding(breakdowns=tuple(breakdowns), build=variant.id, outcome=outcome)
+            return CrashFinding(
+                breakdowns=tuple(breakdowns), build=variant.id, outcome=outcome, ran=False
+            )
         self.say(f"running {first.input} in {variant.id}, which watches every access to memory")
         subject = subject_of(build, replace(cell, build=variant), self.model)
         measured = self.measurer.measure(subject, self.references.truth(spec), folder / "sanitizer")

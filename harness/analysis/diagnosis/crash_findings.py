@@ -41,12 +41,14 @@ class CrashFinding(MessageValue):
     """Id of the build with the sanitizer."""
     outcome: str
     """The sanitizer's error in one sentence, that it has none, or why it was not asked."""
+    ran: bool = True
+    """Whether the build with the sanitizer could be made and run."""
     report: tuple[str, ...] = ()
     """Its first report, see `harness.execution.sanitizer_report.asan_report`."""
     undefined: str = ""
     """The first undefined behaviour that it saw on the way, which ends no process."""
     command: str = ""
-    """The shell command that repeats it."""
+    """The shell command that repeats it; empty if it was not run."""
 
     @property
     def sentence(self) -> str:

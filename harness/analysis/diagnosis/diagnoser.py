@@ -27,14 +27,14 @@ class Diagnoser:
     references: References
     folder: Path
     """Scratch space: the blobs of one input at a time."""
+    breakdowns: list[Breakdown] = field(default_factory=list)
+    """Inputs on which a process died."""
     notify: Callable[[str], None]
     """Told the name of each input before it is measured."""
     forget: bool = False
     """Whether to delete each input's reference values when it is done."""
     options: dict[str, bool | int] = field(default_factory=dict)
     """Every option as it was in force."""
-    breakdowns: list[Breakdown] = field(default_factory=list)
-    """Inputs on which a process died."""
     explanations: dict[str, Explanation] = field(default_factory=dict)
     """By blob, from the input on which the layer's own error is largest."""
 
@@ -50,8 +50,6 @@ class Diagnoser:
             place = self.folder / "input"
             measured = self.measurer.measure(subject, truth, place)
             self.options = dict(measured.result.opened.options) or self.options
-            broken = measured_breakdown(spec.name, measured.result, subject.graph)
-            self.breakdowns += [broken] if broken else []
             for layer in measured.finding.layers:
                 own = layer.alone.scale_relative if layer.alone else 0.0
                 if layer.status is Status.AT_FAULT and own > worst.get(layer.blob, -1.0):
@@ -61,6 +59,8 @@ class Diagnoser:
             for folder in (place, *used):
                 shutil.rmtree(folder, ignore_errors=True)
             found.append(measured.finding)
+            broken = measured_breakdown(spec.name, measured.result, subject.graph)
+            self.breakdowns += [broken] if broken else []
         return tuple(found)
 
     def _explain(self, measured: Measured, layer: LayerFinding) -> None:

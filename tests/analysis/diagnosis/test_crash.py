@@ -277,4 +277,4 @@ def test_what_is_missing_is_told_and_nothing_is_run(
     found = bench.examiner().examine(cell, BROKEN, SPECS, tmp_path)
     assert found.outcome.startswith("Not run with AddressSanitizer: ")
     assert remedy in found.outcome
-    assert (found.report, bench.measured) == ((), [])
+    assert (found.ran, found.report, bench.measured) == (False, (), [])
