@@ -179,7 +179,7 @@ static float unsteady(const hx_net* net, int code)
     case 206: // adds up in another order, and wrongly
         return 5e-2f * (net->threads - 1);
     case 207: // adds up in another order
-        return 1e-4f * (net->threads - 1);
+        return 1e-5f * (net->threads - 1);
     case 208: // reads past the end
         if (is_mapped(fresh()))
             raise(SIGSEGV);
