@@ -72,14 +72,21 @@ def measured_breakdown(name: str, result: InputResult, graph: Param) -> Breakdow
 
 
 def recorded_breakdowns(records: Sequence[CellRecord]) -> list[Breakdown]:
-    """Return the records that are broken by a signal, a sanitizer or values that are not finite."""
+    """Return the records that damaged memory may explain.
+
+    They are broken by a signal, a sanitizer or values that are not finite, or unstable: whether
+    damaged memory ends a process, gives NaN or other numbers, is chance.
+    """
     return [
         Breakdown(input=record.input, how=record.reason, crash=record.crash)
         for record in records
-        if record.verdict is Verdict.BROKEN
-        and (
-            record.failure is None
-            or _SIGNAL.search(record.reason)
-            or "AddressSanitizer" in record.reason
+        if record.verdict is Verdict.UNSTABLE
+        or (
+            record.verdict is Verdict.BROKEN
+            and (
+                record.failure is None
+                or _SIGNAL.search(record.reason)
+                or "AddressSanitizer" in record.reason
+            )
         )
     ]

@@ -132,6 +132,7 @@ def test_only_signals_of_its_own_are_a_breakdown(found: InputResult, how: str | 
         (Verdict.BROKEN, Failure.RUN, "SIGSEGV in f", True),
         (Verdict.BROKEN, None, "the output has 3 NaN values", True),
         (Verdict.BROKEN, Failure.RUN, "AddressSanitizer: heap-use-after-free", True),
+        (Verdict.UNSTABLE, None, "SIGSEGV in one pass, numbers in the other", True),
         (Verdict.BROKEN, Failure.RUN, "SIGKILL", False),
         (Verdict.BROKEN, Failure.RUN, "out of memory (limit 4 GiB): exit code 1", False),
         (Verdict.BROKEN, Failure.TIMEOUT, "no result after 60 s", False),
