@@ -24,6 +24,10 @@ def _rsqrt(x: Array) -> Array:
     return 1 / np.sqrt(x)
 
 
+def _mean(rows: Array) -> Array:
+    return np.asarray(rows.mean(axis=1, keepdims=True))
+
+
 def _erf(x: Array) -> Array:
     """Return the error function; NumPy has none. By parts: Python's numbers are large."""
     flat = x.ravel()
@@ -46,6 +50,8 @@ class Arithmetic:
     erf: Callable[[Array], Array] = _erf
     reciprocal: Callable[[Array], Array] = _reciprocal
     rsqrt: Callable[[Array], Array] = _rsqrt
+    mean: Callable[[Array], Array] = _mean
+    """Of each row of a matrix, as a column."""
     matmul: Callable[[Array, Array], Array] = np.matmul
     """Sum of products over the last axis of the first and the last but one of the second."""
 

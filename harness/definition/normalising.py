@@ -33,7 +33,7 @@ def _layer_norm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmeti
 def _rms_norm(layer: Layer, tensors: Tensors, inputs: Inputs, maths: Arithmetic) -> Array:
     (x,) = inputs
     rows = _rows(layer, x)
-    mean = (rows * rows).mean(axis=1, keepdims=True)
+    mean = maths.mean(rows * rows)
     y = rows * maths.rsqrt(mean + number(layer, 1, 0.001))
     return (y * tensors["gamma"] if layer.integer(2, 1) else y).reshape(x.shape)
 
@@ -50,8 +50,8 @@ def _rows(layer: Layer, x: Array) -> Array:
 
 
 def _standardised(rows: Array, epsilon: float, maths: Arithmetic) -> Array:
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    variance = (centred * centred).mean(axis=1, keepdims=True)
+    centred = rows - maths.mean(rows)
+    variance = maths.mean(centred * centred)
     return np.asarray(centred * maths.rsqrt(variance + epsilon))
 
 

@@ -94,7 +94,7 @@ def _latency(score: Score) -> str:
 def _layers(diagnosis: Diagnosis) -> Section:
     rows = []
     for layer in diagnosis.at_fault[:SHOWN]:
-        mechanism = layer.explanation.mechanism if layer.explanation else "not examined"
+        mechanism = layer.explanation.words if layer.explanation else "not examined"
         errors = (layer.alone_worst, layer.chain_worst)
         numbers = ["" if error is None else number(error) for error in errors]
         rows.append((f"{layer.type} {layer.name}", layer.blob, *numbers, mechanism))
@@ -120,17 +120,18 @@ def _trials(diagnosis: Diagnosis) -> Section:
     """Return every hypothesis that was tested on the layers at fault."""
     return Section(
         heading="What was tried",
-        header=("layer", "hypothesis", "error left", "elements"),
+        header=("layer", "hypothesis", "error left", "bits explained"),
         rows=tuple(
             (
                 f"{layer.type} {layer.name}",
                 trial.hypothesis,
                 shown(trial.residual) or "does not apply",
-                str(trial.covered),
+                f"{trial.bits:.0f}" if trial.residual is not None else "",
             )
             for layer in diagnosis.at_fault
             if layer.explanation
-            for trial in layer.explanation.tried
+            for explanation in layer.explanation.each
+            for trial in explanation.tried
         ),
         folded=True,
     )

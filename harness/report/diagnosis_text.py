@@ -16,7 +16,8 @@ from harness.analysis.diagnosis.layer_findings import (
     Status,
     TriedFix,
 )
-from harness.domain.formatting import milliseconds, number
+from harness.domain.formatting import count, milliseconds, number
+from harness.domain.verdict import excess
 from harness.report.crash_text import BREAKDOWN, crash_lines
 from harness.util.files import write_atomically
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from harness.analysis.mechanisms.mechanism import Explanation
 
 STYLES = {
     Status.AT_FAULT: "bold red",
@@ -36,22 +39,44 @@ STYLES = {
 FIRST = ("layer", "blob", "ONNX value", "status")
 NUMERIC = ("chain", "alone", "chain median", "alone median", "limit", "ORT")
 LAST = "aligned"
+MOST_NAMED = 5
+"""Layers that a sentence names."""
 FEW = 2
 """Inputs up to which all are shown, and no median."""
 
 
 def headline(diagnosis: Diagnosis) -> str:
-    """Return who is at fault, in one sentence."""
+    """Return who is at fault, in one sentence: only layers that are wrong by themselves."""
     failures = [f"{item.name}: {item.failure}" for item in diagnosis.inputs if item.failure]
     if failures:
         return f"not measured: {'; '.join(failures)}"
     at_fault = diagnosis.at_fault
     if not at_fault:
-        passed = any(layer.status is Status.NOT_MEASURED for layer in diagnosis.layers)
-        return "No layer that could be measured is at fault." if passed else "No layer is at fault."
+        return _nobody(diagnosis)
     types = dict.fromkeys(layer.type for layer in at_fault)
     parts = [f"{sum(x.type == kind for x in at_fault)} {kind}" for kind in types]
     return f"At fault: {', '.join(parts)} of {len(diagnosis.layers)} blobs."
+
+
+def _nobody(diagnosis: Diagnosis) -> str:
+    """Say that no layer is at fault by itself, and what is wrong nevertheless."""
+    unknown = [layer for layer in diagnosis.layers if layer.status is Status.NOT_MEASURED]
+    who = "No layer that could be measured" if unknown else "No layer"
+    if all(item.excess <= 1 for item in diagnosis.inputs):
+        return f"{who} is at fault."
+    whole = "the output" if _output_is_wrong(diagnosis) else "the chain"
+    words = f"{who} is at fault by itself, but {whole} is beyond its limit"
+    return f"{words}; not measured alone: {_names(unknown)}." if unknown else f"{words}."
+
+
+def _output_is_wrong(diagnosis: Diagnosis) -> bool:
+    return any(i.output and excess(i.output, i.output_limit) > 1 for i in diagnosis.inputs)
+
+
+def _names(layers: Sequence[LayerSummary]) -> str:
+    shown = [f"{layer.type} {layer.name}" for layer in layers[:MOST_NAMED]]
+    more = len(layers) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
 
 
 def output_lines(diagnosis: Diagnosis) -> list[str]:
@@ -75,34 +100,35 @@ def output_lines(diagnosis: Diagnosis) -> list[str]:
 
 def mechanism_lines(diagnosis: Diagnosis) -> list[str]:
     """Return one line per layer type and mechanism, then what was tried where none was found."""
-    groups: dict[tuple[str, str, str], list[LayerSummary]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[LayerSummary, Explanation | None]]] = {}
     for layer in diagnosis.at_fault:
-        explanation = layer.explanation
-        name = explanation.mechanism if explanation else "not examined"
-        side = explanation.side if explanation else ""
-        groups.setdefault((layer.type, name, side), []).append(layer)
-    return [
-        line for (kind, name, side), members in groups.items()
-        for line in _group_lines(kind, name, side, members)
-    ]  # fmt: skip
+        for explanation in layer.explanation.each if layer.explanation else (None,):
+            name = explanation.mechanism if explanation else "not examined"
+            side = explanation.side if explanation else ""
+            groups.setdefault((layer.type, name, side), []).append((layer, explanation))
+    return [_group_line(kind, name, side, group) for (kind, name, side), group in groups.items()]
 
 
-def _group_lines(kind: str, name: str, side: str, members: Sequence[LayerSummary]) -> list[str]:
-    found = [layer.explanation for layer in members if layer.explanation]
+def _group_line(
+    kind: str, name: str, side: str, group: Sequence[tuple[LayerSummary, Explanation | None]]
+) -> str:
+    found = [explanation for _, explanation in group if explanation]
     if not found:
-        return [f"{len(members)} {kind}: {name}"]
+        return f"{len(group)} {kind}: {name}"
     error, left = max(e.error for e in found), max(e.residual for e in found)
     floor = ", at the noise floor" if all(e.at_noise_floor for e in found) else ""
     whose = " (the model's files, not ncnn's arithmetic)" if side == "model" else ""
-    layers = ", ".join(layer.name for layer in members)
+    layers = ", ".join(layer.name for layer, _ in group)
+    notes = f"; {found[0].note}" if found[0].note else ""
     if not found[0].explained:
         closest = [t for t in found[0].tried if t.residual is not None][:5]
         tried = ", ".join(f"{t.hypothesis} ({number(t.residual)})" for t in closest)
         words = f"unexplained{whose}, error up to {number(error)}; {len(found[0].tried)} hypotheses"
-        return [f"{len(members)} {kind}: {words}, the closest: {tried} [{layers}]"]
+        return f"{len(group)} {kind}: {words}, the closest: {tried}{notes} [{layers}]"
     words = f"{name}{whose}: error up to {number(error)}, {number(left)} is left under it{floor}"
-    notes = f"; {found[0].note}" if found[0].note else ""
-    return [f"{len(members)} {kind}: {words}{notes} [{layers}]"]
+    inputs = min(e.inputs for e in found)
+    tested = f"; holds on {count(inputs, 'input')}"
+    return f"{len(group)} {kind}: {words}{tested}{notes} [{layers}]"
 
 
 def fix_lines(fix: TriedFix) -> list[str]:

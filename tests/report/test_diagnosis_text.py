@@ -45,7 +45,7 @@ EXPLANATION = Explanation(
     residual=1e-7,
     noise=1e-7,
     at_noise_floor=True,
-    tried=(HypothesisTrial(hypothesis="weights rounded to fp16", residual=1e-7, covered=9),),
+    tried=(HypothesisTrial(hypothesis="weights rounded to fp16", residual=1e-7, bits=900),),
 )
 
 
@@ -118,10 +118,54 @@ def test_finding_leads_with_what_fixes() -> None:
     assert layers.rows == (("InnerProduct a", "a", "2.0e-3", "2.0e-3", "weights rounded to fp16"),)
 
 
-def test_clean_diagnosis_accuses_nobody() -> None:
+@pytest.mark.parametrize(
+    ("status", "alone", "chain", "output", "words"),
+    [
+        (Status.CLEAN, 1e-7, 1e-7, 1e-7, "No layer is at fault."),
+        (
+            Status.PASSES_ON, 1e-7, 1e-3, 1e-7,
+            "No layer is at fault by itself, but the chain is beyond its limit.",
+        ),
+        (
+            Status.PASSES_ON, 1e-7, 1e-3, 1e-3,
+            "No layer is at fault by itself, but the output is beyond its limit.",
+        ),
+        (
+            Status.NOT_MEASURED, None, 1e-3, 1e-3,
+            "No layer that could be measured is at fault by itself, but the output is beyond its "
+            "limit; not measured alone: InnerProduct a.",
+        ),
+        (Status.NOT_MEASURED, None, 1e-7, 1e-7, "No layer that could be measured is at fault."),
+    ],
+)  # fmt: skip
+def test_a_layer_that_is_not_wrong_by_itself_is_not_accused(
+    status: Status, alone: float | None, chain: float, output: float, words: str
+) -> None:
+    finding = InputFinding(
+        name="it", output=metrics(output), output_limit=2e-5,
+        layers=(layer("a", status, chain, alone),),
+    )  # fmt: skip
+    layers = summarised((finding,), {})
+    found = diagnosis().model_copy(update={"inputs": (finding,), "layers": layers, "fixes": ()})
+    assert headline(found) == words
+    assert "a" not in [layer.name for layer in found.at_fault]
+    assert mechanism_lines(found) == []
+
+
+def test_all_that_is_wrong_with_a_layer_is_told() -> None:
     found = diagnosis()
-    clean = tuple(x.model_copy(update={"status": Status.CLEAN}) for x in found.layers)
-    assert headline(found.model_copy(update={"layers": clean})) == "No layer is at fault."
+    model = EXPLANATION.model_copy(
+        update={"mechanism": "bias missing", "side": "model", "further": (EXPLANATION,)}
+    )
+    layers = (found.layers[0].model_copy(update={"explanation": model}),)
+    first, second = mechanism_lines(found.model_copy(update={"layers": layers}))
+    assert "bias missing (the model's files, not ncnn's arithmetic)" in first
+    assert "weights rounded to fp16: error up to" in second
+    told = as_finding(found.model_copy(update={"layers": layers}), "")
+    table = next(s for s in told.sections if s.heading.startswith("Layers at fault"))
+    assert table.rows[0][-1] == "in the model's files: bias missing; in ncnn: " + (
+        EXPLANATION.mechanism
+    )
 
 
 def test_files_are_complete(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.diagnosis.crash_findings import Breakdown, measured_breakdown
 from harness.analysis.diagnosis.layer_findings import InputFinding, LayerFinding, Status
-from harness.analysis.mechanisms.mechanism import Explanation, explain
+from harness.analysis.mechanisms.mechanism import Examined, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
     from harness.analysis.diagnosis.prepare import References
+    from harness.analysis.mechanisms.mechanism import Explanation
     from harness.domain.spec import InputSpec
+
+MOST_TESTED = 4
+"""Inputs on which a mechanism is tested: there may be very many."""
 
 
 @dataclass(kw_only=True)
@@ -35,14 +39,18 @@ class Diagnoser:
     """Whether to delete each input's reference values when it is done."""
     options: dict[str, bool | int] = field(default_factory=dict)
     """Every option as it was in force."""
-    explanations: dict[str, Explanation] = field(default_factory=dict)
-    """By blob, from the input on which the layer's own error is largest."""
+    _examined: dict[str, Examined] = field(default_factory=dict)
+    """What was found by blob, on the first input on which its layer is at fault."""
+
+    @property
+    def explanations(self) -> dict[str, Explanation]:
+        """What is wrong with each layer at fault, by blob, as far as no input refutes it."""
+        return {blob: examined.complete for blob, examined in self._examined.items()}
 
     def findings(
         self, subject: ConfiguredModel, specs: Iterable[InputSpec]
     ) -> tuple[InputFinding, ...]:
         """Measure a matched subject on inputs, and explain what is at fault."""
-        worst: dict[str, float] = {}
         found = []
         for spec in specs:
             self.notify(spec.name)
@@ -51,9 +59,7 @@ class Diagnoser:
             measured = self.measurer.measure(subject, truth, place)
             self.options = dict(measured.result.opened.options) or self.options
             for layer in measured.finding.layers:
-                own = layer.alone.scale_relative if layer.alone else 0.0
-                if layer.status is Status.AT_FAULT and own > worst.get(layer.blob, -1.0):
-                    worst[layer.blob] = own
+                if layer.status is Status.AT_FAULT or layer.blob in self._examined:
                     self._explain(measured, layer)
             used = [truth.exact.directory, truth.single.directory] if self.forget else []
             for folder in (place, *used):
@@ -64,9 +70,15 @@ class Diagnoser:
         return tuple(found)
 
     def _explain(self, measured: Measured, layer: LayerFinding) -> None:
+        """Explain a layer, or test what was found on one input on another."""
+        before = self._examined.get(layer.blob)
+        if before and before.explanation.inputs >= MOST_TESTED:
+            return
         case = measured.case(layer.blob)
-        if case is not None:
-            tolerance = self.measurer.tolerance
-            self.explanations[layer.blob] = explain(
-                case, floors=tolerance.floors, limit=tolerance.layer
-            )
+        if case is None:
+            return
+        floors, limit = self.measurer.tolerance.floors, self.measurer.tolerance.layer
+        if before:
+            self._examined[layer.blob] = before.on(case, floors=floors, limit=limit)
+        else:
+            self._examined[layer.blob] = explain(case, floors=floors, limit=limit)

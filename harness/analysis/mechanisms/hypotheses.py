@@ -1,11 +1,12 @@
 """What may have gone wrong in a layer: each hypothesis predicts an output from the formula.
 
 A hypothesis is tested, never assumed: its prediction is compared with what ncnn gave, and only a
-prediction that removes the error makes it a mechanism (see `mechanism.py`).
+prediction that removes the error makes it a mechanism (see `proof.py`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -13,24 +14,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.mechanisms import narrow_formats as numbers
-from harness.analysis.mechanisms.estimates import fitted_rows, learnt_table
-from harness.analysis.mechanisms.prediction import Hypothesis, Prediction
-from harness.definition.arithmetic import EXACT, Arithmetic, matmul_in_fp16
-from harness.domain.formatting import number
+from harness.analysis.mechanisms.broken_outputs import (
+    factors,
+    saturation,
+    tails,
+    without_content,
+)
+from harness.analysis.mechanisms.estimates import EPSILON_KEYS, estimates
+from harness.analysis.mechanisms.prediction import Hypothesis, assuming
+from harness.definition.arithmetic import EXACT, matmul_in_fp16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from harness.analysis.mechanisms.layer_run import LayerRun
+    from harness.analysis.mechanisms.prediction import Prediction
 
     Array = NDArray[Any]
 
-EPSILON_KEYS = {"LayerNorm": 1, "RMSNorm": 1, "InstanceNorm": 1, "BatchNorm": 1, "GroupNorm": 2}
 EPSILONS = (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-PACKS = (4, 8, 16)
-"""Elements that vector code handles at once."""
+VARIANCES = ("LayerNorm", "InstanceNorm", "GroupNorm")
+"""Types that divide by the root of a variance which they work out."""
 MAX_HALF_PRODUCTS = 30_000_000
 """Products of a matrix multiplication up to which half-precision sums are simulated."""
 
@@ -47,14 +53,22 @@ _APPROXIMATE: dict[str, tuple[tuple[str, Callable[[Array], Array]], ...]] = {
 
 def about_computation(case: LayerRun) -> Iterator[Hypothesis]:
     """Yield what ncnn may have computed differently from its own definition of the layer."""
+    empty = list(without_content(case))
+    if empty:
+        # It says nothing of how the layer would have computed.
+        yield from empty
+        return
     yield from _storage(case)
     if case.has_formula:
         yield from _left_out(case)
         yield from epsilons(case)
+        yield from _statistics(case)
         yield from _functions(case)
+        yield from estimates(case)
         yield from _half_sums(case)
-    yield from _saturation(case)
-    yield from _tails(case)
+    yield from factors(case)
+    yield from saturation(case)
+    yield from tails(case)
 
 
 def _storage(case: LayerRun) -> Iterator[Hypothesis]:
@@ -67,22 +81,27 @@ def _storage(case: LayerRun) -> Iterator[Hypothesis]:
             words = f"{kind}, towards zero" if truncated else kind
             for count in range(1, len(parts) + 1):
                 for chosen in combinations(parts, count):
-                    name = f"{_list(chosen)} rounded to {words}"
-                    narrow = partial(numbers.rounded, kind=kind, truncated=truncated)
-                    yield Hypothesis(name, partial(_stored, case, chosen, narrow), count)
+                    yield Hypothesis(
+                        f"{_list(chosen)} rounded to {words}",
+                        partial(_stored, chosen, kind, truncated),
+                        frozenset(f"{part} in {words}" for part in chosen),
+                        frozenset(chosen),
+                    )
 
 
 def _stored(
-    case: LayerRun, parts: tuple[str, ...], narrow: Callable[[Array], Array]
-) -> Prediction | None:
+    parts: tuple[str, ...], kind: numbers.Format, truncated: bool, case: LayerRun
+) -> LayerRun:
+    def narrow(x: Array) -> Array:
+        return numbers.rounded(x.astype(np.float64), kind, truncated=truncated)
+
     weights, inputs = dict(case.weights), list(case.inputs)
     if "weights" in parts:
-        weights |= {name: narrow(weights[name].astype(float)) for name in case.stored}
+        weights |= {name: narrow(weights[name]) for name in case.stored}
     if "inputs" in parts:
-        inputs = [narrow(x.astype(float)) for x in inputs]
-    changed = "weights" in parts or "inputs" in parts
-    y = case.predict(weights=weights, inputs=inputs) if changed else case.exact
-    return Prediction(narrow(y) if "outputs" in parts else y)
+        inputs = [narrow(x) for x in inputs]
+    changed = replace(case, weights=weights, inputs=inputs)
+    return changed.then(narrow) if "outputs" in parts else changed
 
 
 def _left_out(case: LayerRun) -> Iterator[Hypothesis]:
@@ -90,20 +109,24 @@ def _left_out(case: LayerRun) -> Iterator[Hypothesis]:
     biases = [name for name in case.weights if "bias" in name or name in ("C", "beta")]
     if biases:
         zeros = {name: np.zeros_like(case.weights[name]) for name in biases}
-        weights = {**case.weights, **zeros}
-        yield Hypothesis("bias left out", partial(predicted, case, weights=weights))
+        yield assuming("bias left out", partial(with_weights, zeros), "bias")
     if case.layer.integer(9, 0) and case.layer.type != "Gemm":
-        bare = case.layer.with_param(9, 0)
-        yield Hypothesis("activation left out", partial(predicted, case, layer=bare))
+        yield assuming("activation left out", partial(with_param, 9, 0), "activation")
     for name in case.stored:
         turned = transposed(case.weights[name])
         if turned is not None:
-            yield Hypothesis(f"{name} read transposed", with_weight(case, name, turned))
+            change = partial(with_weights, {name: turned})
+            yield assuming(f"{name} read transposed", change, "weights")
 
 
-def with_weight(case: LayerRun, name: str, array: Array) -> Callable[[], Prediction | None]:
-    """Return the prediction with one tensor replaced."""
-    return partial(predicted, case, weights={**case.weights, name: array})
+def with_weights(arrays: dict[str, Array], case: LayerRun) -> LayerRun:
+    """Return a layer with some tensors replaced."""
+    return replace(case, weights={**case.weights, **arrays})
+
+
+def with_param(key: int, value: float, case: LayerRun) -> LayerRun:
+    """Return a layer with a parameter changed."""
+    return replace(case, layer=case.layer.with_param(key, value))
 
 
 def transposed(array: Array) -> Array | None:
@@ -118,87 +141,73 @@ def epsilons(case: LayerRun) -> Iterator[Hypothesis]:
     """Yield other values of a normalisation's epsilon."""
     key = EPSILON_KEYS.get(case.layer.type)
     for value in EPSILONS if key is not None else ():
-        changed = case.layer.with_param(key or 0, value)
-        yield Hypothesis(f"epsilon {value:g}", partial(predicted, case, layer=changed))
+        yield assuming(f"epsilon {value:g}", partial(with_param, key or 0, value), "rsqrt")
+
+
+def _statistics(case: LayerRun) -> Iterator[Hypothesis]:
+    """The mean and variance of a normalisation taken differently."""
+    if "mean" not in case.functions:
+        return
+    for kind in _FORMATS:
+        change = partial(_narrow_means, kind)
+        yield assuming(f"statistics in {kind}", change, "rsqrt")
+    if case.layer.type in VARIANCES:
+        yield assuming("variance over N-1", _unbiased, "rsqrt")
+
+
+def _narrow_means(kind: numbers.Format, case: LayerRun) -> LayerRun:
+    mean = case.arithmetic.mean
+    return case.with_function("mean", lambda rows: numbers.rounded(mean(rows), kind))
+
+
+def _unbiased(case: LayerRun) -> LayerRun:
+    """Return a layer whose second mean, the variance, is over one element less."""
+    mean, calls = case.arithmetic.mean, 0
+
+    def second(rows: Array) -> Array:
+        nonlocal calls
+        calls += 1
+        size = rows.shape[1]
+        return mean(rows) * (size / (size - 1) if calls % 2 == 0 and size > 1 else 1)
+
+    return case.with_function("mean", second)
 
 
 def _functions(case: LayerRun) -> Iterator[Hypothesis]:
-    """Elementary functions replaced by approximations, and estimates that CPUs offer."""
+    """Elementary functions replaced by approximations."""
     for function, choices in _APPROXIMATE.items():
         if function in case.functions:
             for name, replacement in choices:
-                maths = EXACT.replaced(function, replacement)
-                yield Hypothesis(name, partial(predicted, case, arithmetic=maths))
-    for function, words in (("reciprocal", "reciprocal"), ("rsqrt", "reciprocal square root")):
-        if function in case.functions:
-            name = f"{words} by the CPU's estimate"
-            yield Hypothesis(name, partial(fitted_rows, case, function), 2)
-            yield Hypothesis(
-                f"{name}, element by element", partial(learnt_table, case, function), 3
-            )
+                yield assuming(name, partial(_replaced, function, replacement), function)
+
+
+def _replaced(function: str, replacement: Callable[[Array], Array], case: LayerRun) -> LayerRun:
+    return case.with_function(function, replacement)
 
 
 def _half_sums(case: LayerRun) -> Iterator[Hypothesis]:
     """Sums in half precision, on operands in half precision, in the orders vector code uses."""
     if "matmul" not in case.functions:
         return
-    weights = {
-        n: numbers.rounded(w.astype(float), "fp16") if n in case.stored else w
-        for n, w in case.weights.items()
-    }
-    inputs = [numbers.rounded(x.astype(float), "fp16") for x in case.inputs]
+    parts = frozenset({"weights", "inputs", "outputs"})
     for lanes in (1, 4, 8):
-        maths = EXACT.replaced("matmul", matmul_in_fp16(lanes))
-        predict = partial(_summed, case, weights, inputs, maths)
-        yield Hypothesis(f"fp16 accumulation in {lanes} partial sums", predict, 4)
+        name = f"fp16 accumulation in {lanes} partial sums"
+        yield Hypothesis(
+            name,
+            partial(_summed, lanes),
+            frozenset({name, *(f"{part} in fp16" for part in parts)}),
+            parts | {"matmul"},
+        )
 
 
-def _summed(
-    case: LayerRun, weights: Mapping[str, Array], inputs: Sequence[Array], maths: Arithmetic
-) -> Prediction | None:
+def _summed(lanes: int, case: LayerRun) -> LayerRun | Prediction | None:
     depth = max((w[0].size for w in case.weights.values()), default=case.inputs[0].size)
     if case.output.size * depth > MAX_HALF_PRODUCTS:
         return None
-    y = case.predict(weights=weights, inputs=inputs, arithmetic=maths)
-    return Prediction(numbers.rounded(y, "fp16"))
-
-
-def _saturation(case: LayerRun) -> Iterator[Hypothesis]:
-    finite = case.output[np.isfinite(case.output)]
-    bound = float(np.abs(finite).max(initial=0))
-    for limit in dict.fromkeys((numbers.FP16_MAX, bound)):
-        if 0 < limit < np.abs(case.exact).max(initial=0) * 0.999:
-            name = f"saturation at {limit:g}"
-            yield Hypothesis(name, partial(_clipped, case, limit), 2)
-
-
-def _clipped(case: LayerRun, limit: float) -> Prediction:
-    return Prediction(np.clip(case.exact, -limit, limit))
-
-
-def _tails(case: LayerRun) -> Iterator[Hypothesis]:
-    """The last elements of an axis, fewer than vector code handles at once, not computed."""
-    axes = [(f"axis {axis}", axis) for axis in range(case.output.ndim)]
-    for pack in PACKS:
-        for words, axis in axes:
-            extent = case.output.shape[axis]
-            done = extent // pack * pack
-            if 0 < done < extent:
-                name = f"the last {extent - done} of {extent} along {words} not computed"
-                yield Hypothesis(name, partial(_before, case, axis, done), 2)
-
-
-def _before(case: LayerRun, axis: int, done: int) -> Prediction:
-    tail = np.zeros(case.output.shape, bool)
-    tail[(slice(None),) * axis + (slice(done, None),)] = True
-    wrong = case.error(case.output[tail], case.exact[tail])
-    return Prediction(case.exact, ~tail, f"error {number(wrong)} in the tail")
-
-
-def predicted(case: LayerRun, **changes: Any) -> Prediction | None:
-    """Return the formula's output with something changed, if its shape is still right."""
-    y = case.predict(**changes)
-    return Prediction(y) if y.shape == case.output.shape else None
+    changed = _stored(("weights", "inputs", "outputs"), "fp16", False, case)
+    if case.arithmetic.matmul is not EXACT.matmul:
+        return None
+    return changed.with_function("matmul", matmul_in_fp16(lanes))
 
 
 def _list(words: tuple[str, ...]) -> str:

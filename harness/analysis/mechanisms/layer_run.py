@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from harness.definition.arithmetic import EXACT, Arithmetic, functions_of
 from harness.model.layouts import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,10 @@ class LayerRun:
     """Scale-relative error of honest fp32 arithmetic here, for a layer without a formula."""
     initialisers: Mapping[str, Array] = field(default_factory=dict)
     """Constants of the ONNX graph by name."""
+    arithmetic: Arithmetic = EXACT
+    """How the formula computes; another one under a hypothesis."""
+    after: tuple[Callable[[Array], Array], ...] = ()
+    """What becomes of the formula's output under a hypothesis; each is monotone in each element."""
 
     @cached_property
     def has_formula(self) -> bool:
@@ -62,6 +66,12 @@ class LayerRun:
     def exact(self) -> Array:
         """The float64 formula with the weights of the file; the reference where none is known."""
         return self.predict() if self.has_formula else self.expected
+
+    def finished(self, y: Array) -> Array:
+        """Return what becomes of an output of the formula."""
+        for change in self.after:
+            y = change(y)
+        return y
 
     @cached_property
     def noise(self) -> float:
@@ -85,6 +95,14 @@ class LayerRun:
             return frozenset()
         return functions_of(lambda maths: self.predict(arithmetic=maths))
 
+    def then(self, change: Callable[[Array], Array]) -> LayerRun:
+        """Return the layer under the hypothesis that its output is changed in some way."""
+        return replace(self, after=(*self.after, change))
+
+    def with_function(self, name: str, function: Callable[..., Array]) -> LayerRun:
+        """Return the layer under the hypothesis that an elementary function is another one."""
+        return replace(self, arithmetic=self.arithmetic.replaced(name, function))
+
     @cached_property
     def stored(self) -> tuple[str, ...]:
         """Names of the tensors that ncnn may keep in a narrower format: not biases."""
@@ -96,7 +114,7 @@ class LayerRun:
         layer: Layer | None = None,
         weights: Mapping[str, Array] | None = None,
         inputs: Sequence[Array] | None = None,
-        arithmetic: Arithmetic = EXACT,
+        arithmetic: Arithmetic | None = None,
         dtype: type[np.floating[Any]] = np.float64,
     ) -> Array:
         """Return the formula's output, with something changed."""
@@ -104,15 +122,19 @@ class LayerRun:
             layer or self.layer,
             self.weights if weights is None else weights,
             self.inputs if inputs is None else inputs,
-            arithmetic,
+            arithmetic or self.arithmetic,
             dtype=dtype,
         )
         return output
 
     def error(self, actual: Array, truth: Array) -> float:
         """Return the largest difference relative to the reference's scale; NaN counts as inf."""
-        with np.errstate(invalid="ignore"):
-            same = actual == truth
-            difference = np.where(same, 0, np.abs(actual.astype(np.float64) - truth))
-        worst = float(np.max(difference, initial=0.0))
-        return worst / self.scale if np.isfinite(worst) else float("inf")
+        return float(np.max(distance(actual, truth), initial=0.0)) / self.scale
+
+
+def distance(actual: Array, truth: Array) -> Array:
+    """Return by how much elements differ; infinitely where only one of them is a number."""
+    with np.errstate(invalid="ignore"):
+        same = (actual == truth) | (np.isnan(actual) & np.isnan(truth))
+        difference = np.where(same, 0.0, np.abs(np.subtract(actual, truth, dtype=np.float64)))
+    return np.where(np.isnan(difference), np.inf, difference)

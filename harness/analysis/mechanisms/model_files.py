@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.mechanisms import narrow_formats as numbers
-from harness.analysis.mechanisms.hypotheses import epsilons, predicted, transposed, with_weight
-from harness.analysis.mechanisms.prediction import Hypothesis
+from harness.analysis.mechanisms.hypotheses import epsilons, transposed, with_param, with_weights
+from harness.analysis.mechanisms.prediction import Hypothesis, assuming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,16 +41,15 @@ def _tensors(case: LayerRun) -> Iterator[Hypothesis]:
     for name, array in case.weights.items():
         turned = transposed(array)
         if turned is not None:
-            yield Hypothesis(
-                f"{name} stands transposed in the .bin", with_weight(case, name, turned)
-            )
+            words = f"{name} stands transposed in the .bin"
+            yield assuming(words, partial(with_weights, {name: turned}), name)
         for value, constant in case.initialisers.items():
             if constant.size != array.size:
                 continue
             for words, candidate in _forms(constant, array.shape):
                 if not np.array_equal(candidate, array):
                     title = f"{name} {_relation(array, candidate)} '{value}'{words}"
-                    yield Hypothesis(title, with_weight(case, name, candidate))
+                    yield assuming(title, partial(with_weights, {name: candidate}), name)
 
 
 def _forms(constant: Array, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
@@ -98,29 +97,25 @@ def _choices(case: LayerRun) -> Iterator[Hypothesis]:
     present = case.layer.integer(key, 0) if count else 0
     for value in range(count):
         if value != present:
-            changed = case.layer.with_param(key, value)
-            yield Hypothesis(
-                f"{words} is {key}={present}, where {key}={value} would be right",
-                partial(predicted, case, layer=changed),
-            )
+            name = f"{words} is {key}={present}, where {key}={value} would be right"
+            yield assuming(name, partial(with_param, key, value), "choice")
 
 
 def _biases(case: LayerRun) -> Iterator[Hypothesis]:
     key = BIAS_KEYS.get(case.layer.type)
     if key is None or "bias" in case.weights:
         return
-    layer = case.layer.with_param(key, 1)
     for value, constant in case.initialisers.items():
         if constant.size == case.layer.integer(0, 0):
-            weights = {**case.weights, "bias": constant.ravel()}
-            yield Hypothesis(
-                f"the bias '{value}' is missing in the .bin",
-                partial(predicted, case, layer=layer, weights=weights),
-            )
+            change = partial(_with_bias, key, constant.ravel())
+            yield assuming(f"the bias '{value}' is missing in the .bin", change, "bias")
+
+
+def _with_bias(key: int, bias: Array, case: LayerRun) -> LayerRun:
+    return with_weights({"bias": bias}, with_param(key, 1, case))
 
 
 def _activations(case: LayerRun) -> Iterator[Hypothesis]:
     present = case.layer.integer(9, 0)
     name = "an activation too much (9=)" if present else "a ReLU is missing (9=1)"
-    changed = case.layer.with_param(9, 0 if present else 1)
-    yield Hypothesis(name, partial(predicted, case, layer=changed))
+    yield assuming(name, partial(with_param, 9, 0 if present else 1), "activation")

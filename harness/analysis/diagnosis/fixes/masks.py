@@ -32,10 +32,9 @@ ANY = FP16 | BF16 | INT8 | SGEMM | WINOGRAD
 
 def mask_for(explanation: Explanation | None) -> int:
     """Return the bits that take away what a mechanism names; all of them if it is not known."""
-    words = explanation.mechanism if explanation and explanation.explained else ""
-    if "fp16" in words:
-        return FP16
-    return BF16 if "bf16" in words else ANY
+    words = explanation.words if explanation and explanation.explained else ""
+    bits = (FP16 if "fp16" in words else 0) | (BF16 if "bf16" in words else 0)
+    return bits or ANY
 
 
 def masked(graph: Param, masks: Mapping[str, int]) -> Param:
