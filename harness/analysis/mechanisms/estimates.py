@@ -46,6 +46,8 @@ MIN_PER_NUMBER = 8
 """Elements that one fitted number has to explain at least."""
 MIN_COVERED = 0.25
 """Share of the elements that a learnt table has to predict at least."""
+MIN_HALVES = 16
+"""Results from which on it is no coincidence that each has a bit less than a table's."""
 EPSILON_KEYS = {"LayerNorm": 1, "RMSNorm": 1, "InstanceNorm": 1, "BatchNorm": 1, "GroupNorm": 2}
 """The parameter that is a normalisation's epsilon: it is added to what the root is taken of."""
 FUNCTIONS = {"reciprocal": "reciprocal", "rsqrt": "reciprocal square root"}
@@ -63,7 +65,7 @@ def estimates(case: LayerRun) -> Iterator[Hypothesis]:
         for name, read in (
             (f"{words} by the CPU's estimate", _as_estimate),
             (f"{words} of a number in fp16", _of_half),
-            (f"{words} rounded to fp16", _is_half),
+            (f"{words} rounded to fp16", _is_surely_half),
         ):
             change = partial(_fitted, function, read)
             yield assuming(name, change, function, fitted=max(1, size))
@@ -215,6 +217,11 @@ def _as_estimate(rows: Rows) -> bool:
 def _is_half(rows: Rows) -> bool:
     """Return whether half precision has all the results."""
     return _is_rounding(rows) and has_few_bits(rows.taken, HALF_BITS, rows.precision)
+
+
+def _is_surely_half(rows: Rows) -> bool:
+    """Return whether they are too many to be those of a table that happen to have a bit less."""
+    return np.unique(rows.results).size >= MIN_HALVES and _is_half(rows)
 
 
 def _of_half(rows: Rows) -> bool:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 EPSILONS = (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 VARIANCES = ("LayerNorm", "InstanceNorm", "GroupNorm")
 """Types that divide by the root of a variance which they work out."""
+FUSING = ("Convolution", "Deconvolution", "DeformableConv", "InnerProduct")
+"""How the types begin whose parameter 9 is an activation."""
 MAX_HALF_PRODUCTS = 30_000_000
 """Products of a matrix multiplication up to which half-precision sums are simulated."""
 
@@ -110,7 +112,7 @@ def _left_out(case: LayerRun) -> Iterator[Hypothesis]:
     if biases:
         zeros = {name: np.zeros_like(case.weights[name]) for name in biases}
         yield assuming("bias left out", partial(with_weights, zeros), "bias")
-    if case.layer.integer(9, 0) and case.layer.type != "Gemm":
+    if case.layer.type.startswith(FUSING) and case.layer.integer(9, 0):
         yield assuming("activation left out", partial(with_param, 9, 0), "activation")
     for name in case.stored:
         turned = transposed(case.weights[name])

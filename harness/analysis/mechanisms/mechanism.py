@@ -12,7 +12,6 @@ from harness.analysis.mechanisms.proof import (
     MIN_FILE_BITS,
     Question,
     Trial,
-    mostly,
     pairs,
     proved,
     singles,
@@ -116,8 +115,6 @@ class Examined:
             return replace(self, further=further)
         question = _question(case, self.explanation.side, floors)
         allowed = max(question.floor, min(limit, question.error / GAIN))
-        if not self.explanation.at_noise_floor:
-            allowed = max(allowed, question.error / GAIN)
         trials = [question.test(steps) for steps in self.found]
         held = [trial for trial in trials if trial.residual is None or trial.residual <= allowed]
         return replace(self, explanation=self._after(held, question), further=further).only(held)
@@ -199,9 +196,9 @@ def _question(case: LayerRun, side: Side, floors: float) -> Question:
 
 
 def _examined(question: Question, side: Side) -> Examined:
-    """Take one hypothesis that explains all; else two; else one that explains most."""
+    """Take one hypothesis that explains all; else two that do so together."""
     trials = singles(question)
-    found = proved(question, trials) or pairs(question, trials) or mostly(question, trials)
+    found = proved(question, trials) or pairs(question, trials)
     return _explained(question, side, trials, found)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 GAIN = 10.0
-"""What does not reach the noise floor has to bring the error down by this much."""
+"""What does not reach the noise floor on another input has to bring the error down by this much."""
 CLEAR = 4.0
 """What reaches it has to do so by this much: an error beside the floor explains itself."""
 MIN_BITS = 30.0
@@ -166,16 +166,6 @@ def simplest(trials: list[Trial]) -> list[Trial]:
     fewest = min((t.fitted for t in trials), default=0)
     least = [t for t in trials if t.fitted == fewest]
     return [t for t in least if not any(o.assumed < t.assumed for o in least)]
-
-
-def mostly(question: Question, trials: list[Trial]) -> list[Trial]:
-    """Return the hypotheses that explain most, where nothing explains all."""
-    good = [
-        t
-        for t in trials
-        if t.order <= question.error / GAIN and t.bits >= question.enough and not t.fitted
-    ]
-    return simplest([t for t in good if t.order <= TIE * good[0].order])
 
 
 def pairs(question: Question, trials: list[Trial]) -> list[Trial]:

@@ -30,6 +30,7 @@ LAYERS = {
     "MultiHeadAttention": (layer("MultiHeadAttention", {0: 24, 1: 4, 2: 24 * 24}), (12, 24)),
     "Gemm": (layer("Gemm", {3: 1, 5: 1, 6: 1, 8: 20, 9: 16, 10: 4}), (7, 16)),
     "LayerNorm": (layer("LayerNorm", {0: 60, 1: 1e-5}), (20, 60)),
+    "BatchNorm": (layer("BatchNorm", {0: 4, 1: 1e-5}), (4, 9, 11)),
     "Softmax": (layer("Softmax", {0: -1, 1: 1}), (20, 60)),
     "GELU": (layer("GELU", {}), (20, 60)),
     "Swish": (layer("Swish", {}), (60, 400)),
@@ -42,6 +43,7 @@ def case(kind: str) -> LayerRun:
     made, shape = LAYERS[kind]
     rng = np.random.default_rng(1)
     weights = {s.name: rng.normal(size=s.shape).astype(np.float32) for s in layout(made)}
+    weights = {name: abs(w) if name == "variance" else w for name, w in weights.items()}
     x = rng.normal(size=shape).astype(np.float32)
     if kind == "DetectionOutput":
         return LayerRun(made, {}, [x], x.T.copy(), x.T.astype(float))
