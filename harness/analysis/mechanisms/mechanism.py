@@ -12,6 +12,7 @@ from harness.analysis.mechanisms.proof import (
     MIN_FILE_BITS,
     Question,
     Trial,
+    mostly,
     pairs,
     proved,
     singles,
@@ -116,7 +117,11 @@ class Examined:
         question = _question(case, self.explanation.side, floors)
         allowed = max(question.floor, min(limit, question.error / GAIN))
         trials = [question.test(steps) for steps in self.found]
-        held = [trial for trial in trials if trial.residual is None or trial.residual <= allowed]
+        held = [
+            trial
+            for trial in trials
+            if trial.residual is None or trial.residual <= allowed or question.nearly(trial)
+        ]
         return replace(self, explanation=self._after(held, question), further=further).only(held)
 
     def only(self, held: list[Trial]) -> Examined:
@@ -143,6 +148,7 @@ class Examined:
                 "mechanism": _either(held),
                 "error": max(before.error, question.error),
                 "residual": max(before.residual, left),
+                "at_noise_floor": before.at_noise_floor and left <= question.floor,
                 "inputs": before.inputs + 1,
             }
         )
@@ -196,9 +202,9 @@ def _question(case: LayerRun, side: Side, floors: float) -> Question:
 
 
 def _examined(question: Question, side: Side) -> Examined:
-    """Take one hypothesis that explains all; else two that do so together."""
+    """Take one hypothesis that explains all; else two; else one that explains nearly all."""
     trials = singles(question)
-    found = proved(question, trials) or pairs(question, trials)
+    found = proved(question, trials) or pairs(question, trials) or mostly(question, trials)
     return _explained(question, side, trials, found)
 
 

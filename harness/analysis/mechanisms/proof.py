@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 GAIN = 10.0
-"""What does not reach the noise floor on another input has to bring the error down by this much."""
+"""What does not reach the noise floor has to bring the error down by this much."""
+MOST = 0.9
+"""Share of the wrong elements in which it has to reach it all the same: where numbers are rounded
+after sums in another order, a few of them fall to the other side."""
 CLEAR = 4.0
 """What reaches it has to do so by this much: an error beside the floor explains itself."""
 MIN_BITS = 30.0
@@ -98,13 +101,19 @@ class Question:
         left = distance(self.target, prediction.output)
         # Within the bounds it is as near as single precision comes.
         outside = np.where(self._inside(prediction), np.minimum(left, self.slack), left)
+        wrong = outside[self.start > self.slack]
         return Trial(
             steps,
             residual=float(np.max(outside, initial=0.0)) / self.case.scale,
+            share=float(np.mean(wrong <= self.slack)) if wrong.size else 1.0,
             left=left,
             bits=self.bits(self.start, left) - BITS_PER_NUMBER * sum(s.fitted for s in steps),
             prediction=prediction,
         )
+
+    def nearly(self, trial: Trial) -> bool:
+        """Return whether a trial that fits nothing explains nearly all, and the rest to a tenth."""
+        return not trial.fitted and trial.order <= self.error / GAIN and trial.share >= MOST
 
     def _inside(self, prediction: Prediction) -> Array:
         low = np.minimum(prediction.low, prediction.high)
@@ -120,8 +129,10 @@ class Trial:
     steps: tuple[Hypothesis, ...]
     residual: float | None = None
     """Scale-relative error that is left; None where they do not apply."""
+    share: float = 0.0
+    """Share of the wrong elements in which the noise floor is reached."""
     left: Array | None = None
-    """The same element by element, absolute, without allowing for roundings."""
+    """Error that is left in each element, absolute, without allowing for roundings."""
     bits: float = 0.0
     """What they account for, less what was fitted."""
     prediction: Prediction | None = None
@@ -166,6 +177,12 @@ def simplest(trials: list[Trial]) -> list[Trial]:
     fewest = min((t.fitted for t in trials), default=0)
     least = [t for t in trials if t.fitted == fewest]
     return [t for t in least if not any(o.assumed < t.assumed for o in least)]
+
+
+def mostly(question: Question, trials: list[Trial]) -> list[Trial]:
+    """Return the hypotheses that explain nearly all elements, where nothing explains all."""
+    good = [t for t in trials if question.nearly(t) and t.bits >= question.enough and not t.fitted]
+    return simplest([t for t in good if t.order <= TIE * good[0].order])
 
 
 def pairs(question: Question, trials: list[Trial]) -> list[Trial]:

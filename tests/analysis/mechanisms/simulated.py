@@ -123,8 +123,9 @@ def estimate(run: LayerRun, rng: Random) -> Fault | None:
 
 def fitted(run: LayerRun, rng: Random) -> Fault:
     """A bound, a constant factor."""
+    sizes = np.abs(run.exact)
     if rng.integers(2):
-        bound = float(np.float32(np.quantile(np.abs(run.exact), rng.uniform(0.5, 0.95))))
+        bound = float(np.float32(np.quantile(sizes[sizes > 0], rng.uniform(0.5, 0.95))))
         name = f"saturation at {bound:g}"
         return Fault(
             "saturation", lambda on, _: np.clip(on.output, -bound, bound), frozenset({name})
