@@ -140,6 +140,28 @@ def test_another_input_confirms_or_withdraws(second: str, words: str, inputs: in
     assert (after.mechanism, after.inputs) == (words, inputs)
 
 
+def in_half_with_flips(run: LayerRun, share: float) -> LayerRun:
+    """Storage in half precision, where the smallest results are rounded to the other side."""
+    weights = {**run.weights, "weight": half(run.weights["weight"])}
+    y = half(run.predict(weights=weights, inputs=[half(run.inputs[0])])).ravel()
+    by_size = np.argsort(np.abs(y))[np.count_nonzero(y == 0) :]
+    y[by_size[: int(share * by_size.size)]] *= 1 + 2.0**-10
+    return computed(run, y.reshape(run.output.shape))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "explained"),
+    [(0, 0, True), (0.02, 0, True), (0, 0.02, True), (0.02, 0.02, True), (0.5, 0, False)],
+)
+def test_few_roundings_to_the_other_side(first: float, second: float, explained: bool) -> None:
+    right = case("InnerProduct")
+    examined = explain(in_half_with_flips(right, first), floors=4, limit=4e-5)
+    after = examined.on(in_half_with_flips(on_another_input(right), second), floors=4, limit=4e-5)
+    stored = "weights, inputs and outputs rounded to fp16"
+    assert after.complete.mechanism == (stored if explained else "unexplained")
+    assert after.complete.at_noise_floor == (first == second == 0)
+
+
 def test_a_parameter_of_the_same_number_that_is_no_activation() -> None:
     """Parameter 9 of a Crop is an array: where it starts."""
     pairs = ((9, Value.of((1,))), (10, Value.of((5,))), (11, Value.of((1,))))
