@@ -73,6 +73,15 @@ def estimates(case: LayerRun) -> Iterator[Hypothesis]:
         yield assuming(name, partial(learnt_table, function), function, fitted=2)
 
 
+def results_of(case: LayerRun, function: str) -> int:
+    """Return how many results of a function a layer uses."""
+    if function not in case.functions:
+        return 0
+    probe = _Probe(case, function)
+    probe.disturbed(0.0)
+    return probe.size
+
+
 def _shared(case: LayerRun, rows: Rows, function: str, words: str) -> Iterator[Hypothesis]:
     """Yield one factor, or one epsilon, for all results of a function."""
     if rows.arguments.size < MIN_ROWS:

@@ -15,12 +15,13 @@ import numpy as np
 
 from harness.analysis.mechanisms import narrow_formats as numbers
 from harness.analysis.mechanisms.broken_outputs import (
+    MIN_ROWS,
     factors,
     saturation,
     tails,
     without_content,
 )
-from harness.analysis.mechanisms.estimates import EPSILON_KEYS, estimates
+from harness.analysis.mechanisms.estimates import EPSILON_KEYS, estimates, results_of
 from harness.analysis.mechanisms.prediction import Hypothesis, assuming
 from harness.definition.arithmetic import EXACT, matmul_in_fp16
 
@@ -63,8 +64,10 @@ def about_computation(case: LayerRun) -> Iterator[Hypothesis]:
     yield from _storage(case)
     if case.has_formula:
         yield from _left_out(case)
-        yield from epsilons(case)
-        yield from _statistics(case)
+        if results_of(case, "rsqrt") >= MIN_ROWS:
+            # One or two numbers are off like that by chance.
+            yield from epsilons(case)
+            yield from _statistics(case)
         yield from _functions(case)
         yield from estimates(case)
         yield from _half_sums(case)

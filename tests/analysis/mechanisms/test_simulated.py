@@ -64,7 +64,7 @@ def false_of(examined: Examined, truth: frozenset[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, None])
+@pytest.mark.parametrize("seed", [1, 2, 3, 199434751, None])
 def test_nothing_false_is_said_of_a_layer(seed: int | None) -> None:
     used = int(np.random.default_rng().integers(2**31)) if seed is None else seed
     false, known, found = [], Counter[str](), Counter[str]()
