@@ -134,5 +134,6 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         metavar="T",
-        help="value that divides good from bad (default: half way between the ends)",
+        help="value that divides good from bad (default: the limit by [tolerance], or half way "
+        "between the ends where both are beyond it)",
     )

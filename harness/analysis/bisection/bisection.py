@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.delta_debugging import Progress
     from harness.domain.spec import OptionValue
-    from harness.domain.verdict import Tolerance
 
 SWITCHES = "use_"
 """Run options of ncnn that switch a way of computing begin with this."""
@@ -52,7 +51,6 @@ class Bisection:
     tester: RevisionTester
     variant: Variant
     terms: Terms
-    tolerance: Tolerance
     layer: str
     """Name or type as the user gave it; empty to let the bad end tell."""
     whole_model: bool
@@ -101,6 +99,9 @@ class Bisection:
             metric=self.terms.metric,
             rules=self.terms.rules,
             threshold=self.terms.threshold,
+            limit=self._measured(bad, subject).limit(
+                subject.watched, self.terms.metric, self.terms.tolerance
+            ),
         )
         points = releases[first : last + 1]
         if self.clone is None:
@@ -149,7 +150,13 @@ class Bisection:
         # The worst layer is as bad at the good end: look for the one that differs most.
         self.say(f"{chosen.description} is alike at both ends; comparing the whole model")
         before, after = (self._measured(point, self.tester.whole) for point in (good, bad))
-        grown = grown_layer(before, after, self.terms.metric, self.terms.rules)
+        grown = grown_layer(
+            before,
+            after,
+            metric=self.terms.metric,
+            rules=self.terms.rules,
+            tolerance=self.terms.tolerance,
+        )
         return self._driven(points, self._part((grown,), after) if grown else self.tester.whole)
 
     def _driven(
@@ -203,7 +210,7 @@ class Bisection:
         if found.event is not Event.MEASURED:
             self.say(f"no layer can be told there ({found.event}: {found.detail})")
             return self.tester.whole
-        worst = worst_beyond(found, self.tolerance)
+        worst = worst_beyond(found, self.terms.tolerance)
         if worst is None:
             self.say("no layer is beyond tolerance there: the output is what is measured")
             return self.tester.whole

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.search_driver import Terms
     from harness.analysis.bisection.submodel import Subject
 
@@ -197,11 +198,14 @@ class Comparison:
         self, applied: frozenset[Difference], values: dict[frozenset[Difference], Observation]
     ) -> Observation:
         if applied not in values:
-            variant = mixed(self.good, self.bad, applied)
-            known = self.tester.recall(self.subject, variant).get(self.point.id)
-            found = known[-1] if known else self.tester.measure(self.point, self.subject, variant)
+            found = self._measured(applied)
             values[applied] = found.observation(self.subject.watched, self.terms.metric)
         return values[applied]
+
+    def _measured(self, applied: frozenset[Difference]) -> Measurement:
+        variant = mixed(self.good, self.bad, applied)
+        known = self.tester.recall(self.subject, variant).get(self.point.id)
+        return known[-1] if known else self.tester.measure(self.point, self.subject, variant)
 
     def _criterion(
         self, items: Sequence[Difference], values: dict[frozenset[Difference], Observation]
@@ -211,11 +215,20 @@ class Comparison:
         ]
         terms = self.terms
         criterion = criterion_between(
-            *ends, metric=terms.metric, rules=terms.rules, threshold=terms.threshold
+            *ends,
+            metric=terms.metric,
+            rules=terms.rules,
+            threshold=terms.threshold,
+            limit=self._limit(items),
         )
         if isinstance(criterion, str):
             raise NotReproducibleError(f"{self.subject.description}: {criterion}")
         return criterion
+
+    def _limit(self, items: Sequence[Difference]) -> float | None:
+        """Return the error up to which the bad configuration would be within tolerance."""
+        found = self._measured(frozenset(items))
+        return found.limit(self.subject.watched, self.terms.metric, self.terms.tolerance)
 
     def _check_order(
         self,

@@ -120,15 +120,26 @@ def criterion_between(
     metric: Metric,
     rules: Rules | None = None,
     threshold: float | None = None,
+    limit: float | None = None,
 ) -> Criterion | str:
     """Return the question that tells the two ends apart, or why there is none.
 
-    The threshold, if none is given, is the geometric mean of both errors, provided they are at
-    least `rules.apart` apart; the order does not matter, so that swapped ends are recognised by
+    The threshold, if none is given, is the limit where it lies clearly between both errors, else
+    their geometric mean, provided they are at least `rules.apart` apart. So it is never below the
+    limit: what is within tolerance is never bad, and of several steps the one that crosses the
+    limit is the answer. The order does not matter, so that swapped ends are recognised by
     the search and not here. If one end gives a number and the other crashes or gives NaN, that
     event becomes bad and every number good (unless a threshold says more): it is what the user is
     after. A revision that does not build is never taken for the thing looked for, unless the
     rules say so.
+
+    Args:
+        good: what the good end gives.
+        bad: what the bad end gives.
+        metric: what is measured.
+        rules: what each event means.
+        threshold: what the user says divides good from bad; it may be below the limit.
+        limit: error, as `Metric.error` has it, up to which nothing is wrong; None if unknown.
 
     Raises:
         UsageError: a threshold that no error of this metric can exceed.
@@ -150,10 +161,29 @@ def criterion_between(
         return f"not both ends can be tested: the good end gives {good}, the bad end gives {bad}"
     if threshold is None:
         errors = [max(metric.error(value), rules.floor) for value in numbers]
+        if limit is not None and max(errors) <= limit:
+            return within_tolerance(metric, good, bad, limit)
         if not max(errors) >= rules.apart * min(errors):
             return (
                 f"not reproducible: {metric} is {good} at the good end and {bad} at the bad end, "
                 f"less than a factor of {rules.apart:g} apart; name other ends or a --threshold"
             )
-        threshold = metric.from_error(math.sqrt(errors[0] * errors[1]))
+        threshold = metric.from_error(_dividing(min(errors), max(errors), limit, rules))
     return Criterion(metric=metric, threshold=threshold, rules=rules)
+
+
+def within_tolerance(metric: Metric, good: Observation, bad: Observation, limit: float) -> str:
+    """Return why two ends that are both within tolerance leave nothing to look for."""
+    return (
+        f"both ends are within tolerance: {metric} is {good} at the good end and {bad} at the bad "
+        f"end, and {short(metric.from_error(limit), DIGITS)} is allowed, so that no revision is at "
+        "fault. Name other ends, another --layer or --run, or give a --threshold between the two "
+        "to learn which revision made this difference"
+    )
+
+
+def _dividing(low: float, high: float, limit: float | None, rules: Rules) -> float:
+    """Return the error that divides a good end from a bad one, of which one is beyond the limit."""
+    if limit is not None and low * rules.near <= limit:
+        return limit
+    return math.sqrt(low * high)

@@ -24,14 +24,20 @@ def worst_beyond(bad: Measurement, tolerance: Tolerance) -> str | None:
     return max(found, key=found.__getitem__, default=None)
 
 
-def grown_layer(good: Measurement, bad: Measurement, metric: Metric, rules: Rules) -> str | None:
+def grown_layer(
+    good: Measurement, bad: Measurement, *, metric: Metric, rules: Rules, tolerance: Tolerance
+) -> str | None:
     """Return the layer whose own error differs most between the ends, if by `rules.apart`.
 
-    Of layers that crash or give NaN at one end only there is no ratio; they are not considered.
+    Only layers count that are beyond their limit at the bad end. Of layers that crash or give NaN
+    at one end only there is no ratio; they are not considered.
     """
     before, after = good.errors(), bad.errors()
     ratios = {}
+    layers = {layer.name: layer for layer in bad.layers}
     for name in before.keys() & after.keys():
+        if own_excess(layers[name], after[name], tolerance) <= 1:
+            continue
         pair = [
             max(metric.error(float(getattr(each, metric.value))), rules.floor)
             for each in (before[name], after[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +12,14 @@ from pydantic import BaseModel, ConfigDict
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
+from harness.domain.verdict import excess, own_excess
 from harness.util.files import append_line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from harness.domain.verdict import Tolerance
 
 
 class Measurement(BaseModel):
@@ -31,6 +35,8 @@ class Measurement(BaseModel):
     """Whether the watched layers were run without the rest of the model."""
     output: Metrics | None = None
     """Error of the model's output."""
+    output_blob: str = ""
+    """Which output that is, of several."""
     layers: tuple[LayerRecord, ...] = ()
     options: dict[str, bool | int] = {}
     """Every `ncnn::Option` field as it was in force."""
@@ -47,14 +53,56 @@ class Measurement(BaseModel):
 
         A layer that is alone is fed with the reference's values: its error is its own.
         """
-        found: dict[str, Metrics] = {}
+        return {name: own for name, (_, own) in self._worst().items()}
+
+    def _worst(self) -> dict[str, tuple[LayerRecord, Metrics]]:
+        """Return the worst output of every layer that has an own error, by name of the layer."""
+        found: dict[str, tuple[LayerRecord, Metrics]] = {}
         for layer in self.layers:
             own = layer.chain if self.alone else layer.alone
             if own and layer.type != "Input":
                 known = found.get(layer.name)
-                if known is None or own.scale_relative > known.scale_relative:
-                    found[layer.name] = own
+                if known is None or own.scale_relative > known[1].scale_relative:
+                    found[layer.name] = layer, own
         return found
+
+    def limit(self, watched: Sequence[str], metric: Metric, tolerance: Tolerance) -> float | None:
+        """Return the error, as `Metric.error` has it, up to which some layers are within tolerance.
+
+        Limits are scale-relative. All metrics but the latency are in proportion to the deviation:
+        the limit in another one is what this very deviation has when it is scaled down to the
+        limit. Of several layers the widest limit counts.
+
+        Args:
+            watched: the layers; empty for the model's output.
+            metric: what is measured.
+            tolerance: the limits.
+
+        Returns:
+            The limit; None for a latency, and where nothing was measured.
+        """
+        if metric is Metric.LATENCY:
+            return None
+        if watched:
+            worst = self._worst()
+            found = [
+                (own, own_excess(layer, own, tolerance))
+                for layer, own in (worst[name] for name in watched if name in worst)
+            ]
+        elif self.output:
+            floors = {layer.blob: layer.floor for layer in self.layers}
+            allowed = tolerance.output_limit(floors.get(self.output_blob))
+            found = [(self.output, excess(self.output, allowed))]
+        else:
+            return None
+        return max(
+            (
+                metric.error(float(getattr(error, metric.value))) / times
+                for error, times in found
+                if 0 < times < math.inf
+            ),
+            default=None,
+        )
 
     def observation(self, watched: Sequence[str], metric: Metric) -> Observation:
         """Return what this measurement says about some layers, or about the output if none.

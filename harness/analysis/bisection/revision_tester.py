@@ -194,6 +194,7 @@ def _measurement(blank: Measurement, record: CellRecord) -> Measurement:
             "event": event,
             "detail": detail,
             "output": record.output,
+            "output_blob": record.output_blob,
             "layers": record.layers,
             "options": record.options,
             "latency_ms": record.latency_ms,

@@ -27,6 +27,7 @@ from harness.analysis.bisection.search import (
 )
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event, Outcome
+from harness.domain.verdict import Tolerance
 from harness.util.errors import NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Terms:
     metric: Metric = Metric.SCALE_RELATIVE
     threshold: float | None = None
     rules: Rules = field(default_factory=Rules)
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    """What is within it is never bad, unless `threshold` says so."""
     find_fix: bool = False
     target: TransitionChoice = TransitionChoice.LAST
     scan: int | None = None
@@ -175,7 +178,11 @@ class SearchDriver:
             each.observation(self.subject.watched, terms.metric) for each in (good, bad)
         ]
         criterion = criterion_between(
-            *observations, metric=terms.metric, rules=terms.rules, threshold=terms.threshold
+            *observations,
+            metric=terms.metric,
+            rules=terms.rules,
+            threshold=terms.threshold,
+            limit=bad.limit(self.subject.watched, terms.metric, terms.tolerance),
         )
         if isinstance(criterion, str):
             names = [self.points[index].name for index in reversed(order)]

@@ -37,7 +37,6 @@ def bisection(tester: FakeTester, said: list[str], **changes: Any) -> Bisection:
         tester=tester.real,
         variant=variant(NCNN_AVX2="ON"),
         terms=Terms(),
-        tolerance=Tolerance(),
         layer="",
         whole_model=False,
         explain=False,
@@ -94,9 +93,9 @@ def test_layer_at_fault_is_found_by_itself_and_measured_alone(
 def test_without_a_layer_beyond_its_limit_the_output_is_measured(
     parts: list[tuple[str, ...]],
 ) -> None:
-    lenient = Tolerance(layer=1.0)
+    lenient = Terms(tolerance=Tolerance(layer=1.0))
     said: list[str] = []
-    found = bisection(FakeTester(since(3)), said, tolerance=lenient).among(points(8))
+    found = bisection(FakeTester(since(3)), said, terms=lenient).among(points(8))
     assert found.subject == "the whole model"
     assert parts == []
     assert any("no layer is beyond tolerance" in line for line in said)

@@ -54,6 +54,41 @@ def test_no_question(good: Observation, bad: Observation, words: list[str]) -> N
 
 
 @pytest.mark.parametrize(
+    ("good", "bad", "limit", "threshold"),
+    [
+        (1e-7, 1e-3, 4e-5, 4e-5),
+        (1e-3, 1e-7, 4e-5, 4e-5),
+        (1e-7, 10.0, 4e-5, 4e-5),
+        (2e-5, 1e-3, 4e-5, 4e-5),
+        (1e-7, 4.1e-5, 4e-5, 4e-5),
+        # A good end just within the limit, or beyond it: half way.
+        (3.9e-5, 3.9e-3, 4e-5, 3.9e-4),
+        (1e-3, 1e-1, 4e-5, 1e-2),
+        (1e-6, 1e-2, None, 1e-4),
+    ],
+)
+def test_threshold_is_never_below_the_limit(
+    good: float, bad: float, limit: float | None, threshold: float
+) -> None:
+    criterion = criterion_between(
+        measured(good), measured(bad), metric=Metric.SCALE_RELATIVE, limit=limit
+    )
+    assert isinstance(criterion, Criterion)
+    assert criterion.threshold == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize(("good", "bad"), [(1.3e-7, 6e-7), (1e-7, 3.9e-5), (6e-7, 1.3e-7)])
+def test_ends_within_tolerance_accuse_nobody(good: float, bad: float) -> None:
+    ends = measured(good), measured(bad)
+    refusal = criterion_between(*ends, metric=Metric.SCALE_RELATIVE, limit=4e-5)
+    assert isinstance(refusal, str)
+    assert all(word in refusal for word in ("within tolerance", *map(str, ends), "4e-5", "--thres"))
+    own = criterion_between(*ends, metric=Metric.SCALE_RELATIVE, limit=4e-5, threshold=3e-7)
+    assert isinstance(own, Criterion)
+    assert own.threshold == 3e-7
+
+
+@pytest.mark.parametrize(
     ("value", "outcome", "near"),
     [
         (1e-6, Outcome.GOOD, False),

@@ -1,4 +1,6 @@
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,8 @@ def layers(**errors: float | Metrics) -> Measurement:
     )
 
 
+SCALED = error(1e-3).model_copy(update={"max_abs": 50 * 1e-3, "snr_db": 20 * math.log10(50)})
+"""Of a layer whose largest value is 50 and whose deviation has 2 % of the signal's amplitude."""
 NAN = error(0.0).model_copy(update={"nan": 3})
 
 
@@ -79,8 +83,37 @@ def test_guilty_layer() -> None:
     assert worst_beyond(layers(a=1e-3, b=2e-3), limits) == "b"
     assert worst_beyond(layers(a=1e-6), limits) is None
     good, bad = layers(a=1e-3, b=1e-6, c=1e-6), layers(a=2e-3, b=1e-4, c=2e-6)
-    assert grown_layer(good, bad, Metric.SCALE_RELATIVE, Rules()) == "b"
-    assert grown_layer(bad, bad, Metric.SCALE_RELATIVE, Rules()) is None
+    asked: dict[str, Any] = {"metric": Metric.SCALE_RELATIVE, "rules": Rules(), "tolerance": limits}
+    assert grown_layer(good, bad, **asked) == "b"
+    assert grown_layer(bad, bad, **asked) is None
+    # What grew most is not at fault as long as it is within its limit.
+    assert grown_layer(layers(a=1e-7, b=1e-5), layers(a=2e-5, b=1e-4), **asked) == "b"
+
+
+@pytest.mark.parametrize(
+    ("found", "watched", "metric", "expected"),
+    [
+        (layers(a=1e-3), ("a",), Metric.SCALE_RELATIVE, 4e-5),
+        (layers(a=1e-3, b=1e-7), ("a", "b"), Metric.SCALE_RELATIVE, 4e-5),
+        (layers(a=SCALED), ("a",), Metric.MAX_ABS, 50 * 4e-5),
+        (layers(a=SCALED), ("a",), Metric.SNR_DB, 0.02 * 4e-5 / 1e-3),
+        (layers(a=SCALED), ("a",), Metric.LATENCY, None),
+        (layers(a=1e-3), (), Metric.SCALE_RELATIVE, 2e-5),
+        (layers(a=1e-3), ("z",), Metric.SCALE_RELATIVE, None),
+        (layers(a=1e-3, floor=1e-4), ("a",), Metric.SCALE_RELATIVE, 4e-5),
+        (layers(a=1e-3, floor=1e-4), ("floor",), Metric.SCALE_RELATIVE, 4e-4),
+    ],
+)
+def test_limit_in_the_unit_of_the_metric(
+    found: Measurement, watched: tuple[str, ...], metric: Metric, expected: float | None
+) -> None:
+    """The layer `floor` has a noise floor of 1e-4."""
+    known = tuple(
+        each.model_copy(update={"floor": 1e-4 if each.name == "floor" else None})
+        for each in found.layers
+    )
+    limit = found.model_copy(update={"layers": known}).limit(watched, metric, Tolerance())
+    assert limit == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -105,13 +138,15 @@ def test_ends_among_releases(errors: str, ends: tuple[int, int] | None) -> None:
     def measure(point: Point) -> Observation:
         return kinds[errors[int(point.id)]]
 
-    def found() -> tuple[int, int]:
-        return ends_among(
-            points(len(errors)), measure, metric=Metric.MAX_ABS, rules=Rules(), threshold=None
-        )
+    def found(limit: float | None = None) -> tuple[int, int]:
+        asked: dict[str, Any] = {"metric": Metric.MAX_ABS, "rules": Rules(), "threshold": None}
+        return ends_among(points(len(errors)), measure, **asked, limit=limit)
 
     if ends:
         assert found() == ends
+        assert found(limit=1e-3) == ends
+        with pytest.raises(NotReproducibleError, match="within tolerance"):
+            found(limit=0.1)
     else:
         with pytest.raises(NotReproducibleError, match=r"no release before .*change"):
             found()
