@@ -173,7 +173,8 @@ def _answer(
         return _compared(options, config, bisection, points[0])
     open_end = not (options.good or options.find_fix)
     found = bisection.releases(points) if open_end else bisection.among(points)
-    commits = (commit_at_fault(found),) if found.commit and found.becomes == "bad" else ()
+    at_fault = found.commit and found.becomes == "bad" and found.is_certain
+    commits = (commit_at_fault(found),) if at_fault else ()
     if commits:
         write_atomically(run.path / FILE, json.dumps([commits[0].model_dump()], indent=1))
     return _Answer(
@@ -181,7 +182,7 @@ def _answer(
         finding=as_finding(found, _command(options)),
         records=_records(options, config, bisection, _sides(found, options, config, clone)),
         commits=commits,
-        code=EXIT_OK if found.found else EXIT_SUSPECTS,
+        code=EXIT_OK if found.found and found.is_certain else EXIT_SUSPECTS,
     )
 
 

@@ -41,7 +41,7 @@ commas: avx2,NCNN_INT8=OFF or use_bf16_storage=true
 """
 EXITS = {
     EXIT_OK: "found: one revision, or the settings that matter",
-    EXIT_SUSPECTS: "several suspects: the revisions between them cannot be tested",
+    EXIT_SUSPECTS: "several suspects, or less than 99 % certain",
     EXIT_NOT_REPRODUCIBLE: "not reproducible: the ends do not differ, or cannot be tested",
     **COMMON_EXITS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
             Section(heading="Commit", lines=_commit(commit) if commit else ()),
             Section(heading="Suspects", lines=() if result.found else _suspects(result)),
             Section(heading="All changes seen, oldest first", lines=_transitions(result)),
+            Section(heading="Steps that do not cross the threshold", lines=result.beside),
             Section(heading="Needed for it to show", lines=_needs(result)),
             Section(heading="Not testable", lines=result.untested),
             Section(
@@ -124,12 +126,19 @@ def commit_at_fault(result: BisectionResult) -> FaultyCommit:
 def headline(result: BisectionResult) -> str:
     """Return the answer of a search over revisions in one line."""
     verb = "made it good again" if result.becomes == "good" else "made it bad"
+    if not result.is_certain:
+        verb = f"probably {verb} (certainty {percent(result.certainty)})"
     if not result.found:
         return f"One of {len(result.suspects)} revisions {verb}; those between cannot be tested."
     if result.commit:
         commit = result.commit
         return f'{commit.sha[:9]} ({commit.author_date[:10]}, "{commit.title}") {verb}.'
     return f"Release {result.release} {verb}; name a clone with --repo to get to the commit."
+
+
+def percent(probability: float) -> str:
+    """Return a probability in words, never more than it is."""
+    return f"{math.floor(1000 * probability) / 10:g} %"
 
 
 def comparison_headline(compared: ComparisonResult, point: Point) -> str:
@@ -171,12 +180,19 @@ def _conditions(result: BisectionResult) -> tuple[str, ...]:
         "it runs" if result.threshold is None else f"{result.metric} ≤ {number(result.threshold)}"
     )
     doubt = ("some verdicts lay near the threshold; they were repeated",)
+    end = "bad" if result.becomes == "bad" else "good"
+    behind = (
+        f"{count(len(result.checked), 'revision')} from there to the {end} end measured, all "
+        f"{end}: it was not taken back in between, as far as these tell",
+    )
     return (
         f"{result.subject}, input {result.input}, {count(result.threads, 'thread')}; good means "
         f"{limit}",
         f"build {result.flags}: {build}",
         f"run {result.run}: {run or 'as ncnn has it'}",
-        f"{result.measurements} measurements, {result.seconds:.0f} s",
+        f"{result.measurements} measurements, {result.seconds:.0f} s; that both sides are as said "
+        f"is {percent(result.certainty)} certain",
+        *(behind if result.checked else ()),
         *(doubt if result.doubtful else ()),
     )
 
@@ -223,7 +239,12 @@ def _releases(names: tuple[str, ...]) -> str:
 
 def _suspects(result: BisectionResult) -> tuple[str, ...]:
     more = len(result.suspects) - SUSPECTS
-    return (*result.suspects[:SUSPECTS], *((f"… {more} more",) if more > 0 else ()))
+    cleared = f"{count(result.cleared, 'revision')} between them, by the files changed no suspect"
+    return (
+        *result.suspects[:SUSPECTS],
+        *((f"… {more} more",) if more > 0 else ()),
+        *((cleared,) if result.cleared else ()),
+    )
 
 
 def _transitions(result: BisectionResult) -> tuple[str, ...]:
@@ -232,6 +253,7 @@ def _transitions(result: BisectionResult) -> tuple[str, ...]:
     return tuple(
         f"becomes {each.becomes}: {each.before} → {each.after}"
         + (f" ({each.suspects} revisions, not bisected)" if each.suspects > 1 else "")
+        + (" (near the threshold)" if each.near else "")
         for each in result.transitions
     )
 

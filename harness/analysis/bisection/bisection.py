@@ -26,7 +26,7 @@ from harness.analysis.bisection.search_driver import Listener, SearchDriver, Sea
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
 from harness.domain.outcomes import Event
 from harness.sources.options import known_options
-from harness.util.errors import LacksLayerError, NotReproducibleError
+from harness.util.errors import LacksLayerError, NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ class Bisection:
             NotReproducibleError: the ends do not differ.
             UsageError: the ends are swapped.
         """
-        result, merge = self._opened(self._search(points, subject))
+        result, merge = self.opened(self._search(points, subject))
         found = bisection_result(
             result,
             variant=self.variant,
@@ -225,7 +225,7 @@ class Bisection:
         known = self.tester.recall(subject, self.variant).get(point.id)
         return known[0] if known else self.tester.measure(point, subject, self.variant)
 
-    def _opened(self, result: SearchResult) -> tuple[SearchResult, str]:
+    def opened(self, result: SearchResult) -> tuple[SearchResult, str]:
         """Look inside the answer if it is a merge; keep it if its branch shows nothing."""
         transition = result.answer.transition
         if self.clone is None or result.answer.kind is not AnswerKind.FOUND or not transition:
@@ -235,18 +235,20 @@ class Bisection:
         if at_fault.revision.kind != "git" or len(inside) < 2:
             return result, ""
         self.say(f"{at_fault.name} is a merge: looking at the {len(inside) - 1} commits in it")
-        terms = replace(self.terms, threshold=result.criterion.threshold, scan=0)
+        classes = self._classes(inside, result.subject)
         driver = SearchDriver(
             tester=self.tester,
             subject=result.subject,
             variant=self.variant,
             points=inside,
-            terms=terms,
+            terms=replace(self.terms, threshold=result.criterion.threshold, scan=0),
             listener=self.listener,
+            classes=classes.numbers,
+            weights=classes.weights,
         )
         try:
             return driver.run(), at_fault.id
-        except NotReproducibleError:
+        except (NotReproducibleError, UsageError):
             self.say("its branch alone does not show it: the merge itself is the answer")
             return result, ""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from harness.config.rules import Rules
 from harness.domain.formatting import short
@@ -89,6 +90,10 @@ class Criterion:
     """In the unit of the metric; None where the question is whether the run fails."""
     rules: Rules
 
+    @cached_property
+    def _limit_in_words(self) -> str:
+        return short(self.threshold or 0.0, DIGITS)
+
     def judge(self, observation: Observation) -> Judgement:
         """Return the verdict of one measurement."""
         if observation.value is None:
@@ -106,7 +111,7 @@ class Criterion:
             Outcome.BAD if bad else Outcome.GOOD,
             near=limit / self.rules.near < error < limit * self.rules.near,
             reason=f"{self.metric} {observation} is {'beyond' if bad else 'within'} "
-            f"{short(self.threshold, DIGITS)}",
+            f"{self._limit_in_words}",
         )
 
 

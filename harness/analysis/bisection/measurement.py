@@ -95,14 +95,13 @@ class Measurement(BaseModel):
             found = [(self.output, excess(self.output, allowed))]
         else:
             return None
-        return max(
-            (
-                metric.error(float(getattr(error, metric.value))) / times
-                for error, times in found
-                if 0 < times < math.inf
-            ),
-            default=None,
-        )
+        limits = [
+            metric.error(float(getattr(error, metric.value))) / times
+            for error, times in found
+            if 0 < times < math.inf
+        ]
+        # 4e-5, and not 3.9999999999999996e-05 for having been multiplied and divided.
+        return float(f"{max(limits):.12g}") if limits else None
 
     def observation(self, watched: Sequence[str], metric: Metric) -> Observation:
         """Return what this measurement says about some layers, or about the output if none.

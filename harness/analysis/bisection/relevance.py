@@ -142,10 +142,3 @@ def belongs(file: str, types: Iterable[str]) -> bool:
     return file.startswith("src/layer/") and any(
         path.stem == name.lower() or path.stem.startswith(f"{name.lower()}_") for name in types
     )
-
-
-def neighbours(index: int, classes: Sequence[int]) -> list[int]:
-    """Return the other points of a point's class; none if there are no classes."""
-    return [
-        other for other, number in enumerate(classes) if number == classes[index] and other != index
-    ]

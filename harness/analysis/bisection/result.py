@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.criterion import DIGITS
+from harness.analysis.bisection.drift import steps_beside
 from harness.analysis.bisection.relevance import belongs
-from harness.analysis.bisection.search import AnswerKind, Transition
+from harness.analysis.bisection.search import CERTAIN, AnswerKind, Transition
 from harness.domain.base import StoredValue
+from harness.domain.formatting import count, short
 from harness.domain.records import Metrics
 from harness.sources import git
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
@@ -45,6 +48,8 @@ class ObservedChange(StoredValue):
     becomes: str
     suspects: int
     """How many revisions may have made it; 1 where it was bisected to the end."""
+    near: bool = False
+    """Whether a value at one of its sides was near the threshold."""
 
 
 class Commit(StoredValue):
@@ -83,9 +88,19 @@ class BisectionResult(StoredValue):
     """The release that changed it, where there is no history of commits."""
     commit: Commit | None = None
     suspects: tuple[str, ...] = ()
+    cleared: int = 0
+    """Revisions between the suspects that touch nothing of the build, by the files they change."""
     before: Side
     after: Side
     transitions: tuple[ObservedChange, ...] = ()
+    certainty: float = 1.0
+    """Probability that both sides are as said, by everything that was measured."""
+    libraries: int = 0
+    """How many different libraries the revisions give, as far as the files they touch tell."""
+    checked: tuple[str, ...] = ()
+    """Revisions behind the answer that were measured; all of them are as after the change."""
+    beside: tuple[str, ...] = ()
+    """Steps of the error that do not cross the threshold, in words."""
     doubtful: bool = False
     """A verdict that decided lay near the threshold, though it could be repeated."""
     needs: tuple[tuple[str, ...], ...] = ()
@@ -98,6 +113,11 @@ class BisectionResult(StoredValue):
     """Revisions that could not be tested, each with what happened."""
     measurements: int = 0
     seconds: float = 0.0
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it may be stated without a word of doubt."""
+        return self.certainty >= CERTAIN
 
 
 def bisection_result(
@@ -139,9 +159,14 @@ def bisection_result(
         release="" if is_commit or not found else at_fault.revision.label,
         commit=_commit(clone, at_fault, result, merge) if clone and found and is_commit else None,
         suspects=tuple(point.name for point in suspects),
+        cleared=0 if found else transition.after - transition.before - len(suspects),
         before=_side(result, transition.before),
         after=_side(result, transition.after),
-        transitions=tuple(_change(each, result.points) for each in result.answer.transitions),
+        transitions=tuple(_change(each, result) for each in result.answer.transitions),
+        certainty=result.answer.certainty,
+        libraries=result.groups,
+        checked=tuple(result.points[index].name for index in result.answer.checked),
+        beside=tuple(_beside(result)),
         doubtful=bool(result.answer.doubtful),
         untested=tuple(_untested(result)),
         measurements=result.count,
@@ -190,18 +215,31 @@ def _worst(found: Measurement, watched: Sequence[str]) -> Metrics | None:
     return max(known, key=lambda each: each.scale_relative, default=None)
 
 
-def _change(transition: Transition, points: Sequence[Point]) -> ObservedChange:
+def _change(transition: Transition, result: SearchResult) -> ObservedChange:
+    sides = transition.before, transition.after
     return ObservedChange(
-        before=points[transition.before].name,
-        after=points[transition.after].name,
+        before=result.points[transition.before].name,
+        after=result.points[transition.after].name,
         becomes=str(transition.becomes),
         suspects=len(transition.suspects),
+        near=any(result.standings[side].near for side in sides),
     )
+
+
+def _beside(result: SearchResult) -> Iterable[str]:
+    for each in steps_beside(result.standings, result.values, result.criterion):
+        between = each.after - each.before - 1
+        old, new = (short(value, DIGITS) for value in each.values)
+        yield (
+            f"{result.criterion.metric} {old} at {result.points[each.before].name}, {new} at "
+            f"{result.points[each.after].name}: both count as {each.outcome}"
+            + (f" ({count(between, 'revision')} between, not bisected)" if between else "")
+        )
 
 
 def _untested(result: SearchResult) -> list[str]:
     lines = []
-    for index, standing in result.search.standings.items():
+    for index, standing in result.standings.items():
         if standing.outcome is None or standing.outcome.decides:
             continue
         point = result.points[index]

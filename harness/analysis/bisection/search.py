@@ -15,8 +15,15 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.certainty import Tally, certainty
 from harness.analysis.bisection.point_choice import choose
-from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
+from harness.analysis.bisection.point_outcomes import (
+    LEAD,
+    MOST,
+    PointOutcome,
+    Standing,
+    settle,
+)
 from harness.domain.outcomes import Outcome
 from harness.util.errors import UsageError
 
@@ -28,6 +35,13 @@ SKIP_BUDGET = 24
 LONG_RANGE = 1000
 """From so many steps on, a range is sampled before it is bisected."""
 DEFAULT_SCAN = 7
+CHECKS = 4
+"""Points, evenly spaced between the answer and the last one, that are asked whether what was found
+was taken back and came again."""
+SURE = 0.999
+"""Both sides of an answer are measured until it is so certain."""
+CERTAIN = 0.99
+"""An answer that is less certain is a guess and is called one."""
 _SLOT_TRIES = 2
 
 
@@ -47,6 +61,8 @@ class Purpose(StrEnum):
     END = "end"
     SCAN = "scan"
     SEARCH = "search"
+    CHECK = "check"
+    """Is it still as after the change that was found?"""
     CONFIRM = "confirm"
     """It was measured before; the measurement must be a new one, not a remembered one."""
 
@@ -67,11 +83,8 @@ class Transition:
     after: int
     becomes: Outcome
     """`BAD` or `GOOD`: the verdict of `after`, and the opposite of that of `before`."""
-
-    @property
-    def suspects(self) -> tuple[int, ...]:
-        """The points of which one made the change."""
-        return tuple(range(self.before + 1, self.after + 1))
+    suspects: tuple[int, ...]
+    """The points of which one made the change."""
 
 
 class AnswerKind(StrEnum):
@@ -97,6 +110,10 @@ class Answer:
     """What was seen, as a sentence without numbers or names of revisions."""
     transition: Transition | None = None
     """The one asked for; with `Target.ALL` the last in the direction asked for."""
+    certainty: float = 0.0
+    """Probability that the points at both of its sides are as said."""
+    checked: tuple[int, ...] = ()
+    """Points after it that were clearly measured, up to the last one: all as after the change."""
     transitions: tuple[Transition, ...] = ()
     """All that the measurements show, oldest first; those not asked for are not narrowed."""
     doubtful: tuple[int, ...] = ()
@@ -159,7 +176,11 @@ class Search:
         for each in self.outcomes:
             if self.first <= each.index <= self.last:
                 seen[each.index].append(each)
-        return {index: settle(seen[index]) for index in sorted(seen)}
+        found = {index: settle(seen[index]) for index in sorted(seen)}
+        if any(each.contradicts for each in found.values()):
+            # Measurements err here: no single one is to be trusted, whatever point it is of.
+            found = {index: settle(seen[index], LEAD) for index in found}
+        return found
 
     @cached_property
     def transitions(self) -> tuple[Transition, ...]:
@@ -170,7 +191,8 @@ class Search:
             if standing.outcome is None or not standing.outcome.decides:
                 continue
             if known and known[1] != standing.outcome:
-                found.append(Transition(known[0], index, standing.outcome))
+                between = tuple(range(known[0] + 1, index + 1))
+                found.append(Transition(known[0], index, standing.outcome, between))
             known = (index, standing.outcome)
         return tuple(found)
 
@@ -180,10 +202,37 @@ class Search:
         asked = [each for each in self.transitions if each.becomes is self.expected[self.last]]
         if self.target is TransitionChoice.FIRST:
             return tuple(asked[:1])
-        if self.target is TransitionChoice.LAST:
+        if self.target is TransitionChoice.LAST or not asked:
             return tuple(asked[-1:])
         rest = [each for each in self.transitions if each != asked[-1]]
         return (asked[-1], *reversed(rest))
+
+    @cached_property
+    def step(self) -> Probe | Answer:
+        """What to measure next, or the answer; see `next_probe`."""
+        return (
+            _unmeasured(self)
+            or _refused(self)
+            or _sample(self)
+            or _narrow(self)
+            or _check(self)
+            or _confirm(self)
+            or _answer(self)
+        )
+
+    def certainty(self, transition: Transition) -> float:
+        """Return the probability that both sides of a transition are as measured."""
+        decided = [
+            Tally(index, each.good, each.bad, each.near)
+            for index, each in self.standings.items()
+            if each.outcome and each.outcome.decides
+        ]
+        return certainty(
+            decided,
+            transition.before,
+            transition.after,
+            becomes_bad=transition.becomes is Outcome.BAD,
+        )
 
     def blocked(self, before: int, after: int) -> list[int]:
         """Return the points strictly between two others that cannot be tested, ascending."""
@@ -217,35 +266,39 @@ def next_probe(search: Search) -> Probe | Answer:
     """Return what to measure next, or the answer.
 
     Order: both ends; whatever must be measured again; the samples of the scan; bisection of the
-    transition asked for; both of its sides once more. If a repeated measurement contradicts an
-    earlier one, the point counts as not testable and the search goes on without it.
+    transition asked for; a few points behind it, since a change that was taken back and came again
+    is explained by the later one; both of its sides until the answer is certain. Once clear
+    measurements of a point contradict each other, every point is measured until its verdict leads,
+    see `settle`; what stays contradictory counts as not testable.
 
-    Without weights, blocked points, noise and scan at most 2 + ceil(log2(last - first)) + 2 probes
-    are made; with weights fewer where the likely made the change, and more where the unlikely did.
-    A block of b points that cannot be tested costs at most 2 + b more, and usually 2 to 6
-    unless the change is within it. The search gives up with `skip_budget` blocked points inside
-    the interval that is left, and no point is measured over three times.
+    Without weights, blocked points, noise and scan at most 2 + ceil(log2(last - first)) + `CHECKS`
+    different points are measured, those at both sides a few times; with weights fewer where the
+    likely made the change, and more where the unlikely did. A block of b points that cannot be
+    tested costs at most 2 + b more, and usually 2 to 6 unless the change is within it. The search
+    gives up with `skip_budget` blocked points inside the interval that is left.
     """
-    return (
-        _unmeasured(search)
-        or _refused(search)
-        or _sample(search)
-        or _bisect(search)
-        or _answer(search)
-    )
+    return search.step
 
 
 def expected_steps(search: Search) -> int:
-    """Return how many probes the search will still take if every point can be tested."""
-    if isinstance(next_probe(search), Answer):
+    """Return about how many probes the search will still take if every point can be tested."""
+    if isinstance(search.step, Answer):
         return 0
     again = sum(each.outcome is None for each in search.standings.values())
     ends = sum(index not in search.standings for index in search.expected)
-    samples = sum(1 for _ in _open_slots(search))
+    samples = sum(1 for _ in _scan_slots(search))
     if again or ends or samples:
         length = -(-(search.last - search.first) // (search.scan + 1))
-        return again + ends + samples + (length - 1).bit_length() + 2
-    return sum(_steps_left(search, each) for each in search.wanted)
+        return (
+            again
+            + ends
+            + samples
+            + (length - 1).bit_length()
+            + min(CHECKS, length - 1)
+            + 2 * _USUAL
+        )
+    checks = sum(1 for _ in _check_slots(search))
+    return checks + sum(_steps_left(search, each) for each in search.wanted) or 1
 
 
 def remaining(search: Search) -> int:
@@ -255,11 +308,16 @@ def remaining(search: Search) -> int:
     return sum(len(each.suspects) for each in search.wanted)
 
 
+_USUAL = 4
+"""Measurements that each side of an answer usually takes."""
+
+
 def _steps_left(search: Search, transition: Transition) -> int:
     places = search.untested(transition.before, transition.after)
     untested = sum(not search.weights or search.weights[place] > 0 for place in places)
     sides = (search.standings[side] for side in (transition.before, transition.after))
-    return untested.bit_length() + sum(not side.confirmed for side in sides)
+    confirmations = sum(max(0, _USUAL - each.lead) for each in sides)
+    return untested.bit_length() + max(confirmations, not untested)
 
 
 def _unmeasured(search: Search) -> Probe | None:
@@ -273,14 +331,14 @@ def _unmeasured(search: Search) -> Probe | None:
 
 
 def _refused(search: Search) -> Probe | Answer | None:
-    """Check the ends: an unexpected verdict is believed only when it was measured twice."""
+    """Check the ends: an unexpected verdict is believed only when it was repeated."""
     standings = {index: search.standings[index] for index in search.expected}
     seen = {index: standing.outcome for index, standing in standings.items()}
     if seen == search.expected:
         return None
     for index, standing in standings.items():
         opposite = search.expected[search.first + search.last - index]
-        if standing.outcome is opposite and not standing.confirmed:
+        if standing.outcome is opposite and standing.lead < LEAD:
             return Probe(index, Purpose.CONFIRM)
     older, newer = seen.values()
     if not all(outcome and outcome.decides for outcome in (older, newer)):
@@ -296,36 +354,60 @@ def _refused(search: Search) -> Probe | Answer | None:
 
 
 def _sample(search: Search) -> Probe | None:
-    for before, after in _open_slots(search):
+    for before, after in _scan_slots(search):
         return Probe(search.choose(before, after), Purpose.SCAN)
     return None
 
 
-def _open_slots(search: Search) -> Iterator[tuple[int, int]]:
-    """Yield the slots of the scan (both bounds exclusive) that still need a measurement.
+def _scan_slots(search: Search) -> Iterator[tuple[int, int]]:
+    return _open_slots(search, search.first, search.last, search.scan)
 
-    The range is cut into equal slots, each around one of the evenly spaced sampling points. A
+
+def _open_slots(search: Search, first: int, last: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """Yield the slots of a part of the range (all bounds exclusive) that need a measurement.
+
+    The part is cut into equal slots, each around one of the evenly spaced sampling points. A
     slot is done with one verdict in it, or after two points that could not be tested.
     """
-    steps = search.last - search.first
-    count = min(search.scan, steps - 1)
+    steps = last - first
+    count = min(wanted, steps - 1)
     for number in range(1, count + 1):
-        before = search.first + (2 * number - 1) * steps // (2 * (count + 1))
-        after = search.first - (-(2 * number + 1) * steps // (2 * (count + 1)))
+        before = first + (2 * number - 1) * steps // (2 * (count + 1))
+        after = first - (-(2 * number + 1) * steps // (2 * (count + 1)))
         inside = [search.standings[i] for i in range(before + 1, after) if i in search.standings]
         decided = any(each.outcome and each.outcome.decides for each in inside)
         if not decided and len(inside) < min(_SLOT_TRIES, after - before - 1):
             yield before, after
 
 
-def _bisect(search: Search) -> Probe | None:
+def _narrow(search: Search) -> Probe | None:
     for each in search.wanted:
         blocked = search.blocked(each.before, each.after)
         if search.untested(each.before, each.after) and len(blocked) < search.skip_budget:
             return Probe(search.choose(each.before, each.after), Purpose.SEARCH)
-        for side in (each.before, each.after):
-            if not search.standings[side].confirmed:
-                return Probe(side, Purpose.CONFIRM)
+    return None
+
+
+def _check(search: Search) -> Probe | None:
+    for before, after in _check_slots(search):
+        return Probe(search.choose(before, after), Purpose.CHECK)
+    return None
+
+
+def _check_slots(search: Search) -> Iterator[tuple[int, int]]:
+    """Yield where the last transition must be looked behind; the first one is asked for as such."""
+    if search.wanted and search.target is not TransitionChoice.FIRST:
+        yield from _open_slots(search, search.wanted[0].after, search.last, CHECKS)
+
+
+def _confirm(search: Search) -> Probe | None:
+    """Name the side of an answer with the fewest measurements for it, until that is certain."""
+    for each in search.wanted:
+        sides = [(search.standings[side], side) for side in (each.before, each.after)]
+        open_sides = [(s.lead, side) for s, side in sides if s.good + s.bad < MOST]
+        lead, side = min(open_sides, default=(0, -1))
+        if open_sides and (lead < 2 or search.certainty(each) < SURE):
+            return Probe(side, Purpose.CONFIRM)
     return None
 
 
@@ -341,6 +423,14 @@ def _answer(search: Search) -> Answer:
         else f"one of {len(main.suspects)} points makes it {main.becomes}; "
         "those between could not be tested",
         transition=main,
+        certainty=search.certainty(main),
+        checked=tuple(
+            index
+            for index, each in search.standings.items()
+            if index > main.after and each.outcome is main.becomes and not each.doubtful
+        )
+        if search.target is not TransitionChoice.FIRST
+        else (),
         transitions=search.transitions,
         doubtful=tuple(side for side in sides if search.standings[side].doubtful),
         unstable=_unstable(search),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.criterion import Criterion, Judgement, Metric, criterion_between
-from harness.analysis.bisection.point_outcomes import PointOutcome
-from harness.analysis.bisection.relevance import neighbours
+from harness.analysis.bisection.criterion import (
+    Criterion,
+    Judgement,
+    Metric,
+    Observation,
+    criterion_between,
+)
+from harness.analysis.bisection.groups import Groups
+from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
 from harness.analysis.bisection.search import (
-    SKIP_BUDGET,
     Answer,
     AnswerKind,
     Probe,
@@ -22,7 +26,6 @@ from harness.analysis.bisection.search import (
     TransitionChoice,
     default_scan,
     expected_steps,
-    next_probe,
     remaining,
 )
 from harness.config.rules import Rules
@@ -77,6 +80,10 @@ class Finished:
     seconds: float
 
 
+END_TRIES = 5
+"""Measurements of each end after which it is believed that they do not differ."""
+WHOLE_TRIES = 3
+"""Runs of the whole model and of the subject after which their contradiction is believed."""
 Listener = Callable[[Starting | Finished], None]
 
 
@@ -87,14 +94,33 @@ class SearchResult:
     points: Sequence[Point]
     subject: Subject
     criterion: Criterion
-    search: Search
+    standings: Mapping[int, Standing]
+    """By point: what all of its own measurements amount to."""
+    groups: int
+    """How many different libraries the points give, as far as that is known."""
     answer: Answer
+    """About points."""
     measurements: dict[str, list[Measurement]]
     """By point: those of the subject itself."""
     whole: dict[str, Measurement]
     """By point: the whole model, where it was run to confirm."""
     count: int
     """Measurements that were taken into account."""
+
+    @property
+    def values(self) -> dict[int, list[float]]:
+        """The numbers of the subject's own measurements, by point."""
+        watched, metric = self.subject.watched, self.criterion.metric
+        seen = {
+            point: [
+                each.observation(watched, metric).value
+                for each in self.measurements.get(self.points[point].id, ())
+            ]
+            for point in self.standings
+        }
+        return {
+            point: [value for value in found if value is not None] for point, found in seen.items()
+        }
 
 
 @dataclass(kw_only=True)
@@ -116,14 +142,23 @@ class SearchDriver:
     """How likely each point made the change, see `Search`."""
 
     def __post_init__(self) -> None:
-        """Start with what is known already."""
-        ids = {point.id for point in self.points}
+        """Start with what is known already; of the whole model only what this bisection ran."""
+        self._places = {point.id: place for place, point in enumerate(self.points)}
+        ids = self._places.keys()
         recalled = self.tester.recall(self.subject, self.variant)
         self._known = {point: found for point, found in recalled.items() if point in ids}
-        self._whole: dict[str, Measurement] = {}
+        self._whole: dict[str, list[Measurement]] = {}
+        if self.subject.alone:
+            whole = self.tester.recall(self.tester.whole, self.variant, this_session=True)
+            for name in ids & whole.keys():
+                usable = [each for each in whole[name] if self._says_something(each)]
+                self._whole |= {name: usable} if usable else {}
         self._durations: list[float] = []
-        self._shared: dict[str, Measurement] = {}
-        self._blocked_by_others = 0
+        self._split: set[int] = set()
+        self._whole_tried = set(self._whole)
+        self._built = self._cached()
+        self._groups = Groups.of(self.classes, len(self.points))
+        self._judged: dict[int, tuple[list[PointOutcome], list[PointOutcome]]] = {}
 
     def run(self) -> SearchResult:
         """Search until there is an answer.
@@ -133,34 +168,104 @@ class SearchDriver:
             UsageError: the ends are swapped.
         """
         criterion = self._criterion()
-        search = Search(
-            last=len(self.points) - 1,
-            find_fix=self.terms.find_fix,
-            target=self.terms.target,
-            scan=self._scan(),
-            cached=self._cached(),
-            weights=tuple(self.weights),
-        )
-        search = self._recalled(search, criterion)
         with ThreadPoolExecutor(1) as prefetch:
-            while isinstance(step := next_probe(search), Probe):
-                self._announce(search, step)
-                prefetch.submit(self._fetch_ahead, search, step)
-                search = self._measured(search, step, criterion)
-        self._refuse(step, search)
+            while True:
+                groups, search = self._search(criterion)
+                step = search.step
+                if isinstance(step, Answer):
+                    side = self._unmeasured_side(search, groups, step)
+                    if side is None:
+                        break
+                    target, purpose = side, Purpose.CONFIRM
+                else:
+                    target, purpose = self._target(search, groups, step), step.purpose
+                    if purpose not in (Purpose.CONFIRM, Purpose.END):
+                        prefetch.submit(self._fetch_ahead, search, groups, step)
+                self._announce(search, target, purpose)
+                self._step(target, purpose, search, groups, criterion)
+        answer = groups.in_points(step, self._measured_points())
+        self._refuse(answer)
         return SearchResult(
             points=self.points,
             subject=self.subject,
             criterion=criterion,
-            search=search,
-            answer=step,
-            measurements={**{k: [v] for k, v in self._shared.items()}, **self._known},
-            whole=self._whole,
-            count=sum(map(len, self._known.values())) + len(self._whole),
+            standings={
+                point: settle(outcomes)
+                for point in sorted(self._measured_points())
+                if (outcomes := self._outcomes(point, criterion))
+            },
+            groups=len(groups.members),
+            answer=answer,
+            measurements=self._known,
+            whole={point: found[-1] for point, found in self._whole.items()},
+            count=sum(map(len, self._known.values())) + sum(map(len, self._whole.values())),
         )
 
-    def _scan(self) -> int:
-        steps = len(self.points) - 1
+    def _search(self, criterion: Criterion) -> tuple[Groups, Search]:
+        """Return the search with everything that is known by now.
+
+        Points of a group that turn out to differ are told apart from then on: what they touch was
+        misjudged, or measurements err.
+        """
+        seen = {point: self._outcomes(point, criterion) for point in self._measured_points()}
+        differing = self._groups.disagreeing(
+            {point: frozenset(each.outcome for each in found) for point, found in seen.items()}
+        )
+        if differing:
+            self._split |= {self.classes[self._groups.members[each][0]] for each in differing}
+            self._groups = Groups.of(self.classes, len(self.points), self._split)
+            self._judged.clear()
+            seen = {point: self._outcomes(point, criterion) for point in seen}
+        groups = self._groups
+        outcomes = [each for found in seen.values() for each in found]
+        return groups, Search(
+            last=len(groups.members) - 1,
+            find_fix=self.terms.find_fix,
+            target=self.terms.target,
+            scan=self._scan(len(groups.members) - 1),
+            cached=frozenset(groups.of_point[point] for point in self._built),
+            weights=groups.weights(self.weights),
+            outcomes=tuple(outcomes),
+        )
+
+    def _outcomes(self, point: int, criterion: Criterion) -> list[PointOutcome]:
+        """Return what is known of a point, as outcomes of its group.
+
+        If every run of the whole model contradicts every run of the subject alone, no repetition
+        will settle it: that revision is unstable.
+        """
+        name, group = self.points[point].id, self._groups.of_point[point]
+        alone, whole = self._judged.setdefault(point, ([], []))
+        for known, judged in ((self._known, alone), (self._whole, whole)):
+            new = known.get(name, [])[len(judged) :]
+            judged += [self._point_outcome(group, each, criterion) for each in new]
+        if whole and alone and not {e.outcome for e in alone} & {e.outcome for e in whole}:
+            return [*alone, *whole, *[PointOutcome(group, Outcome.UNSTABLE)] * 2]
+        return [*alone, *whole]
+
+    def _measured_points(self) -> set[int]:
+        return {self._places[name] for name in self._known.keys() | self._whole.keys()}
+
+    def _target(self, search: Search, groups: Groups, step: Probe) -> int:
+        """Return the point of a group that is best measured: what is there need not be built."""
+        members = groups.members[step.index]
+        if step.index in search.expected and step.purpose is Purpose.END:
+            return 0 if step.index == 0 else len(self.points) - 1
+        if step.purpose is Purpose.CONFIRM:
+            side = groups.side(step.index, search.wanted) if search.transitions else None
+            measured = [each for each in members if each in self._measured_points()]
+            return side if side is not None else measured[0]
+        return next((each for each in members if each in self._built), members[0])
+
+    def _unmeasured_side(self, search: Search, groups: Groups, answer: Answer) -> int | None:
+        """Return a neighbour of the change that was not measured, but only one of its group."""
+        if not answer.transition:
+            return None
+        measured = self._measured_points()
+        sides = (groups.side(s, search.wanted) for e in search.wanted for s in (e.before, e.after))
+        return next((each for each in sides if each is not None and each not in measured), None)
+
+    def _scan(self, steps: int) -> int:
         return default_scan(steps) if self.terms.scan is None else self.terms.scan
 
     def _cached(self) -> frozenset[int]:
@@ -172,28 +277,49 @@ class SearchDriver:
     def _criterion(self) -> Criterion:
         """Measure both ends, the bad one first, and ask what tells them apart."""
         order = (0, -1) if self.terms.find_fix else (-1, 0)
-        bad, good = (self._end(self.points[index]) for index in order)
-        terms = self.terms
-        observations = [
-            each.observation(self.subject.watched, terms.metric) for each in (good, bad)
-        ]
-        criterion = criterion_between(
-            *observations,
-            metric=terms.metric,
-            rules=terms.rules,
-            threshold=terms.threshold,
-            limit=bad.limit(self.subject.watched, terms.metric, terms.tolerance),
-        )
-        if isinstance(criterion, str):
-            names = [self.points[index].name for index in reversed(order)]
-            raise NotReproducibleError(
-                f"{self.subject.description}: {criterion}. (good: {names[0]}; bad: {names[1]})"
-                + ("" if self.subject.alone else " A single --layer runs on older revisions, too.")
+        terms, refusal = self.terms, ""
+        for tries in range(1, END_TRIES + 1):
+            bad, good = (self._end(self.points[index], tries) for index in order)
+            values = [self._extreme(good, min), self._extreme(bad, max)]
+            criterion = criterion_between(
+                *values,
+                metric=terms.metric,
+                rules=terms.rules,
+                threshold=terms.threshold,
+                limit=max(
+                    (each.limit(self.subject.watched, terms.metric, terms.tolerance) or 0.0)
+                    for each in bad
+                )
+                or None,
             )
-        return criterion
+            if not isinstance(criterion, str):
+                if tries == END_TRIES or self._in_order(*values):
+                    return criterion
+            elif tries == END_TRIES:
+                refusal = criterion
+        names = [self.points[index].name for index in reversed(order)]
+        raise NotReproducibleError(
+            f"{self.subject.description}: {refusal}. (good: {names[0]}; bad: {names[1]})"
+            + ("" if self.subject.alone else " A single --layer runs on older revisions, too.")
+        )
 
-    def _end(self, point: Point) -> Measurement:
-        if point.id not in self._known:
+    def _in_order(self, good: Observation, bad: Observation) -> bool:
+        """Return whether the good end is the better one; what is not a number is in order."""
+        if good.value is None or bad.value is None:
+            return True
+        return self.terms.metric.error(good.value) <= self.terms.metric.error(bad.value)
+
+    def _extreme(
+        self, found: Sequence[Measurement], choose: Callable[..., Observation]
+    ) -> Observation:
+        """Return the observation that tells the ends apart best, if measurements differ."""
+        seen = [each.observation(self.subject.watched, self.terms.metric) for each in found]
+        if any(each.value is None for each in seen):
+            return seen[0]
+        return choose(seen, key=lambda each: self.terms.metric.error(each.value or 0.0))
+
+    def _end(self, point: Point, tries: int) -> Sequence[Measurement]:
+        while len(self._known.get(point.id, ())) < tries:
             steps = 2 + (len(self.points) - 1).bit_length() + 2
             self.listener(
                 Starting(
@@ -208,7 +334,7 @@ class SearchDriver:
             found = self._measure(point)
             observation = found.observation(self.subject.watched, self.terms.metric)
             self._tell(point, None, f"{self.terms.metric} {observation}", started)
-        return self._known[point.id][0]
+        return self._known[point.id][:tries]
 
     def _tell(self, point: Point, outcome: Outcome | None, reason: str, started: float) -> None:
         seconds = time.monotonic() - started
@@ -221,109 +347,87 @@ class SearchDriver:
         self._durations.append(time.monotonic() - started)
         return found
 
-    def _recalled(self, search: Search, criterion: Criterion) -> Search:
-        """Add what is known; runs of the whole model only if they are of this very bisection."""
-        whole = {}
-        if self.subject.alone:
-            whole = self.tester.recall(self.tester.whole, self.variant, this_session=True)
-        for index, point in enumerate(self.points):
-            for each in self._known.get(point.id, []):
-                search = search.record(self._point_outcome(index, each, criterion))
-        for index, point in enumerate(self.points):
-            for each in self._known.get(point.id, []):
-                search = self._shared_with(search, index, each, criterion)
-        for index, point in enumerate(self.points):
-            for each in whole.get(point.id, []):
-                if each.event is Event.MEASURED:
-                    self._whole[point.id] = each
-                    search = search.record(self._point_outcome(index, each, criterion))
-        return search
-
     def _point_outcome(self, index: int, found: Measurement, criterion: Criterion) -> PointOutcome:
         judgement = self._judgement(found, criterion)
         return PointOutcome(index, judgement.outcome, judgement.near)
 
-    def _shared_with(
-        self, search: Search, index: int, found: Measurement, criterion: Criterion
-    ) -> Search:
-        """Record a measurement of a point for all others that give the same library.
-
-        They get no more observations than the point itself has, so that neighbours that were
-        measured independently do not confirm each other.
-        """
-        point_outcome = self._point_outcome(index, found, criterion)
-        counts = Counter(each.index for each in search.outcomes)
-        for other in neighbours(index, self.classes):
-            if counts[other] < counts[index]:
-                search = search.record(replace(point_outcome, index=other))
-                self._shared[self.points[other].id] = found
-                self._blocked_by_others += not point_outcome.outcome.decides
-        # One revision that cannot be tested must not use up the patience for many.
-        return replace(search, skip_budget=SKIP_BUDGET + self._blocked_by_others)
-
     def _judgement(self, found: Measurement, criterion: Criterion) -> Judgement:
         return criterion.judge(found.observation(self.subject.watched, criterion.metric))
 
-    def _measured(self, search: Search, step: Probe, criterion: Criterion) -> Search:
-        """Measure a point as the search asks for, and record it."""
-        point = self.points[step.index]
+    def _step(
+        self, target: int, purpose: Purpose, search: Search, groups: Groups, criterion: Criterion
+    ) -> None:
+        """Measure a point: at a side of the answer, the whole model once, else the subject."""
+        point = self.points[target]
         started = time.monotonic()
-        standing = search.standings.get(step.index)
-        expected = search.expected.get(step.index)
-        settled = standing is not None and standing.outcome is not None
-        as_told = expected is None or (standing is not None and standing.outcome is expected)
-        whole = None
-        if step.purpose is Purpose.CONFIRM and settled and as_told:
-            whole = self._whole_model(point)
-        found = whole or self._measure(point)
+        found = None
+        if purpose is Purpose.CONFIRM and search.transitions:
+            group = groups.of_point[target]
+            standing = search.standings[group]
+            settled = standing.outcome is search.expected.get(group, standing.outcome)
+            if groups.side(group, search.wanted) == target and standing.outcome and settled:
+                found = self._whole_model(point, standing.outcome, criterion)
+        found = found or self._measure(point)
         judgement = self._judgement(found, criterion)
         self._tell(point, judgement.outcome, judgement.reason, started)
-        search = search.record(self._point_outcome(step.index, found, criterion))
-        return search if whole else self._shared_with(search, step.index, found, criterion)
 
-    def _whole_model(self, point: Point) -> Measurement | None:
-        """Run the whole model at a side of the answer; None where it cannot be run.
+    def _whole_model(
+        self, point: Point, expected: Outcome, criterion: Criterion
+    ) -> Measurement | None:
+        """Run the whole model at a side of the answer; None where that was done or cannot be.
 
         Whatever keeps the whole model from running says nothing about the layers in question,
-        which did run alone: the caller then measures these again.
+        which did run alone: the caller then measures these again. A contradiction is only believed
+        when both were repeated.
         """
-        if not (self.subject.alone and self.confirm_whole):
+        if not (self.subject.alone and self.confirm_whole) or point.id in self._whole_tried:
             return None
-        found = self.tester.measure(point, self.tester.whole, self.variant)
-        observation = found.observation(self.subject.watched, self.terms.metric)
-        if observation.event not in (Event.MEASURED, Event.NAN):
-            return None
-        self._whole[point.id] = found
+        found = None
+        for _ in range(WHOLE_TRIES):
+            found = self.tester.measure(point, self.tester.whole, self.variant)
+            if not self._says_something(found):
+                self._whole_tried.add(point.id)
+                return None
+            self._whole.setdefault(point.id, []).append(found)
+            self._whole_tried.add(point.id)
+            if self._judgement(found, criterion).outcome is expected:
+                break
+            alone = self._measure(point)
+            if self._judgement(alone, criterion).outcome is not expected:
+                break
         return found
 
-    def _announce(self, search: Search, step: Probe) -> None:
-        steps = expected_steps(search)
+    def _says_something(self, whole: Measurement) -> bool:
+        observation = whole.observation(self.subject.watched, self.terms.metric)
+        return observation.event in (Event.MEASURED, Event.NAN)
+
+    def _announce(self, search: Search, target: int, purpose: Purpose) -> None:
+        steps = max(1, expected_steps(search))
         usual = sum(self._durations) / len(self._durations) if self._durations else None
         self.listener(
             Starting(
-                point=self.points[step.index],
-                purpose=step.purpose,
+                point=self.points[target],
+                purpose=purpose,
                 left=remaining(search),
                 steps=steps,
                 seconds=usual * steps if usual is not None else None,
             )
         )
 
-    def _fetch_ahead(self, search: Search, step: Probe) -> None:
+    def _fetch_ahead(self, search: Search, groups: Groups, step: Probe) -> None:
         """Obtain the sources of what may be tested after `step`, while that is being built."""
         for outcome in (Outcome.GOOD, Outcome.BAD):
-            following = next_probe(search.record(PointOutcome(step.index, outcome)))
-            if isinstance(following, Probe):
-                self.tester.resolver.source(self.points[following.index].revision)
+            after = search.record(PointOutcome(step.index, outcome))
+            if isinstance(after.step, Probe):
+                target = self._target(after, groups, after.step)
+                self.tester.resolver.source(self.points[target].revision)
 
-    def _refuse(self, answer: Answer, search: Search) -> None:
+    def _refuse(self, answer: Answer) -> None:
         if answer.kind in (AnswerKind.FOUND, AnswerKind.SUSPECTS):
             return
         seen = []
-        for index in search.expected:
-            point = self.points[index]
-            found = self._known.get(point.id) or [self._shared[point.id]]
-            last = found[-1].observation(self.subject.watched, self.terms.metric)
+        for point in (self.points[0], self.points[-1]):
+            last = self._known[point.id][-1].observation(self.subject.watched, self.terms.metric)
             seen.append(f"{point.name}: {self.terms.metric} {last}")
         numbers = "; ".join(seen)
         if answer.kind is AnswerKind.SWAPPED:

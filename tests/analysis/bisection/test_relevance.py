@@ -8,7 +8,6 @@ from harness.analysis.bisection.relevance import (
     CommitClasses,
     Relevance,
     classes_of,
-    neighbours,
 )
 from tests.sources.conftest import Repo, empty_repository
 
@@ -98,6 +97,3 @@ def test_classes(repo: Repo, relevance: Relevance, tmp_path: Path) -> None:
     points = clone.commits("HEAD~4", "HEAD")
     found = classes_of(points, relevance, clone, ["InnerProduct"])
     assert found == CommitClasses(numbers=(0, 0, 1, 1, 2), weights=(0, 0, OWN_WEIGHT, 0, 1))
-    assert neighbours(0, found.numbers) == [1]
-    assert neighbours(4, found.numbers) == []
-    assert neighbours(4, ()) == []

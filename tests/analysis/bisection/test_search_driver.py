@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.revision_tester import Variant
-from harness.analysis.bisection.search import AnswerKind
+from harness.analysis.bisection.search import CHECKS, AnswerKind
 from harness.analysis.bisection.search_driver import (
     Finished,
     SearchDriver,
@@ -55,7 +55,7 @@ def test_answer_is_confirmed_on_the_whole_model() -> None:
     assert {int(point) for point in result.whole} == {22, 23}
     announced = [event for event in seen if isinstance(event, Starting)]
     assert [each.left for each in announced] == sorted((e.left for e in announced), reverse=True)
-    assert announced[-1].steps == 1
+    assert announced[-1].steps >= 1
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,7 +94,7 @@ def test_layer_is_measured_again_where_the_whole_model_does_not_run() -> None:
     result = driver(FakeTester(value))
     assert result.answer.suspects == (9,)
     assert not result.whole
-    assert all(len(result.measurements[f"{n:040}"]) == 2 for n in (8, 9))
+    assert all(len(result.measurements[f"{n:040}"]) > 2 for n in (8, 9))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,10 @@ def test_one_measurement_stands_for_all_that_give_the_same(at: int) -> None:
     result = driver(tester, classes=classes_of_ten())
     assert result.answer.suspects == (at,)
     assert {int(point) for point in result.whole} == {at - 1, at}
-    assert tester.measurements <= 2 + 3 + 2
-    assert {int(point) for point in result.measurements} >= {at - 1, at}
+    # Both ends, three classes, the classes behind the answer, and both sides of it once more.
+    assert len(result.measurements) <= 2 + 3 + CHECKS
+    assert {int(point) for point in result.whole} == {at - 1, at}
+    assert result.groups == 6
 
 
 def test_untestable_class_does_not_use_up_the_patience() -> None:
@@ -145,10 +147,37 @@ def test_untestable_class_does_not_use_up_the_patience() -> None:
     assert result.answer.suspects == (56,)
 
 
-def test_neighbours_that_were_measured_both_do_not_confirm_each_other() -> None:
-    tester = FakeTester(jump(30))
-    for number in range(20, 40):
-        tester.measure(points(COUNT)[number], subject(alone=True), variant())
-    result = driver(tester, classes=classes_of_ten())
-    assert result.answer.suspects == (30,)
-    assert {int(point) for point in result.whole} == {29, 30}
+def test_only_commits_that_change_the_library_are_suspects() -> None:
+    skips = frozenset(range(20, 30))
+    result = driver(FakeTester(jump(30, skips=skips)), classes=classes_of_ten())
+    assert result.answer.kind is AnswerKind.SUSPECTS
+    assert result.answer.suspects == (20, 30)
+    assert len([line for line in result.measurements if 20 <= int(line) < 30]) == 1
+
+
+@pytest.mark.parametrize("at", [15, 19, 25, 51])
+def test_commit_that_was_held_to_change_nothing_is_found_all_the_same(at: int) -> None:
+    result = driver(FakeTester(jump(at)), classes=classes_of_ten())
+    assert result.answer.suspects == (at,)
+    assert {int(point) for point in result.whole} >= {at - 1, at}
+
+
+def test_measurement_that_errs_once_does_not_mislead() -> None:
+    def value(point: Point, how: Variant, alone: bool) -> float | Event:
+        tester.memory[alone].setdefault(point.id, [])
+        first = int(point.id) == 29 and not tester.memory[True][point.id]
+        return 1e-2 if first else jump(34)(point, how, alone)
+
+    tester = FakeTester(value)
+    result = driver(tester)
+    assert result.answer.suspects == (34,)
+    assert result.answer.certainty > 0.99
+
+
+def test_ends_that_look_alike_once_are_measured_again() -> None:
+    def value(point: Point, how: Variant, alone: bool) -> float | Event:
+        seen = tester.memory[True][point.id]
+        return jump(34)(point, how, alone) if seen else 1e-6
+
+    tester = FakeTester(value)
+    assert driver(tester).answer.suspects == (34,)
