@@ -200,7 +200,7 @@ def _sides(
     flags, run = _texts("bad", options, config)
     before, after = (_version(side.revision, clone) for side in (found.before, found.after))
     worse = after if found.becomes == "bad" else before
-    fixed = [(worse, flags, f"{run},{found.fix}")] if found.fix else []
+    fixed = [(worse, flags, f"{run},{found.run_cure}")] if found.run_cure else []
     return [(before, flags, run), (after, flags, run), *fixed]
 
 

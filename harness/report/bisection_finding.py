@@ -40,7 +40,7 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
             Section(heading="Suspects", lines=() if result.found else _suspects(result)),
             Section(heading="All changes seen, oldest first", lines=_transitions(result)),
             Section(heading="Steps that do not cross the threshold", lines=result.beside),
-            Section(heading="Needed for it to show", lines=_needs(result)),
+            Section(heading="What it takes, and what makes it good", lines=result.evidence),
             Section(heading="Not testable", lines=result.untested),
             Section(
                 heading="What it changed in the layer's files",
@@ -143,11 +143,13 @@ def percent(probability: float) -> str:
 
 def comparison_headline(compared: ComparisonResult, point: Point) -> str:
     """Return the answer of a search over flags and options in one line."""
-    first = compared.sets[0]
-    count = {1: "it alone turns", 2: "both are needed to turn"}.get(
-        len(first.items), f"all {len(first.items)} are needed to turn"
+    first, *others = compared.sets
+    verb = "turns" if len(first.items) == 1 else "together turn"
+    more = f"; so {'does' if len(others) == 1 else 'do'} {count(len(others), 'other set')}"
+    return (
+        f"{point.revision.label}: {{{_names(first.items)}}} {verb} good to bad"
+        f"{more if others else ''}"
     )
-    return f"{point.revision.label}: {{{_names(first.items)}}}: {count} good to bad"
 
 
 def shortened(diff: str, commit: str) -> str:
@@ -256,14 +258,6 @@ def _transitions(result: BisectionResult) -> tuple[str, ...]:
         + (" (near the threshold)" if each.near else "")
         for each in result.transitions
     )
-
-
-def _needs(result: BisectionResult) -> tuple[str, ...]:
-    sets = (
-        f"{{{', '.join(each)}}}{': all of these are needed' if len(each) > 1 else ''}"
-        for each in result.needs
-    )
-    return (*sets, *result.evidence)
 
 
 def _names(items: Iterable[Difference]) -> str:

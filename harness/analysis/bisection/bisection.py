@@ -7,20 +7,19 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.conditions import conditions, everything_off
 from harness.analysis.bisection.configurations import (
     Comparison,
     ComparisonResult,
     Difference,
     differences,
-    evidence,
-    fix,
 )
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
+from harness.analysis.bisection.point_outcomes import LEAD
 from harness.analysis.bisection.release_ends import ends_among
 from harness.analysis.bisection.relevance import CommitClasses, Relevance, classes_of
 from harness.analysis.bisection.result import BisectionResult, bisection_result
-from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.search import AnswerKind
 from harness.analysis.bisection.search_driver import Listener, SearchDriver, SearchResult, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
@@ -29,19 +28,12 @@ from harness.sources.options import known_options
 from harness.util.errors import LacksLayerError, NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
+    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
     from harness.analysis.delta_debugging import Progress
-    from harness.domain.spec import OptionValue
-
-SWITCHES = "use_"
-"""Run options of ncnn that switch a way of computing begin with this."""
-_NOT_SWITCHES = frozenset({"use_vulkan_compute"})
-"""Needs another build: not an option that can simply be left out."""
-NEEDED_TO_RUN = "NCNN_VULKAN"
-"""Likewise of the build options: without it there is no device to run on."""
 
 
 @dataclass(kw_only=True)
@@ -81,7 +73,7 @@ class Bisection:
             merge=merge,
             seconds=time.monotonic() - self.started,
         )
-        return self._with_needs(found, result)
+        return self._with_needs(found, result, points[0 if self.terms.find_fix else -1])
 
     def releases(self, releases: Sequence[Point]) -> BisectionResult:
         """Return the answer where no range is given: releases first, then commits in between."""
@@ -252,19 +244,23 @@ class Bisection:
             self.say("its branch alone does not show it: the merge itself is the answer")
             return result, ""
 
-    def _with_needs(self, found: BisectionResult, result: SearchResult) -> BisectionResult:
+    def _with_needs(
+        self, found: BisectionResult, result: SearchResult, bad_end: Point
+    ) -> BisectionResult:
         """Add which run options it takes, which needs no rebuild, and which build options."""
         transition = result.answer.transition
         assert transition is not None
         worse = transition.after if found.becomes == "bad" else transition.before
         point = result.points[worse]
-        options = result.measurements[point.id][-1].options
-        good = self._everything_off(options)
+        seen = result.measurements.get(point.id) or [result.whole[point.id]]
+        options = seen[-1].options
+        good = everything_off(self.variant, options, builds_too=self.explain)
         known = self._known_options(point) if self.explain else frozenset[str]()
         items = differences(good, self.variant, known=known, defaults=options)
         if not items:
             return found
         self.say(f"looking for the {'flags and ' if self.explain else ''}run options that it takes")
+        errs = any(each.contradicts for each in result.standings.values())
         comparison = Comparison(
             tester=self.tester,
             subject=result.subject,
@@ -273,39 +269,13 @@ class Bisection:
             bad=self.variant,
             terms=self.terms,
             listener=self.compared,
-            alternatives=1,
-            with_reverts=False,
+            lead=LEAD if errs else 1,
         )
         try:
-            compared = comparison.run(items, result.criterion)
-        except NotReproducibleError:
-            what = "option" if self.explain else "run option"
-            return found.model_copy(
-                update={"evidence": (f"it shows with every {what} switched off, too",)}
-            )
-        return found.model_copy(
-            update={
-                "needs": tuple(tuple(map(str, each.items)) for each in compared.sets),
-                "evidence": tuple(evidence(compared)),
-                "fix": fix(compared),
-            }
-        )
-
-    def _everything_off(self, options: Mapping[str, OptionValue]) -> Variant:
-        """Return the case's setting without any switch that was on, at run or build time."""
-        on = {name for name, value in options.items() if value is True}
-        switches = sorted(n for n in on - _NOT_SWITCHES if n.startswith(SWITCHES))
-        run = {**dict(self.variant.run.options), **dict.fromkeys(switches, False)}
-        flags = self.variant.flags
-        if self.explain:
-            off = tuple(
-                (name, "OFF" if value == "ON" and name != NEEDED_TO_RUN else value)
-                for name, value in flags.options
-            )
-            flags = replace(flags, name=f"{flags.name}-off", options=off)
-        return Variant(
-            flags=flags, run=replace(self.variant.run, options=tuple(sorted(run.items())))
-        )
+            told = conditions(comparison, items, result.criterion, bad_end=bad_end)
+        except NotReproducibleError as error:
+            return found.model_copy(update={"evidence": (f"not asked: {error}",)})
+        return found.model_copy(update=vars(told))
 
     def _known_options(self, point: Point) -> frozenset[str]:
         return known_options(self.tester.resolver.source(point.revision).path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.analysis.bisection.criterion import Criterion, Observation, criterion_between
+from harness.analysis.bisection.point_outcomes import LEAD, PointOutcome, settle
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
 from harness.domain.formatting import option_text
@@ -133,6 +134,10 @@ def _mixed(good: dict[str, V], bad: dict[str, V], changed: Iterable[str]) -> dic
     return result
 
 
+class _ContradictionError(Exception):
+    """Measurements of one configuration contradict each other: none is to be trusted alone."""
+
+
 @dataclass(kw_only=True)
 class Comparison:
     """One search for the differences that matter, at one revision."""
@@ -146,8 +151,10 @@ class Comparison:
     listener: Callable[[Progress[Difference]], None]
     alternatives: int = ALTERNATIVES
     """How many minimal sets to look for."""
-    with_reverts: bool = True
-    """Whether to look for the changes that make it good again as well."""
+    lead: int = 1
+    """By how many measurements a verdict must lead, see `settle`."""
+    seen: dict[frozenset[Difference], list[Measurement]] = field(default_factory=dict)
+    """What was measured with each subset applied to the good configuration."""
 
     def run(
         self, items: Sequence[Difference], criterion: Criterion | None = None
@@ -172,73 +179,144 @@ class Comparison:
                 "the two configurations have the same settings in this version. Name others with "
                 "--good-flags, --good-run, --bad-flags, --bad-run."
             )
-        values: dict[frozenset[Difference], Observation] = {}
-        asked = criterion or self._criterion(items, values)
+        try:
+            return self._run(items, criterion)
+        except _ContradictionError:
+            self.lead = LEAD
+            return self._run(items, criterion)
 
-        def test(applied: frozenset[Difference]) -> Result:
-            outcome = asked.judge(self._value(applied, values)).outcome
-            return _RESULTS.get(outcome, Result.UNRESOLVED)
-
-        debugger = DeltaDebugger(
-            items=items,
-            test=test,
-            cheap=frozenset(each for each in items if each.kind == "run"),
-            progress=self.listener,
-        )
-        self._check_order(test, items, values)
+    def _run(self, items: Sequence[Difference], criterion: Criterion | None) -> ComparisonResult:
+        asked = criterion or self._criterion(items)
+        debugger = self.debugger(items, asked)
+        self._check_order(items, asked)
+        sets = debugger.minimal_sets(self.alternatives)
+        reverts = debugger.minimal_reverts(self.alternatives)
+        everything = frozenset(items)
+        for each in sets:
+            whole = frozenset(each.items)
+            for claim in (whole, *(whole - {item} for item in each.items)):
+                self.confirm(claim, asked)
+        for each in reverts:
+            self.confirm(everything - frozenset(each.items), asked)
         return ComparisonResult(
             criterion=asked,
-            sets=debugger.minimal_sets(self.alternatives),
-            reverts=debugger.minimal_reverts(self.alternatives) if self.with_reverts else (),
-            values=values,
+            sets=sets,
+            reverts=reverts,
+            values=self.values,
             differences=tuple(items),
         )
 
-    def _value(
-        self, applied: frozenset[Difference], values: dict[frozenset[Difference], Observation]
-    ) -> Observation:
-        if applied not in values:
-            found = self._measured(applied)
-            values[applied] = found.observation(self.subject.watched, self.terms.metric)
-        return values[applied]
+    def conditions(self, items: Sequence[Difference], criterion: Criterion) -> ComparisonResult:
+        """Return what the bad configuration needs, and what makes it good, each as measured.
+
+        Like `run`, but it asks no more than can be told: if the good configuration is bad, too,
+        no set of differences is said to turn good to bad, and only single ones are taken back.
+
+        Raises:
+            NotReproducibleError: the bad configuration is not bad.
+        """
+        try:
+            return self._conditions(items, criterion)
+        except _ContradictionError:
+            self.lead = LEAD
+            return self._conditions(items, criterion)
+
+    def _conditions(self, items: Sequence[Difference], criterion: Criterion) -> ComparisonResult:
+        nothing, everything = frozenset[Difference](), frozenset(items)
+        if self.result(everything, criterion, least=LEAD) is not Result.FAIL:
+            raise NotReproducibleError(f"{self.values[everything]} is not bad")
+        if self.result(nothing, criterion, least=LEAD) is Result.PASS:
+            return self._run(items, criterion)
+        taken_back = [
+            MinimalSet((item,), (Result.FAIL,))
+            for item in items
+            if self.result(everything - {item}, criterion) is Result.PASS
+        ]
+        for each in taken_back:
+            self.confirm(everything - frozenset(each.items), criterion)
+        return ComparisonResult(
+            criterion=criterion,
+            sets=(),
+            reverts=tuple(taken_back),
+            values=self.values,
+            differences=tuple(items),
+        )
+
+    def debugger(
+        self, items: Sequence[Difference], criterion: Criterion
+    ) -> DeltaDebugger[Difference]:
+        """Return what searches the differences; those of the run come first: no rebuild."""
+        return DeltaDebugger(
+            items=items,
+            test=lambda applied: self.result(applied, criterion),
+            cheap=frozenset(each for each in items if each.kind == "run"),
+            progress=self.listener,
+        )
+
+    @property
+    def values(self) -> dict[frozenset[Difference], Observation]:
+        """The last observation with each subset applied."""
+        return {
+            applied: found[-1].observation(self.subject.watched, self.terms.metric)
+            for applied, found in self.seen.items()
+        }
+
+    def result(
+        self, applied: frozenset[Difference], criterion: Criterion, least: int = 1
+    ) -> Result:
+        """Return what a subset does, measured until that stands, and at least so many times."""
+        found = self._known(applied)
+        while True:
+            outcomes = [self._outcome(each, criterion) for each in found]
+            standing = settle(outcomes, self.lead) if outcomes else None
+            if standing and standing.contradicts and self.lead < LEAD:
+                raise _ContradictionError
+            if standing and standing.outcome and len(found) >= least:
+                return _RESULTS.get(standing.outcome, Result.UNRESOLVED)
+            found.append(self._measured(applied))
+
+    def confirm(self, applied: frozenset[Difference], criterion: Criterion) -> None:
+        """Measure what is going to be stated as often as where measurements err."""
+        self.result(applied, criterion, least=LEAD)
+
+    def _outcome(self, found: Measurement, criterion: Criterion) -> PointOutcome:
+        judged = criterion.judge(found.observation(self.subject.watched, self.terms.metric))
+        return PointOutcome(0, judged.outcome, judged.near)
+
+    def _known(self, applied: frozenset[Difference]) -> list[Measurement]:
+        if applied not in self.seen:
+            variant = mixed(self.good, self.bad, applied)
+            known = self.tester.recall(self.subject, variant).get(self.point.id, [])
+            self.seen[applied] = list(known)
+        return self.seen[applied]
 
     def _measured(self, applied: frozenset[Difference]) -> Measurement:
-        variant = mixed(self.good, self.bad, applied)
-        known = self.tester.recall(self.subject, variant).get(self.point.id)
-        return known[-1] if known else self.tester.measure(self.point, self.subject, variant)
+        return self.tester.measure(self.point, self.subject, mixed(self.good, self.bad, applied))
 
-    def _criterion(
-        self, items: Sequence[Difference], values: dict[frozenset[Difference], Observation]
-    ) -> Criterion:
-        ends = [
-            self._value(applied, values) for applied in (frozenset[Difference](), frozenset(items))
-        ]
-        terms = self.terms
+    def _end(self, applied: frozenset[Difference]) -> Measurement:
+        found = self._known(applied)
+        if not found:
+            found.append(self._measured(applied))
+        return found[-1]
+
+    def _criterion(self, items: Sequence[Difference]) -> Criterion:
+        terms, watched = self.terms, self.subject.watched
+        ends = [self._end(applied) for applied in (frozenset[Difference](), frozenset(items))]
         criterion = criterion_between(
-            *ends,
+            *(each.observation(watched, terms.metric) for each in ends),
             metric=terms.metric,
             rules=terms.rules,
             threshold=terms.threshold,
-            limit=self._limit(items),
+            limit=ends[1].limit(watched, terms.metric, terms.tolerance),
         )
         if isinstance(criterion, str):
             raise NotReproducibleError(f"{self.subject.description}: {criterion}")
         return criterion
 
-    def _limit(self, items: Sequence[Difference]) -> float | None:
-        """Return the error up to which the bad configuration would be within tolerance."""
-        found = self._measured(frozenset(items))
-        return found.limit(self.subject.watched, self.terms.metric, self.terms.tolerance)
-
-    def _check_order(
-        self,
-        test: Callable[[frozenset[Difference]], Result],
-        items: Sequence[Difference],
-        values: dict[frozenset[Difference], Observation],
-    ) -> None:
+    def _check_order(self, items: Sequence[Difference], criterion: Criterion) -> None:
         nothing, everything = frozenset[Difference](), frozenset(items)
-        results = test(nothing), test(everything)
-        numbers = f"{self.terms.metric} {values[nothing]} and {values[everything]}"
+        results = self.result(nothing, criterion), self.result(everything, criterion)
+        numbers = f"{self.terms.metric} {self.values[nothing]} and {self.values[everything]}"
         if results == (Result.FAIL, Result.PASS):
             raise UsageError(
                 f"the good configuration is worse than the bad one ({numbers}): exchange the "
@@ -262,17 +340,6 @@ def evidence(compared: ComparisonResult) -> list[str]:
             value = compared.values.get(whole - {item})
             lines.append(f"without {item} ({item.fix}): {value}, {_WORDS[result]}")
     return lines
-
-
-def fix(compared: ComparisonResult) -> str:
-    """Return a run option that makes the bad configuration good by itself; empty if none does."""
-    if len(compared.sets) != 1:
-        return ""  # another set would keep it bad
-    (only,) = compared.sets
-    for item, result in zip(only.items, only.without, strict=True):
-        if item.kind == "run" and item.name != THREADS and item.good and result is Result.PASS:
-            return item.fix
-    return ""
 
 
 _WORDS = {Result.PASS: "good", Result.FAIL: "still bad", Result.UNRESOLVED: "not testable"}

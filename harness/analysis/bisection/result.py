@@ -103,12 +103,17 @@ class BisectionResult(StoredValue):
     """Steps of the error that do not cross the threshold, in words."""
     doubtful: bool = False
     """A verdict that decided lay near the threshold, though it could be repeated."""
-    needs: tuple[tuple[str, ...], ...] = ()
-    """Minimal sets of settings without which it does not show."""
-    fix: str = ""
-    """A run option that makes the worse side good by itself, such as `use_fp16_storage=false`."""
+    needs: tuple[str, ...] = ()
+    """Settings each of which makes it good when it alone is changed."""
+    enough: tuple[tuple[str, ...], ...] = ()
+    """Minimal sets of settings that make it bad by themselves, with every other one off."""
+    cures: tuple[tuple[str, ...], ...] = ()
+    """Settings that make both the change and the bad end good and within tolerance, such as
+    `use_fp16_storage=false`; all of a set at once."""
+    run_cure: str = ""
+    """The first cure that consists of run options alone, as `--run` takes it."""
     evidence: tuple[str, ...] = ()
-    """One line per counter-test of `needs`."""
+    """One line per statement of these, with numbers."""
     untested: tuple[str, ...] = ()
     """Revisions that could not be tested, each with what happened."""
     measurements: int = 0

@@ -122,15 +122,67 @@ def test_conditions_and_fix_are_those_that_the_error_needs() -> None:
         since(2, lambda how: run_option(how, "use_fp16_storage")), by_setting=True, options=ON
     )
     found = bisection(tester, []).among(points(6))
-    assert found.needs == (("use_fp16_storage=true",),)
-    assert found.fix == "use_fp16_storage=false"
+    assert found.needs == ("use_fp16_storage=true",)
+    assert found.enough == (("use_fp16_storage=true",),)
+    assert found.cures == (("use_fp16_storage=false",),)
+    assert found.run_cure == "use_fp16_storage=false"
+
+
+@pytest.mark.usefixtures("parts")
+def test_of_two_options_that_suffice_none_is_needed_and_both_are_the_cure() -> None:
+    def bad(how: Variant) -> bool:
+        return run_option(how, "use_fp16_storage") or run_option(how, "use_packing_layout")
+
+    tester = FakeTester(since(2, bad), by_setting=True, options=ON)
+    found = bisection(tester, []).among(points(6))
+    assert found.needs == ()
+    assert found.enough == (("use_fp16_storage=true",), ("use_packing_layout=true",))
+    assert found.cures == (("use_fp16_storage=false", "use_packing_layout=false"),)
+    assert found.run_cure == "use_fp16_storage=false,use_packing_layout=false"
+
+
+@pytest.mark.usefixtures("parts")
+def test_threads_are_among_the_conditions() -> None:
+    tester = FakeTester(since(2, lambda how: how.run.threads == 2), by_setting=True, options=ON)
+    two = replace(variant(), run=RunSpec(name="two", threads=2))
+    found = bisection(tester, [], variant=two).among(points(6))
+    assert (found.needs, found.cures) == (("num_threads=2",), (("num_threads=1",),))
+    assert found.run_cure == ""  # not an option of ncnn that `--run` takes
+
+
+@pytest.mark.usefixtures("parts")
+def test_what_cures_the_change_and_not_the_bad_end_is_no_cure() -> None:
+    def value(where: Point, how: Variant, alone: bool) -> float:
+        if int(where.id) >= 5 and not run_option(how, "use_packing_layout"):
+            return BAD
+        bad = int(where.id) >= 2 and run_option(how, "use_packing_layout")
+        return BAD if bad else GOOD
+
+    found = bisection(FakeTester(value, by_setting=True, options=ON), []).among(points(6))
+    assert found.needs == ("use_packing_layout=true",)
+    assert (found.cures, found.run_cure) == ((), "")
+    assert f"no cure: use_packing_layout=false: 1e-7, at the worse end {BAD:g}" in found.evidence
+
+
+@pytest.mark.usefixtures("parts")
+def test_cure_is_within_tolerance_whatever_the_threshold() -> None:
+    def value(where: Point, how: Variant, _: bool) -> float:
+        worse = 1.0 if run_option(how, "use_packing_layout") else 5e-3
+        return worse if int(where.id) >= 2 else 1e-3
+
+    tester = FakeTester(value, by_setting=True, options=ON)
+    found = bisection(tester, []).among(points(6))
+    assert found.threshold == pytest.approx(1e-3**0.5)
+    assert found.needs == ("use_packing_layout=true",)
+    assert found.cures == ()
 
 
 @pytest.mark.usefixtures("parts")
 def test_what_no_run_option_changes_says_so() -> None:
     found = bisection(FakeTester(since(2), by_setting=True, options=ON), []).among(points(6))
-    assert (found.needs, found.fix) == ((), "")
-    assert found.evidence == ("it shows with every run option switched off, too",)
+    assert (found.needs, found.enough, found.cures, found.run_cure) == ((), (), (), "")
+    (line,) = found.evidence
+    assert line == "with every run option switched off and one thread it shows, too: 0.001"
 
 
 @pytest.mark.usefixtures("parts")
@@ -144,7 +196,7 @@ def test_explaining_looks_at_build_options_too(tmp_path: Path) -> None:
     asked = variant(NCNN_AVX2="ON", NCNN_VULKAN="ON")
     found = bisection(tester, [], explain=True, variant=asked).among(points(6))
     # Without Vulkan there would be no device to run on: it is none of the differences.
-    assert found.needs == (("NCNN_AVX2=ON",),)
+    assert found.needs == ("NCNN_AVX2=ON",)
 
 
 @pytest.mark.usefixtures("parts")
