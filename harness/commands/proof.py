@@ -94,7 +94,7 @@ class Proof:
 
     def _spec(self, base: CellSpec, experiment: Experiment) -> CellSpec | None:
         """Return the cell of an experiment; None if no command line could ask for it."""
-        if any(s.axis == "converter" for s in experiment.change):
+        if any(s.axis == "converter" or not s.after for s in experiment.change):
             return None
         build = base.build
         if experiment.needs_build:

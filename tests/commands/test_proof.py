@@ -36,6 +36,9 @@ runs = ["default", "fp16-packing-off"]
 """
 
 
+OPTIONS = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_packing_layout")
+
+
 class Engine:
     """A layer loses precision while packing is on, whatever else is set."""
 
@@ -45,11 +48,7 @@ class Engine:
     def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         for each in cells:
             self.ran.append(each.id)
-            options = {
-                "use_fp16_storage": True,
-                "use_packing_layout": True,
-                **dict(each.run.options),
-            }
+            options = {**dict.fromkeys(OPTIONS, True), **dict(each.run.options)}
             bad = bool(options["use_packing_layout"])
             yield cell(
                 {"LayerNorm": 1e-3 if bad else 1e-7},

@@ -100,9 +100,10 @@ def falsehoods(told: Conditions, change: Fault, end: Fault) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, randbits(32)])
+@pytest.mark.parametrize("fixed", [1, None])
 @pytest.mark.parametrize("flaky", [0.0, 0.05])
-def test_nothing_false_is_said_of_what_it_takes(seed: int, flaky: float) -> None:
+def test_nothing_false_is_said_of_what_it_takes(fixed: int | None, flaky: float) -> None:
+    seed = randbits(32) if fixed is None else fixed  # another one in each run
     wrong: list[str] = []
     cured = curable = answers = 0
     for number in range(CASES):
