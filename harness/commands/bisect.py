@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from rich.markdown import Markdown
 
+from harness.analysis.bisection.answers import TransitionChoice
 from harness.analysis.bisection.bisection import Bisection
 from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.history import Clone, Point, between, index_releases
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
-from harness.analysis.bisection.search import TransitionChoice
 from harness.analysis.bisection.search_driver import Terms
 from harness.commands.arguments import loaded
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments

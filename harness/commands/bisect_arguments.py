@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.answers import TransitionChoice
 from harness.analysis.bisection.criterion import Metric
-from harness.analysis.bisection.search import TransitionChoice
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,

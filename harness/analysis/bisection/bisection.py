@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.answers import AnswerKind
 from harness.analysis.bisection.conditions import conditions, everything_off
 from harness.analysis.bisection.configurations import (
     Comparison,
@@ -20,8 +21,7 @@ from harness.analysis.bisection.point_outcomes import LEAD
 from harness.analysis.bisection.release_ends import ends_among
 from harness.analysis.bisection.relevance import CommitClasses, Relevance, classes_of
 from harness.analysis.bisection.result import BisectionResult, bisection_result
-from harness.analysis.bisection.search import AnswerKind
-from harness.analysis.bisection.search_driver import Listener, SearchDriver, SearchResult, Terms
+from harness.analysis.bisection.search_driver import Listener, SearchDriver, Terms
 from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, part_of
 from harness.domain.outcomes import Event
 from harness.sources.options import known_options
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.search_result import SearchResult
     from harness.analysis.delta_debugging import Progress
 
 

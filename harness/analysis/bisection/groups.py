@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from harness.analysis.bisection.search import Answer, Transition
+    from harness.analysis.bisection.answers import Answer, Transition
     from harness.domain.outcomes import Outcome
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.answers import CERTAIN, AnswerKind, Transition
 from harness.analysis.bisection.criterion import DIGITS
 from harness.analysis.bisection.drift import steps_beside
 from harness.analysis.bisection.relevance import belongs
-from harness.analysis.bisection.search import CERTAIN, AnswerKind, Transition
 from harness.domain.base import StoredValue
 from harness.domain.formatting import count, short
 from harness.domain.records import Metrics
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.revision_tester import Variant
-    from harness.analysis.bisection.search_driver import SearchResult
+    from harness.analysis.bisection.search_result import SearchResult
 
 
 class Side(StoredValue):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.answers import Answer, AnswerKind, Probe, Purpose, TransitionChoice
 from harness.analysis.bisection.criterion import (
     Criterion,
     Judgement,
@@ -16,18 +17,9 @@ from harness.analysis.bisection.criterion import (
     criterion_between,
 )
 from harness.analysis.bisection.groups import Groups
-from harness.analysis.bisection.point_outcomes import PointOutcome, Standing, settle
-from harness.analysis.bisection.search import (
-    Answer,
-    AnswerKind,
-    Probe,
-    Purpose,
-    Search,
-    TransitionChoice,
-    default_scan,
-    expected_steps,
-    remaining,
-)
+from harness.analysis.bisection.point_outcomes import PointOutcome, settle
+from harness.analysis.bisection.search import Search, default_scan, expected_steps, remaining
+from harness.analysis.bisection.search_result import SearchResult
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event, Outcome
 from harness.domain.verdict import Tolerance
@@ -85,42 +77,6 @@ END_TRIES = 5
 WHOLE_TRIES = 3
 """Runs of the whole model and of the subject after which their contradiction is believed."""
 Listener = Callable[[Starting | Finished], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """The end of a search, with all that was measured."""
-
-    points: Sequence[Point]
-    subject: Subject
-    criterion: Criterion
-    standings: Mapping[int, Standing]
-    """By point: what all of its own measurements amount to."""
-    groups: int
-    """How many different libraries the points give, as far as that is known."""
-    answer: Answer
-    """About points."""
-    measurements: dict[str, list[Measurement]]
-    """By point: those of the subject itself."""
-    whole: dict[str, Measurement]
-    """By point: the whole model, where it was run to confirm."""
-    count: int
-    """Measurements that were taken into account."""
-
-    @property
-    def values(self) -> dict[int, list[float]]:
-        """The numbers of the subject's own measurements, by point."""
-        watched, metric = self.subject.watched, self.criterion.metric
-        seen = {
-            point: [
-                each.observation(watched, metric).value
-                for each in self.measurements.get(self.points[point].id, ())
-            ]
-            for point in self.standings
-        }
-        return {
-            point: [value for value in found if value is not None] for point, found in seen.items()
-        }
 
 
 @dataclass(kw_only=True)

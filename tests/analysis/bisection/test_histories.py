@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from harness.analysis.bisection.answers import CERTAIN, AnswerKind
 from harness.analysis.bisection.bisection import Bisection
 from harness.analysis.bisection.drift import steps_beside
 from harness.analysis.bisection.relevance import CommitClasses
-from harness.analysis.bisection.search import CERTAIN, AnswerKind
-from harness.analysis.bisection.search_driver import SearchDriver, SearchResult, Terms
+from harness.analysis.bisection.search_driver import SearchDriver, Terms
 from harness.domain.outcomes import Outcome
 from harness.util.errors import HarnessError, NotReproducibleError, UsageError
 from tests.analysis.bisection.fake import variant
@@ -45,6 +45,7 @@ from tests.analysis.bisection.histories import (
 
 if TYPE_CHECKING:
     from harness.analysis.bisection.history import Clone, Point
+    from harness.analysis.bisection.search_result import SearchResult
 
 RUNS = 2500
 """Histories per seed."""

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.bisection.point_outcomes import LEAD, MOST, PointOutcome
-from harness.analysis.bisection.search import (
+from harness.analysis.bisection.answers import (
     CERTAIN,
-    CHECKS,
     Answer,
     AnswerKind,
     Probe,
     Purpose,
-    Search,
     TransitionChoice,
+)
+from harness.analysis.bisection.point_outcomes import LEAD, MOST, PointOutcome
+from harness.analysis.bisection.search import (
+    CHECKS,
+    Search,
     default_scan,
     expected_steps,
     next_probe,

@@ -4,16 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.analysis.bisection.answers import AnswerKind
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.revision_tester import Variant
-from harness.analysis.bisection.search import CHECKS, AnswerKind
-from harness.analysis.bisection.search_driver import (
-    Finished,
-    SearchDriver,
-    SearchResult,
-    Starting,
-    Terms,
-)
+from harness.analysis.bisection.search import CHECKS
+from harness.analysis.bisection.search_driver import Finished, SearchDriver, Starting, Terms
+from harness.analysis.bisection.search_result import SearchResult
 from harness.domain.outcomes import Event
 from harness.util.errors import NotReproducibleError, UsageError
 from tests.analysis.bisection.fake import FakeTester, Value, points, subject, variant
