@@ -158,6 +158,16 @@ def test_commit_that_was_held_to_change_nothing_is_found_all_the_same(at: int) -
     assert {int(point) for point in result.whole} >= {at - 1, at}
 
 
+def test_sides_are_measured_themselves_however_much_is_known_of_their_like() -> None:
+    tester = FakeTester(jump(30))
+    for number in (0, 25, 35, 45, 55, 59):
+        for _ in range(9):
+            tester.measure(points(COUNT)[number], subject(alone=True), variant())
+    result = driver(tester, classes=classes_of_ten())
+    assert result.answer.suspects == (30,)
+    assert {int(point) for point in result.whole} == {29, 30}
+
+
 def test_measurement_that_errs_once_does_not_mislead() -> None:
     def value(point: Point, how: Variant, alone: bool) -> float | Event:
         tester.memory[alone].setdefault(point.id, [])
