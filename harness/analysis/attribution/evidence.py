@@ -68,6 +68,8 @@ class Case:
     seen: Observation
     clearings: tuple[Clearing, ...]
     """The smallest changes; those that are proved, or, if none is, what was not separated."""
+    unproved: tuple[Change, ...]
+    """The smallest changes that clear it and are not proved, whether others are or not."""
     failed: frozenset[Change]
     """Changes that leave the symptom."""
     easing: Mapping[Change, str]
@@ -179,6 +181,7 @@ class Table:
             cell=cell,
             seen=seen,
             clearings=_best(each),
+            unproved=tuple(smallest(clearing.change for clearing in each if not clearing.proved)),
             failed=frozenset(failed),
             easing={change: eased[change] for change in smallest(eased) if len(change) == 1},
             tried=frozenset(tried),

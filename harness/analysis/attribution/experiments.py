@@ -110,9 +110,8 @@ def _wishes(table: Table) -> Iterator[_Wish]:
         for change in _parts(case):
             yield _Wish(_NEAREST, case.cell, change)
     for case in cases:
-        if not _is_proved(case):
-            for change in _parts(case):
-                yield _Wish(_OTHERS, case.cell, change)
+        for change in _parts(case) if not _has_easy_fix(case) else ():
+            yield _Wish(_OTHERS, case.cell, change)
         for change in known[case.symptom.level, case.symptom.layer]:
             # Proved elsewhere: it is tried here, never borrowed.
             fits = all(case.cell.settings.get(s[:2], "") == s.before for s in change)
@@ -126,6 +125,11 @@ def _wishes(table: Table) -> Iterator[_Wish]:
 
 def _is_proved(case: Case) -> bool:
     return any(clearing.proved for clearing in case.clearings)
+
+
+def _has_easy_fix(case: Case) -> bool:
+    """Return whether something is proved that can be changed at run time."""
+    return any(c.proved and all(s.axis == "run" for s in c.change) for c in case.clearings)
 
 
 def _nearest(cases: Iterable[Case]) -> list[Case]:
@@ -157,10 +161,13 @@ def _parts(case: Case) -> list[Change]:
 
     What needs no other build comes first, whatever its size.
     """
-    least = min((len(c.change) for c in case.clearings), default=0)
+    changes = case.unproved
+    if _is_proved(case):
+        # What takes another build is proved: only what a user can change at once is worth more.
+        changes = tuple(change for change in changes if all(s.axis == "run" for s in change))
+    least = min(map(len, changes), default=0)
     parts: dict[Change, None] = {}
-    for clearing in case.clearings:
-        change = clearing.change
+    for change in changes:
         if len(change) > MAX_MEMBERS or len(change) > least + 1:
             continue
         singles = [frozenset({setting}) for setting in change]
