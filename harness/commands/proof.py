@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.attribution.evidence import Table
 from harness.analysis.attribution.experiments import ROUNDS, affordable, suggested
-from harness.analysis.attribution.settings import THREADS, WHEN
+from harness.analysis.attribution.settings import WHEN
 from harness.commands.reproduction import cell_command
 from harness.config.axes import option_value, run_text, with_flags
 from harness.config.flags import resolve_flag_set
+from harness.domain.spec import THREADS
 from harness.util.errors import MachineError, SourceError, UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from harness.config.cells import BASELINE
 from harness.config.flags import FlagTable, resolve_flag_set
 from harness.config.tables import RunTable
-from harness.domain.spec import OptionValue, content_key
+from harness.domain.spec import THREADS, OptionValue, content_key
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.config.tables import Config
 
 
-_OTHERS = {"num_threads": "threads", "options set": "when"}
+_OTHERS = {THREADS: "threads", "options set": "when"}
 """What is no option of ncnn, or is not set as one, with its name in the configuration."""
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def number(value: float | None) -> str:
@@ -22,6 +22,11 @@ def number(value: float | None) -> str:
         return f"{value:.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: `a`, `a and b`, `a, b and c`; at least one."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def short(value: float, digits: int = 6) -> str:

@@ -145,6 +145,11 @@ class LayerRecord(StoredValue):
     device: str = ""
     """Where Vulkan was asked for: `vulkan`, or `cpu` for a layer that fell back to it."""
 
+    @property
+    def floor_alone(self) -> float | None:
+        """The noise floor of the layer by itself, if it is known."""
+        return self.floor if self.own_floor is None else self.own_floor
+
 
 class BuildRecord(StoredValue):
     """What was really configured and compiled, recorded with every build and every cell."""

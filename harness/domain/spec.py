@@ -12,6 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+THREADS = "num_threads"
+"""The field of `ncnn::Option` that has a place of its own in `RunSpec`."""
 OptionValue = bool | int
 When = Literal["first", "after-param", "after-model", "after-extractor"]
 

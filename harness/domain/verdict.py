@@ -81,9 +81,8 @@ def own_excess(layer: LayerRecord, error: Metrics, tolerance: Tolerance) -> floa
 
     That of a single channel counts if the channel is as bad in the chain.
     """
-    floor = layer.floor if layer.own_floor is None else layer.own_floor
     one = min(tolerance.channel_excess(each) for each in (error, layer.chain or error))
-    return max(tolerance.layer_excess(error, floor), one)
+    return max(tolerance.layer_excess(error, layer.floor_alone), one)
 
 
 def excess(error: Metrics, limit: float) -> float:

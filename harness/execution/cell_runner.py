@@ -21,7 +21,7 @@ from harness.execution.job import Job, JobInput
 from harness.execution.repetition import Repetition
 from harness.execution.sanitizer_report import asan_report, asan_sentence
 from harness.execution.session import USE_VULKAN
-from harness.execution.stability import with_one_thread
+from harness.execution.stability import is_short_of_memory, with_one_thread
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.files import scratch_directory
 
@@ -282,7 +282,7 @@ class CellRunner:
             return asan_sentence(report)
         if reason.startswith("exit code"):
             reason = ": ".join([reason, *words.strip().splitlines()[-1:]])
-        if result.chain is None and ("MemoryError" in words or "bad_alloc" in words):
+        if result.chain is None and is_short_of_memory(words):
             gib = self.launcher.memory_bytes / 2**30
             reason = f"out of memory (limit {gib:.0f} GiB): {reason}"
         crash = result.crash

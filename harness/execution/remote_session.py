@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.domain.spec import THREADS
 from harness.execution.heap import environment
 from harness.execution.session import (
     PLACES,
-    THREADS,
     Array,
     ForwardPass,
     LoadError,

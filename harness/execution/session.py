@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from harness.build.extension import load_binding
+from harness.domain.spec import THREADS
 from harness.execution.heap import Heap
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
-THREADS = "num_threads"
 POOLS = ("use_local_pool_allocator",)
 """Options by which ncnn keeps the memory of blobs: what it keeps, the C library cannot fill."""
 USE_VULKAN = "use_vulkan_compute"

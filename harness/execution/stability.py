@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from harness.execution.launcher import InputResult
     from harness.model.param import Layer, Param
 
-MEMORY_IS_SHORT = ("MemoryError", "bad_alloc")
-"""What a process says that was refused memory."""
-
 
 class Kind(Enum):
     """How a measurement ended. Two of the same kind are told apart by their numbers only."""
@@ -80,8 +77,7 @@ def ending(result: InputResult, param: Param) -> tuple[Kind, str]:
     if chain is None:
         if ended is None or ended.timed_out or -ended.returncode == signal.SIGKILL:
             return Kind.UNKNOWN, result.failure
-        short = any(words in ended.output for words in MEMORY_IS_SHORT)
-        return (Kind.UNKNOWN if short else Kind.DIED), ended.fate
+        return (Kind.UNKNOWN if is_short_of_memory(ended.output) else Kind.DIED), ended.fate
     if chain.failure:
         return Kind.FAILED, chain.failure
     for layer in param.layers:
@@ -90,6 +86,11 @@ def ending(result: InputResult, param: Param) -> tuple[Kind, str]:
                 where = "" if blob in chain.output_files else f" in {layer.type} {layer.name}"
                 return Kind.NOT_FINITE, f"{chain.spoilt[blob]} NaN or infinite values{where}"
     return Kind.NUMBERS, NUMBERS
+
+
+def is_short_of_memory(output: str) -> bool:
+    """Return whether a process said that it was refused memory."""
+    return any(words in output for words in ("MemoryError", "bad_alloc"))
 
 
 def difference(first: InputResult, second: InputResult, param: Param) -> Difference | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.config.tables import InputTable
+from harness.domain.formatting import listed
 from harness.model.input_shapes import GraphInput, Shapes, assumptions, graph_inputs
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
@@ -115,7 +116,7 @@ def _words(source: GraphInput, shape: Sequence[int]) -> str:
     """Return what was assumed, and how to say something else."""
     axes = _assumed_axes(source, shape)
     numbers = [str(at) for at in axes]
-    which = f"axis {numbers[0]} is" if len(axes) == 1 else f"axes {_listed(numbers)} are"
+    which = f"axis {numbers[0]} is" if len(axes) == 1 else f"axes {listed(numbers)} are"
     sizes = " × ".join(str(shape[at]) for at in axes)
     letters = {2: "H", 3: "W"} if source.is_image else {}
     wanted = ",".join(
@@ -131,7 +132,3 @@ def _assumed_axes(source: GraphInput, shape: Sequence[int]) -> list[int]:
     """Return the open axes but for the batch, of which ncnn takes one anyway."""
     batch = len(shape) > 1 and shape[0] == 1
     return [at for at in source.open_axes if at or not batch]
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution.symptoms import Level
-from harness.domain.formatting import count, number
+from harness.domain.formatting import count, listed, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.analysis.attribution.causes import Cause, Fix
     from harness.report.model import Part
@@ -96,7 +96,7 @@ def version_words(cause: Cause) -> str:
         return ""
     if not cause.dated:
         bad = [version for span in cause.spans for version in span.versions]
-        return f"in {_list(bad)}, not in {_list(cause.clean)}"
+        return f"in {listed(bad)}, not in {listed(cause.clean)}"
     words = []
     for span in cause.spans:
         first, last = span.versions[0], span.versions[-1]
@@ -164,7 +164,3 @@ def no_causes(summary: Summary) -> str:
     if any(record.verdict.is_clean and record.output for record in summary.records):
         return "No layer loses precision in any measured cell."
     return "No cell could be measured, so that nothing can be said about causes."
-
-
-def _list(words: Sequence[str]) -> str:
-    return " and ".join([*([", ".join(words[:-1])] if words[:-1] else []), words[-1]])

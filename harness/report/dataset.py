@@ -15,6 +15,7 @@ from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.domain.findings import FILE as FINDING
 from harness.domain.records import CellRecord, read_records
+from harness.domain.spec import THREADS
 from harness.domain.versions import ordered_versions
 from harness.execution.run_directory import CELLS, LEFT_OUT
 from harness.util.errors import UsageError
@@ -174,7 +175,7 @@ def changed_options(record: CellRecord) -> dict[str, bool | int]:
     return {
         name: value
         for name, value in sorted(record.options.items())
-        if name != "num_threads" and defaults.get(name) != value
+        if name != THREADS and defaults.get(name) != value
     }
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis.attribution.causes import causes_in
 from harness.analysis.attribution.settings import (
-    THREADS,
     WHEN,
     Change,
     Setting,
@@ -21,6 +20,7 @@ from harness.analysis.attribution.settings import (
     difference,
     order,
 )
+from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

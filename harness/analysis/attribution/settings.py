@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.domain.formatting import option_text
+from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ Axis = Literal["run", "build", "converter"]
 
 WHEN = "options set"
 """Name of the setting that tells when options are set."""
-THREADS = "num_threads"
 
 _EASE: tuple[Axis, ...] = ("run", "build", "converter")
 """Settings, from those that a user changes at once to those that take another model."""

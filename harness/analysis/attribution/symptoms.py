@@ -130,9 +130,8 @@ def _of_layer(
     chain = layer.chain.scale_relative if layer.chain else error.scale_relative
     if (wrong or times > 1) and record.verdict.is_clean:
         return
-    floor = layer.floor if layer.own_floor is None else layer.own_floor
     # Where only one channel is beyond its limit, its error is what is meant.
-    whole = tolerance.layer_excess(error, floor) >= times
+    whole = tolerance.layer_excess(error, layer.floor_alone) >= times
     size = error.scale_relative if whole else error.channel_relative
     size = math.inf if error.is_broken else size
     seen = Observation(wrong, times, size, chain)

@@ -16,20 +16,20 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.configurations import (
-    THREADS,
-    Comparison,
-    ComparisonResult,
-    Difference,
-)
 from harness.analysis.bisection.point_outcomes import LEAD
 from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.delta_debugging import Result
 from harness.domain.outcomes import Event
+from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.analysis.bisection.configurations import (
+        Comparison,
+        ComparisonResult,
+        Difference,
+    )
     from harness.analysis.bisection.criterion import Criterion
     from harness.analysis.bisection.history import Point
     from harness.analysis.bisection.measurement import Measurement

@@ -11,7 +11,7 @@ from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
 from harness.domain.formatting import option_text
 from harness.domain.outcomes import Outcome
-from harness.domain.spec import FlagSet, OptionValue, content_key
+from harness.domain.spec import THREADS, FlagSet, OptionValue, content_key
 from harness.util.errors import NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from harness.analysis.bisection.submodel import Subject
 
 V = TypeVar("V")
-THREADS = "num_threads"
 COMPILER = "compiler"
 CXX_FLAGS = "cxx_flags"
 _RESULTS = {Outcome.GOOD: Result.PASS, Outcome.BAD: Result.FAIL}

@@ -24,6 +24,7 @@ from harness.analysis.mechanisms.broken_outputs import (
 from harness.analysis.mechanisms.estimates import EPSILON_KEYS, estimates, results_of
 from harness.analysis.mechanisms.prediction import Hypothesis, assuming
 from harness.definition.arithmetic import EXACT, matmul_in_fp16
+from harness.domain.formatting import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ def _storage(case: LayerRun) -> Iterator[Hypothesis]:
             for count in range(1, len(parts) + 1):
                 for chosen in combinations(parts, count):
                     yield Hypothesis(
-                        f"{_list(chosen)} rounded to {words}",
+                        f"{listed(chosen)} rounded to {words}",
                         partial(_stored, chosen, kind, truncated),
                         frozenset(f"{part} in {words}" for part in chosen),
                         frozenset(chosen),
@@ -213,7 +214,3 @@ def _summed(lanes: int, case: LayerRun) -> LayerRun | Prediction | None:
     if case.arithmetic.matmul is not EXACT.matmul:
         return None
     return changed.with_function("matmul", matmul_in_fp16(lanes))
-
-
-def _list(words: tuple[str, ...]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
