@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.cases.distributions import draw
-from harness.model.integer_blobs import is_quantised
+from harness.model.integer_blobs import integer_blobs, is_quantised
 from harness.model.layouts import layout
-from harness.model.param import write_param
-from harness.model.weights import write_weights
+from harness.model.param import write
+from harness.model.weights import weights_bytes
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -47,15 +47,21 @@ class Sample:
     """One array per input blob, in ncnn's layout; float32, or int32."""
 
     def write(self, folder: Path) -> None:
-        """Write the model as `layer.param` and `layer.bin`."""
+        """Write the model as `layer.param` and `layer.bin`.
+
+        Not atomically: waiting for the disk takes longer than running the model.
+        """
         param = self.case.param
-        write_param(param, folder / PARAM)
-        write_weights(param, {self.case.layer.name: self.tensors}, folder / BIN)
+        (folder / PARAM).write_text(write(param), encoding="utf-8")
+        (folder / BIN).write_bytes(weights_bytes(param, {self.case.layer.name: self.tensors}))
 
     def feeds(self) -> dict[str, Array]:
-        """Return the inputs by blob as ncnn takes them: int32 as floats of the same bits."""
+        """Return the inputs by blob as ncnn takes them: integers as floats of the same bits."""
+        integers = integer_blobs(self.case.param)
         return {
-            blob: x.view(np.float32) if x.dtype == np.int32 else x
+            blob: x.astype(np.int32).view(np.float32)
+            if blob in integers or x.dtype == np.int32
+            else x
             for blob, x in zip(self.case.layer.inputs, self.inputs, strict=True)
         }
 

@@ -115,6 +115,15 @@ def write_weights(
 ) -> None:
     """Write a `.bin` file.
 
+    Raises:
+        ModelError: as `weights_bytes`.
+    """
+    write_atomically(path, weights_bytes(param, weights))
+
+
+def weights_bytes(param: Param, weights: Mapping[str, Mapping[str, Array | Tensor]]) -> bytes:
+    """Return the content of a `.bin` file.
+
     An array is stored by its type: float32, or in a flagged slot also float16 or int8. A `Tensor`
     is written as it was read.
 
@@ -133,7 +142,7 @@ def write_weights(
         left_over.discard(layer.name)
     if left_over:
         raise ModelError(f"weights for layers that are not there: {', '.join(sorted(left_over))}.")
-    write_atomically(path, b"".join(parts))
+    return b"".join(parts)
 
 
 class _Reader:

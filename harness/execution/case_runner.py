@@ -1,0 +1,234 @@
+"""Runs many cases in one build: in processes of their own, followed through their deaths.
+
+A process that dies costs the case it was in and no other. What looks wrong is measured again by
+itself, twice and with other memory around it, so that no case is blamed for what another did.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from harness.cases.judgement import CaseOutcome, CaseVerdict
+from harness.domain.base import StoredValue
+from harness.execution import case_worker
+from harness.execution.case_job import CaseItem, CaseJob, CaseRun, RunDone
+from harness.execution.heap import Heap
+from harness.execution.native_trace import crash_of
+from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
+from harness.util.files import read_lines, scratch_directory
+from harness.util.process import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.build.builder import Build
+    from harness.cases.layer_case import LayerCase
+    from harness.domain.spec import RunSpec
+    from harness.domain.verdict import Tolerance
+    from harness.util.process import Completed
+
+CHUNK = 40
+"""Cases of one process: enough that starting it costs little, and few enough to show progress."""
+PROCESS_SECONDS = 3600.0
+"""Limit of a process; runs that hang end much sooner by themselves."""
+
+
+class CaseRecord(StoredValue):
+    """What became of a case in one build."""
+
+    case: str
+    """Its id."""
+    build: str
+    verdicts: dict[str, CaseVerdict]
+    """By the name of the run options."""
+
+    @property
+    def faults(self) -> dict[str, CaseVerdict]:
+        """Those that show a fault."""
+        return {name: verdict for name, verdict in self.verdicts.items() if verdict.is_fault}
+
+
+Request = tuple["LayerCase", "Sequence[RunSpec]"]
+"""A case and the options that it is to be run with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRunner:
+    """Runs cases in processes of their own."""
+
+    binding: Callable[[], Path]
+    """Returns the pybind11 binding; called where Python itself loads the build."""
+    tolerance: Tolerance
+    exact: RunSpec
+    """The most exact options: what layers without a definition are compared with."""
+    seconds: int = 10
+    """After which a run of one case is taken to hang."""
+    memory_bytes: int = 0
+    workers: int = 1
+    """How many processes run at the same time."""
+    processes: Processes = field(default_factory=lambda: Processes(preload=case_worker))
+
+    def run(self, build: Build, requests: Sequence[Request]) -> Iterator[CaseRecord]:
+        """Yield what became of each case, in chunks as they are done, in their order within.
+
+        Args:
+            build: must contain the cases' layers; those it lacks are refused.
+            requests: cases with their run options.
+        """
+        chunks = [requests[at : at + CHUNK] for at in range(0, len(requests), CHUNK)]
+        with ThreadPoolExecutor(self.workers) as pool:
+            try:
+                for records in pool.map(lambda chunk: self._chunk(build, chunk), chunks):
+                    yield from records
+            except BaseException:
+                self.processes.stop()
+                raise
+
+    def once(self, build: Build, case: LayerCase, runs: Sequence[RunSpec]) -> CaseRecord:
+        """Return what becomes of one case, with all that looks wrong measured again."""
+        (record,) = self._chunk(build, [(case, runs)])
+        return record
+
+    def _chunk(self, build: Build, requests: Sequence[Request]) -> list[CaseRecord]:
+        records = self._measured(build, requests, Heap.FILLED)
+        for place, record in enumerate(records):
+            case, runs = requests[place]
+            doubtful = [run for run in runs if record.verdicts[run.name].is_fault]
+            if doubtful:
+                confirmed = self._confirmed(build, case, doubtful)
+                verdicts = {**record.verdicts, **confirmed}
+                records[place] = record.model_copy(update={"verdicts": verdicts})
+        return records
+
+    def _confirmed(
+        self, build: Build, case: LayerCase, runs: Sequence[RunSpec]
+    ) -> Mapping[str, CaseVerdict]:
+        """Return verdicts that do not depend on other cases, nor on what memory holds."""
+        (filled,) = self._measured(build, [(case, runs)], Heap.FILLED)
+        (usual,) = self._measured(build, [(case, runs)], Heap.AS_IT_IS)
+        return {
+            run.name: _agreed(usual.verdicts[run.name], filled.verdicts[run.name]) for run in runs
+        }
+
+    def _measured(self, build: Build, requests: Sequence[Request], heap: Heap) -> list[CaseRecord]:
+        """Run each case once, in as few processes as possible."""
+        names = {run.name: run for _, runs in requests for run in runs}
+        places = {name: place for place, name in enumerate(names)}
+        job = CaseJob(
+            binding="" if build.runner else str(self.binding()),
+            runner=build.runner,
+            library=build.library,
+            core=str(build.core),
+            runs=tuple(_message(run) for run in names.values()),
+            exact=_message(self.exact),
+            items=(),
+            tolerance=self.tolerance,
+            heap=heap,
+            seconds=self.seconds,
+            memory_bytes=0 if build.library else self.memory_bytes,
+        )
+        found: list[dict[str, CaseVerdict]] = [{} for _ in requests]
+        pending = {
+            place: [places[run.name] for run in runs]
+            for place, (_, runs) in enumerate(requests)
+            if runs
+        }
+        with scratch_directory("cases-") as folder:
+            for attempt in count():
+                if not pending:
+                    break
+                numbers = list(pending)
+                items = tuple(
+                    CaseItem(case=requests[number][0].id, runs=tuple(pending[number]))
+                    for number in numbers
+                )
+                place = folder / str(attempt)
+                ended = self._process(job.model_copy(update={"items": items}), place)
+                done = _results(place)
+                if not ended.ok:
+                    done.append(_death(place, ended, build.core))
+                left = defaultdict(list, {n: list(runs) for n, runs in pending.items()})
+                for message in done:
+                    number = numbers[message.item]
+                    found[number][job.runs[message.run].name] = message.verdict
+                    left[number].remove(message.run)
+                pending = {number: runs for number, runs in left.items() if runs}
+        return [
+            CaseRecord(case=case.id, build=build.record.id, verdicts=verdicts)
+            for (case, _), verdicts in zip(requests, found, strict=True)
+        ]
+
+    def _process(self, job: CaseJob, place: Path) -> Completed:
+        place.mkdir(parents=True)
+        (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
+        return self.processes.call(
+            case_worker.main,
+            [place / "job.json"],
+            log=place / "log",
+            timeout=PROCESS_SECONDS,
+            env={"OMP_WAIT_POLICY": "passive"},
+            library=job.library,
+        )
+
+
+def _message(run: RunSpec) -> CaseRun:
+    return CaseRun(name=run.name, options=dict(run.options), threads=run.threads)
+
+
+def _results(place: Path) -> list[RunDone]:
+    return read_lines(place / MESSAGES_FILE, RunDone.model_validate_json)
+
+
+def _death(place: Path, ended: Completed, core: Path) -> RunDone:
+    """Return what a process died of.
+
+    Raises:
+        RuntimeError: it never came to a case; its log says more.
+    """
+    position = place / case_worker.POSITION_FILE
+    words = position.read_text(encoding="utf-8").split() if position.exists() else []
+    if len(words) != 2:
+        raise RuntimeError(f"a worker ended before its first case ({ended.fate}): {ended.output}")
+    if ended.returncode == -signal.SIGALRM or ended.timed_out:
+        verdict = CaseVerdict(outcome=CaseOutcome.HANG, reason="no result in time")
+    else:
+        crash = crash_of(place / TRACE_FILE, core)
+        inner = next((f.function for f in crash.frames if f.function), "") if crash else ""
+        reason = f"{ended.fate} in {inner}" if inner else ended.fate
+        verdict = CaseVerdict(outcome=CaseOutcome.CRASH, reason=reason)
+    return RunDone(item=int(words[0]), run=int(words[1]), verdict=verdict)
+
+
+def _agreed(usual: CaseVerdict, filled: CaseVerdict) -> CaseVerdict:
+    """Return one verdict of two, the same case with usual memory and with memory filled.
+
+    Wrong both times is wrong, by the milder of the two: what is filled in makes an error larger.
+    Wrong only once is unstable.
+    """
+    if usual.is_fault and filled.is_fault:
+        return min(usual, filled, key=lambda v: (_SEVERITY.index(v.outcome), v.error))
+    if usual.is_fault or filled.is_fault:
+        bad = usual if usual.is_fault else filled
+        return CaseVerdict(
+            outcome=CaseOutcome.UNSTABLE,
+            error=bad.error,
+            limit=bad.limit,
+            reason=f"{bad.outcome} in one process of two, with other memory around it"
+            + (f": {bad.reason}" if bad.reason else ""),
+        )
+    return usual
+
+
+_SEVERITY = (
+    CaseOutcome.DROP,
+    CaseOutcome.BROKEN,
+    CaseOutcome.UNSTABLE,
+    CaseOutcome.HANG,
+    CaseOutcome.CRASH,
+)
