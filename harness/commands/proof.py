@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution.evidence import Table
-from harness.analysis.attribution.experiments import ROUNDS, affordable, suggested
-from harness.analysis.attribution.settings import WHEN
+from harness.analysis.attribution.experiments import (
+    ROUNDS,
+    affordable,
+    changed_run,
+    suggested,
+)
 from harness.commands.reproduction import cell_command
-from harness.config.axes import option_value, run_text, with_flags
+from harness.config.axes import with_flags
 from harness.config.flags import resolve_flag_set
-from harness.domain.spec import THREADS
 from harness.util.errors import MachineError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from harness.build.resolver import BuildResolver
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import BuildSpec, CellSpec, RunSpec
+    from harness.domain.spec import BuildSpec, CellSpec
     from harness.execution.engine import Engine
     from harness.execution.run_directory import RunDirectory
 
@@ -107,7 +110,7 @@ class Proof:
                 return None
             flags = resolve_flag_set(name, config.flags, config.targets)
             build = replace(build, flags=flags)
-        return replace(base, build=build, run=_run_spec(base.run, experiment))
+        return replace(base, build=build, run=changed_run(base.run, experiment.change))
 
     def _is_built(self, spec: BuildSpec) -> bool:
         try:
@@ -136,16 +139,3 @@ def _flags_text(base: CellSpec, experiment: Experiment) -> str:
     """Return what `--flags` takes for the build of an experiment."""
     pairs = sorted((s.name, s.after) for s in experiment.change if s.axis == "build")
     return ",".join([base.build.flags.name, *(f"{name}={value}" for name, value in pairs)])
-
-
-def _run_spec(base: RunSpec, experiment: Experiment) -> RunSpec:
-    changes = {s.name: s.after for s in experiment.change if s.axis == "run"}
-    options = dict(base.options)
-    options |= {n: option_value(n, v) for n, v in changes.items() if n not in (THREADS, WHEN)}
-    return replace(
-        base,
-        name=run_text(base.name, changes),
-        options=tuple(sorted(options.items())),
-        threads=int(changes.get(THREADS, base.threads)),
-        when=changes.get(WHEN, base.when),  # type: ignore[arg-type]
-    )

@@ -15,16 +15,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(root=tmp_path_factory.mktemp("builds"))
 
 
-def compiled(path: Path, *flags: str) -> Path:
-    """Compile the core that misbehaves."""
-    source = Path(__file__).with_name("fake_core.cpp")
+def compiled(path: Path, *flags: str, source: str = "fake_core.cpp") -> Path:
+    """Compile a core that misbehaves."""
     command: list[str | Path] = [
         find_compiler("").path,
         "-shared",
         "-fPIC",
         *flags,
         f"-I{NATIVE}",
-        source,
+        Path(__file__).with_name(source),
     ]
     subprocess.run([*command, "-o", path], check=True)
     return path
@@ -33,3 +32,8 @@ def compiled(path: Path, *flags: str) -> Path:
 @pytest.fixture(scope="session")
 def core(store: Store) -> Path:
     return compiled(store.root / "fake_core.so")
+
+
+@pytest.fixture(scope="session")
+def case_core(store: Store) -> Path:
+    return compiled(store.root / "fake_case_core.so", source="fake_case_core.cpp")

@@ -9,6 +9,7 @@ stands for all, every optimisation off. And whether a fix holds in the cells whe
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis.attribution.causes import causes_in
@@ -20,6 +21,7 @@ from harness.analysis.attribution.settings import (
     difference,
     order,
 )
+from harness.config.axes import option_value, run_text
 from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from harness.analysis.attribution.causes import Cause
     from harness.analysis.attribution.evidence import Case, Cell, Table
     from harness.analysis.attribution.symptoms import Symptom
+    from harness.domain.spec import RunSpec
 
 ROUNDS = 4
 """How often experiments may suggest others: singles, the rest of each, and what those suggest."""
@@ -38,7 +41,7 @@ LEAST = 16
 MAX_MEMBERS = 16
 """Settings of a change that are tried one by one; more tell nothing that a person could act on."""
 
-_OF_DEVICES = (
+OF_DEVICES = (
     "use_vulkan",
     "use_shader",
     "use_subgroup",
@@ -208,7 +211,7 @@ def single_options(settings: Settings) -> list[Change]:
         other = {"true": "false", "false": "true"}.get(value, "")
         if name == THREADS:
             other = "1" if value != "1" else "2"
-        if axis == "run" and other and not name.startswith(_OF_DEVICES):
+        if axis == "run" and other and not name.startswith(OF_DEVICES):
             found.append(frozenset({Setting(axis, name, value, other)}))
     return sorted(found, key=order)
 
@@ -218,7 +221,7 @@ def optimisations_off(settings: Settings) -> Change:
     device = settings.get(("run", "use_vulkan_compute")) == "true"
     change = []
     for (axis, name), value in settings.items():
-        if axis != "run" or (name.startswith(_OF_DEVICES) and not device):
+        if axis != "run" or (name.startswith(OF_DEVICES) and not device):
             continue
         if name == "use_vulkan_compute":
             continue
@@ -229,6 +232,20 @@ def optimisations_off(settings: Settings) -> Change:
         elif name == WHEN and value != "first":
             change.append(Setting(axis, name, value, "first"))
     return frozenset(change)
+
+
+def changed_run(base: RunSpec, change: Change) -> RunSpec:
+    """Return run options with the changes of an experiment that are of theirs."""
+    changes = {s.name: s.after for s in change if s.axis == "run"}
+    options = dict(base.options)
+    options |= {n: option_value(n, v) for n, v in changes.items() if n not in (THREADS, WHEN)}
+    return replace(
+        base,
+        name=run_text(base.name, changes),
+        options=tuple(sorted(options.items())),
+        threads=int(changes.get(THREADS, base.threads)),
+        when=changes.get(WHEN, base.when),  # type: ignore[arg-type]
+    )
 
 
 def _changed(settings: Settings, change: Change) -> Settings:

@@ -1,0 +1,104 @@
+"""Runs the cases of a sweep in its builds, round by round, and keeps what became of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from harness.cases.generation import generate
+from harness.execution.case_runner import CaseRecord, CaseRunner
+from harness.util.files import append_line, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.analysis.sweep.explanation import Subject
+    from harness.cases.layer_case import LayerCase
+    from harness.domain.spec import RunSpec
+
+PER_ROUND = 10
+"""Cases of each layer type in a round: after each, all builds have the same cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CasePlan:
+    """Which cases a sweep has."""
+
+    layers: Sequence[str]
+    count: int
+    """Cases of each layer type."""
+    seed: int
+    given: Sequence[LayerCase] = ()
+    """Cases in place of generated ones."""
+
+    def rounds(self) -> Iterator[list[LayerCase]]:
+        """Yield cases, some of each layer type at a time."""
+        if self.given:
+            yield list(self.given)
+            return
+        sources = {
+            kind: generate(kind, seed=self.seed, count=self.count) for kind in self.layers
+        }
+        while sources:
+            taken = {kind: list(islice(source, PER_ROUND)) for kind, source in sources.items()}
+            sources = {kind: source for kind, source in sources.items() if taken[kind]}
+            cases = [case for some in taken.values() for case in some]
+            if cases:
+                yield cases
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """What became of the cases so far, on disk."""
+
+    folder: Path
+    runner: CaseRunner
+    advanced: Callable[[str, int, int], None]
+    """Told a build, how many of its cases are done, and of how many."""
+    records: dict[str, dict[str, CaseRecord]] = field(default_factory=dict)
+    """By build and case."""
+
+    def recall(self, subjects: Sequence[Subject]) -> int:
+        """Read what an interrupted sweep left, and return how many cases that are."""
+        for subject in subjects:
+            found = read_lines(self._file(subject), CaseRecord.model_validate_json)
+            self.records[subject.label] = {record.case: record for record in found}
+        return sum(map(len, self.records.values()))
+
+    def run(self, subjects: Sequence[Subject], plan: CasePlan, budget: float) -> int:
+        """Run the cases, and return how many of each build were run.
+
+        Args:
+            subjects: the builds.
+            plan: the cases.
+            budget: seconds after which no other round begins; 0 for no limit.
+        """
+        started, done = time.monotonic(), 0
+        for cases in plan.rounds():
+            if done and budget and time.monotonic() - started > budget:
+                break
+            done += len(cases)
+            for subject in subjects:
+                self._run(subject, cases)
+        return done
+
+    def _run(self, subject: Subject, cases: Sequence[LayerCase]) -> None:
+        known = self.records[subject.label]
+        wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = [
+            (case, subject.runs)
+            for case in cases
+            if case.id not in known and not subject.unsupported(case)
+        ]
+        file = self._file(subject)
+        done = 0
+        for record in self.runner.run(subject.build, wanted):
+            known[record.case] = record
+            append_line(file, record.model_dump_json(exclude_defaults=True), sync=False)
+            done += 1
+            self.advanced(subject.label, done, len(wanted))
+
+    def _file(self, subject: Subject) -> Path:
+        return self.folder / f"cases-{subject.label}.jsonl"

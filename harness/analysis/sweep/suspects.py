@@ -1,0 +1,211 @@
+"""What a sweep's verdicts show: faults, by layer type, kind, and the builds that have them.
+
+What a narrow format costs is no fault where the same case without narrow formats is right. A
+refusal or another shape is none where the build refuses the case with all options: it is a version
+to which the case means something else. So is what only an older version refuses.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+from typing import TYPE_CHECKING
+
+from harness.analysis.sweep.runs import SINGLE_PRECISION
+from harness.cases.judgement import CaseOutcome, CaseVerdict
+from harness.cases.layer_case import parse_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from harness.execution.case_runner import CaseRecord
+
+
+class FaultKind(StrEnum):
+    """What a layer does wrong."""
+
+    CRASH = "crash"
+    """The process dies or hangs."""
+    UNSTABLE = "unstable"
+    """The result depends on something else than the input."""
+    VALUES = "wrong values"
+    PRECISION = "drop"
+    REFUSAL = "refusal"
+    """The case is not computed any more, or gives another shape."""
+    NARROW = "narrow format"
+    """Less precise by what a narrow format costs, that the options allow: told as a change only."""
+
+
+_KINDS = {
+    CaseOutcome.CRASH: FaultKind.CRASH,
+    CaseOutcome.HANG: FaultKind.CRASH,
+    CaseOutcome.UNSTABLE: FaultKind.UNSTABLE,
+    CaseOutcome.BROKEN: FaultKind.VALUES,
+    CaseOutcome.DROP: FaultKind.PRECISION,
+    CaseOutcome.REFUSED: FaultKind.REFUSAL,
+    CaseOutcome.SHAPE: FaultKind.REFUSAL,
+}
+_REFUSALS = (CaseOutcome.REFUSED, CaseOutcome.SHAPE)
+
+
+class State(StrEnum):
+    """What a build does in one run of one case."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    """Not measured, not judged, or not meant by the case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """One run of one case that shows a fault in some builds."""
+
+    case: str
+    run: str
+    kind: FaultKind
+    states: tuple[State, ...]
+    """One per build, in the order of the builds."""
+    verdicts: tuple[CaseVerdict | None, ...]
+    """The same."""
+    faulty_runs: frozenset[str]
+    """All runs of this case that show a fault of the kind in the same builds."""
+    clean_runs: frozenset[str]
+    """All runs of it that show none in any build in which this one is bad."""
+
+    @property
+    def layer(self) -> str:
+        """Type of the layer."""
+        return self.case.partition(":")[0]
+
+    @property
+    def is_change(self) -> bool:
+        """Whether builds differ."""
+        return State.GOOD in self.states and State.BAD in self.states
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspectGroup:
+    """Suspects of one layer type and kind that the same builds have."""
+
+    layer: str
+    kind: FaultKind
+    states: tuple[State, ...]
+    suspects: tuple[Suspect, ...]
+    """The simplest first."""
+
+
+def settled(record: CaseRecord) -> dict[str, CaseVerdict]:
+    """Return the verdicts of a case, its faults explained by a narrow format only if they are.
+
+    They are if the same case without narrow formats is right.
+    """
+    plain = record.verdicts.get(SINGLE_PRECISION)
+    if plain is not None and plain.outcome is CaseOutcome.OK:
+        return record.verdicts
+    return {
+        name: verdict.model_copy(update={"narrow": ""}) if verdict.narrow else verdict
+        for name, verdict in record.verdicts.items()
+    }
+
+
+def suspect_groups(tables: Sequence[Iterable[CaseRecord]]) -> list[SuspectGroup]:
+    """Return what is wrong, changes between builds first, then by severity and layer type.
+
+    Args:
+        tables: for each build, oldest version first, what became of the cases.
+    """
+    found: dict[str, list[Mapping[str, CaseVerdict]]] = {}
+    for place, table in enumerate(tables):
+        for record in table:
+            rows = found.setdefault(record.case, [{} for _ in tables])
+            rows[place] = settled(record)
+    groups: dict[tuple[str, FaultKind, tuple[State, ...]], list[Suspect]] = defaultdict(list)
+    for case, rows in found.items():
+        for suspect in _suspects(case, rows):
+            groups[suspect.layer, suspect.kind, suspect.states].append(suspect)
+    made = (
+        SuspectGroup(
+            layer=layer,
+            kind=kind,
+            states=states,
+            suspects=tuple(sorted(suspects, key=simplicity)),
+        )
+        for (layer, kind, states), suspects in groups.items()
+    )
+    kinds = list(FaultKind)
+    return sorted(
+        made, key=lambda g: (not g.suspects[0].is_change, kinds.index(g.kind), g.layer, g.states)
+    )
+
+
+def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[Suspect]:
+    runs = list(dict.fromkeys(run for row in rows for run in row))
+    seen: dict[str, tuple[FaultKind | None, tuple[State, ...]]] = {}
+    for run in runs:
+        seen[run] = _seen(run, rows)
+    for run, (kind, states) in seen.items():
+        if kind is None:
+            continue
+        bad = [place for place, state in enumerate(states) if state is State.BAD]
+        yield Suspect(
+            case=case,
+            run=run,
+            kind=kind,
+            states=states,
+            verdicts=tuple(row.get(run) for row in rows),
+            faulty_runs=frozenset(other for other, what in seen.items() if what == (kind, states)),
+            clean_runs=frozenset(
+                other
+                for other, (_, there) in seen.items()
+                if all(there[place] is State.GOOD for place in bad)
+            ),
+        )
+
+
+def _seen(
+    run: str, rows: Sequence[Mapping[str, CaseVerdict]]
+) -> tuple[FaultKind | None, tuple[State, ...]]:
+    """Return the worst kind of fault of a run, and what each build does."""
+    faults = [_fault(row.get(run), run, rows, place) for place, row in enumerate(rows)]
+    order = list(FaultKind)
+    worst = min(filter(None, faults), key=order.index, default=None)
+    states = tuple(
+        State.BAD
+        if fault and (worst is FaultKind.NARROW or fault is not FaultKind.NARROW)
+        else _state(row.get(run))
+        for fault, row in zip(faults, rows, strict=True)
+    )
+    if worst is FaultKind.NARROW and State.GOOD not in states:
+        return None, states
+    return worst, states
+
+
+def _state(verdict: CaseVerdict | None) -> State:
+    if verdict is None or not (verdict.outcome is CaseOutcome.OK or verdict.narrow):
+        return State.UNKNOWN
+    return State.GOOD
+
+
+def _fault(
+    verdict: CaseVerdict | None, run: str, rows: Sequence[Mapping[str, CaseVerdict]], place: int
+) -> FaultKind | None:
+    if verdict is None:
+        return None
+    if verdict.outcome in _REFUSALS:
+        others = (other.outcome is CaseOutcome.OK for other in rows[place].values())
+        before = (row[run].outcome is CaseOutcome.OK for row in rows[:place] if run in row)
+        return FaultKind.REFUSAL if any(others) or any(before) else None
+    if verdict.narrow:
+        return FaultKind.NARROW
+    return _KINDS[verdict.outcome] if verdict.is_fault else None
+
+
+def simplicity(suspect: Suspect) -> tuple[object, ...]:
+    """Return what sorts suspects: few numbers, few parameters, usual values, usual options."""
+    case = parse_case(suspect.case)
+    numbers = sum(prod(shape) for shape in case.shapes)
+    unusual = (case.values, case.weights, case.storage) != (("normal",), "normal", "fp32")
+    return (unusual, numbers, len(case.params), suspect.case, suspect.run)

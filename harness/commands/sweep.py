@@ -1,0 +1,310 @@
+"""`sweep`: every layer type in several versions, without a model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections import Counter
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import TYPE_CHECKING
+
+import harness
+from harness.analysis.sweep.collection import CasePlan, Collection
+from harness.analysis.sweep.explanation import Explained, Laboratory, Subject, explain
+from harness.analysis.sweep.runs import exact_run, sweep_runs
+from harness.analysis.sweep.suspects import suspect_groups
+from harness.build.trim import listed_layers
+from harness.cases.generation import SKETCHES, unsupported
+from harness.cases.layer_case import parse_case
+from harness.commands.arguments import (
+    COMMON_EXITS,
+    add_builds,
+    add_config,
+    add_jobs,
+    add_repo,
+    add_results,
+    configured,
+)
+from harness.config.axes import with_axes
+from harness.config.cells import revision_of
+from harness.config.flags import resolve_flag_set
+from harness.config.loading import config_text
+from harness.domain.spec import BuildSpec, content_key
+from harness.execution.case_runner import CaseRunner
+from harness.execution.local_machine import LocalMachine
+from harness.execution.run_directory import open_run
+from harness.model.param import ACTIVATIONS
+from harness.report.console import saying, wide_console
+from harness.report.sweep_text import SweepReport, show_sweep
+from harness.sources.options import read_option_fields
+from harness.util.build_store import Store
+from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
+from harness.util.files import append_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.cases.layer_case import LayerCase
+    from harness.config.tables import Config
+    from harness.domain.spec import FlagSet
+
+HELP = "try every layer type in several versions, without a model: what changed between them"
+DESCRIPTION = """\
+Makes up cases of every layer type of ncnn (parameters, shapes, kinds of numbers), runs each in each
+version with its default options, with each option switched, and with several threads, and compares
+them with ncnn's own definition of the layer in float64. What is wrong, or differs between versions,
+is told by the smallest case that shows it, with what causes it.
+"""
+EXAMPLES = """\
+examples:
+  nox -s sweep -- --versions 20250503 20261020           what changes between two releases
+  nox -s sweep -- --versions 20261020                    what is wrong in one
+  nox -s sweep -- --versions 20250503 20261020 --layers Convolution,Softmax --cases 200
+  nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect
+  nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
+
+a case's id says all of it: the layer's type, its parameters as in a .param file, the shapes of its
+inputs (outermost axis first), and what is not as usual: x=huge, w=tiny, store=fp16, out=2, seed=5
+"""
+EXITS = {
+    EXIT_OK: "nothing is wrong, and nothing differs",
+    EXIT_FINDINGS: "a layer is wrong in a version, or differs between versions",
+    **COMMON_EXITS,
+}
+
+CASES = 40
+EVALUATIONS = 150
+FINDINGS = "findings.jsonl"
+CELLS = "finding-cells.jsonl"
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_config(parser, "configuration file: its sources, flag sets and limits hold")
+    add_repo(parser)
+    parser.add_argument(
+        "--versions",
+        nargs="+",
+        default=[],
+        metavar="V",
+        help="versions to compare, oldest first (default: those of the configuration)",
+    )
+    parser.add_argument("--flags", default="avx2", metavar="SET", help="default: %(default)s")
+    parser.add_argument(
+        "--run", default="", metavar="SET", help="run options that all runs have, such as vulkan"
+    )
+    parser.add_argument(
+        "--layers",
+        default="*",
+        metavar="TYPES",
+        help="layer types, separated by commas; globs (default: all)",
+    )
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=CASES,
+        metavar="N",
+        help="cases of each layer type (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the cases (default: %(default)s)")
+    parser.add_argument(
+        "--budget",
+        type=_seconds,
+        default=0.0,
+        metavar="TIME",
+        help="such as 90s or 10m: begin no other round of cases after that",
+    )
+    parser.add_argument(
+        "--case", action="append", default=[], metavar="ID", help="only this case; again for more"
+    )
+    parser.add_argument(
+        "--bisect", action="store_true", help="find the commit of each change (with --repo)"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="do not continue an interrupted sweep"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the ids of the cases and do nothing"
+    )
+    add_jobs(parser, "compilers and processes at the same time")
+    add_builds(parser)
+    add_results(parser)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([smh]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a time such as 90s, 10m or 1h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        HarnessError: with one clear message.
+    """
+    given = [parse_case(text) for text in options.case]
+    layers = sorted({case.type for case in given}) or _layers(options.layers)
+    plan = CasePlan(layers=layers, count=options.cases, seed=options.seed, given=given)
+    if options.list:
+        for cases in plan.rounds():
+            print("\n".join(case.id for case in cases))
+        return EXIT_OK
+    config = with_axes(
+        configured(options), versions=options.versions, flags=[options.flags], runs=_runs(options)
+    )
+    console = wide_console()
+    store = Store(root=options.builds.resolve())
+    run = open_run(
+        options.results,
+        name="sweep",
+        key=_key(options, config, given),
+        config=config_text(options.config, config),
+        fresh=options.fresh,
+    )
+    with saying(console, "fetching sources") as say:
+        machine = LocalMachine.prepared(
+            config,
+            store,
+            jobs=options.jobs,
+            watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
+        )
+        subjects = _subjects(options, config, machine, layers)
+        runner = CaseRunner(
+            binding=machine.binding.result,
+            tolerance=config.tolerance,
+            exact=exact_run(subjects[0].runs),
+            memory_bytes=int(config.limits.memory_gib * 2**30),
+            workers=options.jobs,
+        )
+        collection = Collection(
+            folder=run.path,
+            runner=runner,
+            advanced=lambda build, done, total: say(f"{build}: {done} of {total} cases"),
+        )
+        known = collection.recall(subjects)
+        if known:
+            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
+        cases = collection.run(subjects, plan, options.budget)
+        laboratory = Laboratory(
+            subjects=subjects, measure=runner.once, tolerance=config.tolerance
+        )
+        tables = [list(collection.records[subject.label].values()) for subject in subjects]
+        found = []
+        say("making findings smaller")
+        for explained in explain(
+            suspect_groups(tables), laboratory, evaluations=EVALUATIONS
+        ):
+            found.append(explained)
+            say(f"making findings smaller: {len(found)}")
+            _keep(run.path, explained)
+    report = SweepReport(
+        labels=tuple(subject.label for subject in subjects),
+        flags=options.flags,
+        seed=options.seed,
+        cases=cases,
+        tables=tuple(tuple(table) for table in tables),
+        findings=tuple(found),
+        commands=tuple(_command(options, explained) for explained in found),
+    )
+    run.close()
+    show_sweep(console, report)
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
+def _runs(options: argparse.Namespace) -> list[str]:
+    return [options.run] if options.run else []
+
+
+def _layers(text: str) -> list[str]:
+    """Return the layer types that globs name.
+
+    Raises:
+        UsageError: one names none.
+    """
+    found: dict[str, None] = {}
+    for pattern in filter(None, (part.strip() for part in text.split(","))):
+        matching = [kind for kind in SKETCHES if fnmatchcase(kind, pattern)]
+        if not matching:
+            raise UsageError(
+                f"--layers {pattern}: no such layer type. There are {', '.join(sorted(SKETCHES))}."
+            )
+        found |= dict.fromkeys(matching)
+    return sorted(found)
+
+
+def _subjects(
+    options: argparse.Namespace, config: Config, machine: LocalMachine, layers: Sequence[str]
+) -> list[Subject]:
+    """Compile each version with the layers that it has of those wanted."""
+    base = options.config.resolve().parent
+    flags: FlagSet = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
+    shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
+    labels: Counter[str] = Counter()
+    subjects = []
+    machine.resolver.fetch(
+        [revision_of(version, config, base) for version in dict.fromkeys(config.matrix.versions)]
+    )
+    for version in config.matrix.versions:
+        revision = revision_of(version, config, base)
+        tree = machine.resolver.source(revision).path
+        known = frozenset(listed_layers(tree))
+        wanted = frozenset(layers) | frozenset(ACTIVATIONS.values())
+        spec = BuildSpec(revision=revision, flags=flags, layers=wanted & known)
+        build = machine.resolver.build(spec)
+        labels[version] += 1
+        again = f"#{labels[version]}" if labels[version] > 1 else ""
+        subjects.append(
+            Subject(
+                label=f"{version}{again}",
+                build=replace(build, record=build.record.model_copy(update={"version": version})),
+                runs=sweep_runs(read_option_fields(tree), shared if options.run else ()),
+                unsupported=partial(_unsupported, tree),
+            )
+        )
+    return subjects
+
+
+def _unsupported(tree: Path, case: LayerCase) -> str:
+    return unsupported(case, tree)
+
+
+def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:
+    """Return what makes two sweeps the same."""
+    return content_key(
+        {
+            "harness": harness.__version__,
+            "versions": config.matrix.versions,
+            "flags": options.flags,
+            "run": options.run,
+            "repo": options.repo,
+            "layers": options.layers,
+            "cases": [case.id for case in given] or options.cases,
+            "seed": options.seed,
+            "tolerance": config.tolerance.model_dump(),
+        }
+    )
+
+
+def _keep(folder: Path, explained: Explained) -> None:
+    """Write a finding and the cells that it rests on."""
+    append_line(folder / FINDINGS, explained.finding.model_dump_json(), sync=False)
+    for record in explained.records:
+        append_line(folder / CELLS, record.model_dump_json(), sync=False)
+
+
+def _command(options: argparse.Namespace, explained: Explained) -> str:
+    """Return the command that shows a finding again."""
+    finding = explained.finding
+    words = ["--versions", *(label.partition("#")[0] for label in finding.builds)]
+    words += ["--flags", options.flags, "--case", finding.case]
+    words += ["--run", options.run] if options.run else []
+    words += ["--repo", options.repo] if options.repo else []
+    return f"nox -s sweep -- {shlex.join(words)}"
