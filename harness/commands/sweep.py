@@ -125,9 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bisect", action="store_true", help="find the commit of each change (with --repo)"
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="do not continue an interrupted sweep"
-    )
+    parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted sweep")
     parser.add_argument(
         "--list", action="store_true", help="print the ids of the cases and do nothing"
     )
@@ -191,16 +189,12 @@ def execute(options: argparse.Namespace) -> int:
         known = collection.recall(subjects)
         if known:
             console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
-        cases = collection.run(subjects, plan, options.budget)
-        laboratory = Laboratory(
-            subjects=subjects, measure=runner.once, tolerance=config.tolerance
-        )
+        count = collection.run(subjects, plan, options.budget)
+        laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
         tables = [list(collection.records[subject.label].values()) for subject in subjects]
         found = []
         say("making findings smaller")
-        for explained in explain(
-            suspect_groups(tables), laboratory, evaluations=EVALUATIONS
-        ):
+        for explained in explain(suspect_groups(tables), laboratory, evaluations=EVALUATIONS):
             found.append(explained)
             say(f"making findings smaller: {len(found)}")
             _keep(run.path, explained)
@@ -208,7 +202,7 @@ def execute(options: argparse.Namespace) -> int:
         labels=tuple(subject.label for subject in subjects),
         flags=options.flags,
         seed=options.seed,
-        cases=cases,
+        cases=count,
         tables=tuple(tuple(table) for table in tables),
         findings=tuple(found),
         commands=tuple(_command(options, explained) for explained in found),
@@ -259,13 +253,15 @@ def _subjects(
         wanted = frozenset(layers) | frozenset(ACTIVATIONS.values())
         spec = BuildSpec(revision=revision, flags=flags, layers=wanted & known)
         build = machine.resolver.build(spec)
+        fields = read_option_fields(tree)
         labels[version] += 1
         again = f"#{labels[version]}" if labels[version] > 1 else ""
         subjects.append(
             Subject(
                 label=f"{version}{again}",
                 build=replace(build, record=build.record.model_copy(update={"version": version})),
-                runs=sweep_runs(read_option_fields(tree), shared if options.run else ()),
+                runs=sweep_runs(fields, shared if options.run else ()),
+                defaults={f.name: f.default for f in fields if f.default is not None},
                 unsupported=partial(_unsupported, tree),
             )
         )

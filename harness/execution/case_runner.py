@@ -90,11 +90,6 @@ class CaseRunner:
                 self.processes.stop()
                 raise
 
-    def once(self, build: Build, case: LayerCase, runs: Sequence[RunSpec]) -> CaseRecord:
-        """Return what becomes of one case, with all that looks wrong measured again."""
-        (record,) = self._chunk(build, [(case, runs)])
-        return record
-
     def _chunk(self, build: Build, requests: Sequence[Request]) -> list[CaseRecord]:
         records = self._measured(build, requests, Heap.FILLED)
         for place, record in enumerate(records):

@@ -39,9 +39,7 @@ class CasePlan:
         if self.given:
             yield list(self.given)
             return
-        sources = {
-            kind: generate(kind, seed=self.seed, count=self.count) for kind in self.layers
-        }
+        sources = {kind: generate(kind, seed=self.seed, count=self.count) for kind in self.layers}
         while sources:
             taken = {kind: list(islice(source, PER_ROUND)) for kind, source in sources.items()}
             sources = {kind: source for kind, source in sources.items() if taken[kind]}
@@ -88,7 +86,7 @@ class Collection:
     def _run(self, subject: Subject, cases: Sequence[LayerCase]) -> None:
         known = self.records[subject.label]
         wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = [
-            (case, subject.runs)
+            (case, subject.runs_of(case))
             for case in cases
             if case.id not in known and not subject.unsupported(case)
         ]

@@ -9,24 +9,26 @@ from harness.analysis.attribution.causes import attribute
 from harness.analysis.attribution.evidence import Table
 from harness.analysis.attribution.experiments import ROUNDS, changed_run, suggested
 from harness.analysis.sweep.cells import cell_record, finding_id
-from harness.analysis.sweep.runs import DEFAULT, run_words
+from harness.analysis.sweep.runs import run_words
 from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
-from harness.cases.judgement import CaseVerdict
+from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.cases.layer_case import parse_case
 from harness.cases.shrinking import shrink
 from harness.domain.base import StoredValue
+from harness.model.integer_blobs import is_quantised
+from harness.sources.options import QUANTISED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.analysis.attribution.causes import Cause
     from harness.analysis.sweep.suspects import Suspect, SuspectGroup
     from harness.build.builder import Build
     from harness.cases.layer_case import LayerCase
     from harness.domain.records import CellRecord
-    from harness.domain.spec import RunSpec
+    from harness.domain.spec import OptionValue, RunSpec
     from harness.domain.verdict import Tolerance
-    from harness.execution.case_runner import CaseRecord
+    from harness.execution.case_runner import CaseRecord, CaseRunner
 
 PER_GROUP = 3
 """Findings that one group of suspects may end in; what is left is counted with the last."""
@@ -42,8 +44,19 @@ class Subject:
     """Names it in the sweep: the version, or `version#2` for one that is there twice."""
     build: Build
     runs: tuple[RunSpec, ...]
+    defaults: Mapping[str, OptionValue]
+    """Options as the version sets them by itself, as far as its source tells."""
     unsupported: Callable[[LayerCase], str]
     """Why a case means nothing to this version; empty if it does."""
+
+    def runs_of(self, case: LayerCase) -> tuple[RunSpec, ...]:
+        """Return what a case is run with.
+
+        Weights in int8 belong to a model, and without int8 inference ncnn does not read them.
+        """
+        if not is_quantised(case.layer):
+            return self.runs
+        return tuple(run for run in self.runs if dict(run.options).get(QUANTISED, True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +64,7 @@ class Laboratory:
     """Measures any case in the builds of a sweep."""
 
     subjects: Sequence[Subject]
-    measure: Callable[[Build, LayerCase, Sequence[RunSpec]], CaseRecord]
+    runner: CaseRunner
     tolerance: Tolerance
 
     def record(
@@ -61,7 +74,14 @@ class Laboratory:
         subject = self.subjects[place]
         if subject.unsupported(case):
             return None
-        return self.measure(subject.build, case, runs or subject.runs)
+        (record,) = self.records(place, [(case, runs or subject.runs_of(case))])
+        return record
+
+    def records(
+        self, place: int, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
+    ) -> list[CaseRecord]:
+        """Return what becomes of several cases in a build."""
+        return list(self.runner.run(self.subjects[place].build, requests))
 
 
 class SweepFinding(StoredValue):
@@ -138,7 +158,7 @@ def explain(
             if not left:
                 break
             explained = _explained(left, laboratory, evaluations)
-            left = [suspect for suspect in left[1:] if not _is_same(suspect, explained, laboratory)]
+            left = _others(left[1:], explained, laboratory)
             finding = explained.finding
             cases = {s.case for s in group.suspects} - {s.case for s in left}
             finding = finding.model_copy(update={"cases": len(cases)})
@@ -148,9 +168,7 @@ def explain(
                 yield replace(explained, finding=finding)
 
 
-def _explained(
-    suspects: Sequence[Suspect], laboratory: Laboratory, evaluations: int
-) -> Explained:
+def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations: int) -> Explained:
     """Return the finding of the first suspect."""
     suspect = suspects[0]
     original = parse_case(suspect.case)
@@ -195,9 +213,7 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
     """Return whether a case shows the same kind of fault, in the same builds and in no other."""
     tables: list[CaseRecord | None] = [None] * len(laboratory.subjects)
     # The builds that have it first: most cases that are tried do not show it.
-    order = sorted(
-        range(len(tables)), key=lambda place: suspect.states[place] is not State.BAD
-    )
+    order = sorted(range(len(tables)), key=lambda place: suspect.states[place] is not State.BAD)
     for place in order:
         if suspect.states[place] is State.UNKNOWN:
             continue
@@ -217,10 +233,9 @@ def _same_fault(tables: Sequence[CaseRecord | None], suspect: Suspect) -> Suspec
     """Return the suspect in other tables of one case, if it is the same fault there."""
     groups = suspect_groups([[record] if record else [] for record in tables])
     for group in groups:
-        if group.kind is suspect.kind and group.states == suspect.states:
-            for other in group.suspects:
-                if other.run == suspect.run:
-                    return other
+        for other in group.suspects if group.states == suspect.states else ():
+            if (other.kind, other.run) == (suspect.kind, suspect.run):
+                return other
     return None
 
 
@@ -232,8 +247,9 @@ def _records(
     specs: dict[str, tuple[int, RunSpec]] = {}
 
     def add(place: int, record: CaseRecord, runs: Sequence[RunSpec], *, experiment: bool) -> None:
-        build = laboratory.subjects[place].build.record
-        version = {"version": laboratory.subjects[place].label}
+        subject = laboratory.subjects[place]
+        known = {"version": subject.label, "options": dict(subject.defaults)}
+        build = subject.build.record.model_copy(update=known)
         for run in runs:
             if run.name not in record.verdicts:
                 continue
@@ -241,7 +257,7 @@ def _records(
                 case,
                 run,
                 record.verdicts[run.name],
-                build.model_copy(update=version),
+                build,
                 laboratory.tolerance,
                 words=run_words(run),
             )
@@ -257,7 +273,7 @@ def _records(
         wanted = [
             (specs[each.base][0], changed_run(specs[each.base][1], each.change))
             for each in suggested(Table(found.values(), laboratory.tolerance))
-            if not each.needs_build
+            if not each.needs_build and all(setting.after for setting in each.change)
         ]
         known = {(place, run_words(run)) for place, run in specs.values()}
         new = [pair for pair in wanted if (pair[0], run_words(pair[1])) not in known][:left]
@@ -271,26 +287,38 @@ def _records(
     return list(found.values())
 
 
-def _is_same(suspect: Suspect, explained: Explained, laboratory: Laboratory) -> bool:
-    """Return whether another suspect of the group has the fault that is explained.
+def _others(
+    suspects: Sequence[Suspect], explained: Explained, laboratory: Laboratory
+) -> list[Suspect]:
+    """Return the suspects of the group that have another fault than the one explained.
 
-    It has if what was proved to clear the fault clears it there as well, as far as it was measured
-    there; and if nothing clears the fault, if nothing does there.
+    Theirs is the same if what was proved to clear the fault clears it there as well, which is
+    measured; and if nothing clears the fault, if no options do there.
     """
-    fixes = {
-        run.name
+    changes = [
+        fix.change
         for cause in explained.causes
         for fix in cause.fixes
         if fix.proved and all(setting.axis == "run" for setting in fix.change)
-        for run in laboratory.subjects[0].runs
-        if _is_single(run, fix.change)
+    ]
+    if not changes:
+        return [suspect for suspect in suspects if suspect.clean_runs]
+    tried = {
+        suspect: [
+            run
+            for change in changes
+            if run_words(run := changed_run(_run(suspect.run, laboratory), change))
+            != run_words(_run(suspect.run, laboratory))
+        ]
+        for suspect in suspects
     }
-    if not fixes:
-        return not suspect.clean_runs or DEFAULT in suspect.faulty_runs
-    return fixes <= suspect.clean_runs | (fixes - suspect.faulty_runs)
-
-
-def _is_single(run: RunSpec, change: frozenset[object]) -> bool:
-    """Return whether a run is the defaults with just this change."""
-    texts = {f"{getattr(s, 'name', '')}={getattr(s, 'after', '')}" for s in change}
-    return texts == set(run_words(run).split(","))
+    left = {suspect: tried[suspect] for suspect in suspects}
+    for place in range(len(laboratory.subjects)):
+        there = [s for s in suspects if s.states[place] is State.BAD and left[s]]
+        records = laboratory.records(place, [(parse_case(s.case), left[s]) for s in there])
+        for suspect, record in zip(there, records, strict=True):
+            # What clears it in every build that has it.
+            left[suspect] = [
+                run for run in left[suspect] if record.verdicts[run.name].outcome is CaseOutcome.OK
+            ]
+    return [suspect for suspect in suspects if not left[suspect]]

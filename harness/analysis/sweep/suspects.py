@@ -13,9 +13,10 @@ from enum import StrEnum
 from math import prod
 from typing import TYPE_CHECKING
 
-from harness.analysis.sweep.runs import SINGLE_PRECISION
+from harness.analysis.sweep.runs import DEFAULT, SINGLE_PRECISION
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.cases.layer_case import parse_case
+from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,6 +48,11 @@ _KINDS = {
     CaseOutcome.REFUSED: FaultKind.REFUSAL,
     CaseOutcome.SHAPE: FaultKind.REFUSAL,
 }
+_FAMILIES = {
+    FaultKind.UNSTABLE: FaultKind.VALUES,
+    FaultKind.PRECISION: FaultKind.VALUES,
+}
+"""Kinds that one fault may show as, depending on the numbers that it meets."""
 _REFUSALS = (CaseOutcome.REFUSED, CaseOutcome.SHAPE)
 
 
@@ -88,13 +94,12 @@ class Suspect:
 
 @dataclass(frozen=True, kw_only=True)
 class SuspectGroup:
-    """Suspects of one layer type and kind that the same builds have."""
+    """Suspects of one layer type and family of kinds that the same builds have."""
 
     layer: str
-    kind: FaultKind
     states: tuple[State, ...]
     suspects: tuple[Suspect, ...]
-    """The simplest first."""
+    """The worst kind first, and of each the simplest."""
 
 
 def settled(record: CaseRecord) -> dict[str, CaseVerdict]:
@@ -125,20 +130,21 @@ def suspect_groups(tables: Sequence[Iterable[CaseRecord]]) -> list[SuspectGroup]
     groups: dict[tuple[str, FaultKind, tuple[State, ...]], list[Suspect]] = defaultdict(list)
     for case, rows in found.items():
         for suspect in _suspects(case, rows):
-            groups[suspect.layer, suspect.kind, suspect.states].append(suspect)
+            family = _FAMILIES.get(suspect.kind, suspect.kind)
+            groups[suspect.layer, family, suspect.states].append(suspect)
     made = (
-        SuspectGroup(
-            layer=layer,
-            kind=kind,
-            states=states,
-            suspects=tuple(sorted(suspects, key=simplicity)),
-        )
-        for (layer, kind, states), suspects in groups.items()
+        SuspectGroup(layer=layer, states=states, suspects=tuple(sorted(suspects, key=_prominence)))
+        for (layer, _, states), suspects in groups.items()
     )
-    kinds = list(FaultKind)
-    return sorted(
-        made, key=lambda g: (not g.suspects[0].is_change, kinds.index(g.kind), g.layer, g.states)
-    )
+    return sorted(made, key=_order)
+
+
+_SEVERITY = list(FaultKind)
+
+
+def _order(group: SuspectGroup) -> tuple[object, ...]:
+    first = group.suspects[0]
+    return (not first.is_change, _SEVERITY.index(first.kind), group.layer, group.states)
 
 
 def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[Suspect]:
@@ -170,8 +176,7 @@ def _seen(
 ) -> tuple[FaultKind | None, tuple[State, ...]]:
     """Return the worst kind of fault of a run, and what each build does."""
     faults = [_fault(row.get(run), run, rows, place) for place, row in enumerate(rows)]
-    order = list(FaultKind)
-    worst = min(filter(None, faults), key=order.index, default=None)
+    worst = min(filter(None, faults), key=_SEVERITY.index, default=None)
     states = tuple(
         State.BAD
         if fault and (worst is FaultKind.NARROW or fault is not FaultKind.NARROW)
@@ -203,9 +208,22 @@ def _fault(
     return _KINDS[verdict.outcome] if verdict.is_fault else None
 
 
-def simplicity(suspect: Suspect) -> tuple[object, ...]:
-    """Return what sorts suspects: few numbers, few parameters, usual values, usual options."""
+def _prominence(suspect: Suspect) -> tuple[object, ...]:
+    """Return what sorts suspects: the worst kind, then usual options and numbers, few of them."""
     case = parse_case(suspect.case)
     numbers = sum(prod(shape) for shape in case.shapes)
     unusual = (case.values, case.weights, case.storage) != (("normal",), "normal", "fp32")
-    return (unusual, numbers, len(case.params), suspect.case, suspect.run)
+    run = _PROMINENT.index(suspect.run) if suspect.run in _PROMINENT else len(_PROMINENT)
+    return (
+        _SEVERITY.index(suspect.kind),
+        run,
+        unusual,
+        numbers,
+        len(case.params),
+        suspect.case,
+        suspect.run,
+    )
+
+
+_PROMINENT = (DEFAULT, SINGLE_PRECISION, f"{THREADS}=2")
+"""Runs that say most to a reader, before any other."""

@@ -44,9 +44,7 @@ def _multi_head(case: LayerCase, choice: Choice) -> LayerCase | None:
         sizes = {2: query * embed, 3: key, 4: value}
         if key == value == embed:
             sizes = {2: query * embed}
-    return replace(case, shapes=tuple(shapes)).with_params(
-        {0: embed, 1: choice["heads"], **sizes}
-    )
+    return replace(case, shapes=tuple(shapes)).with_params({0: embed, 1: choice["heads"], **sizes})
 
 
 def _multi_head_fit(case: LayerCase) -> LayerCase | None:

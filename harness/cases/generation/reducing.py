@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import (
     AXES,
-
-
     LENGTHS,
-
     TAME,
     VALUES,
     WEIGHTS,
@@ -209,9 +206,7 @@ SKETCHES: dict[str, Sketch] = {
         **_NORMS,
     ),
     "BatchNorm": Sketch(params={1: (None, 1e-5, 0.01)}, fit=_channels(0), **_NORMS),
-    "MVN": Sketch(
-        ranks=(2, 3, 4), params={0: (None, 0, 1), 1: (None, 0, 1), 2: (None, 0.01)}
-    ),
+    "MVN": Sketch(ranks=(2, 3, 4), params={0: (None, 0, 1), 1: (None, 0, 1), 2: (None, 0.01)}),
     "Normalize": Sketch(
         ranks=(2, 3, 4),
         params={

@@ -195,9 +195,7 @@ SKETCHES: dict[str, Sketch] = {
         fit=_inverse_fit,
         values=TAME,
     ),
-    "Quantize": Sketch(
-        params={0: (1, 2)}, fit=_per_row(0), values=TAME, weights=WEIGHTS[:1]
-    ),
+    "Quantize": Sketch(params={0: (1, 2)}, fit=_per_row(0), values=TAME, weights=WEIGHTS[:1]),
     "Dequantize": Sketch(
         params={0: (1, 2), 1: (None, 0, 1, 2)},
         fit=_per_row(0, 1),
