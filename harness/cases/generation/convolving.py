@@ -109,6 +109,13 @@ def _arrange(case: LayerCase, choice: Choice) -> LayerCase | None:
     if choice.get("flat"):
         flat = dict.fromkeys((2, 3, 4, 8, 11, 12, 13, 14, 15, 16, 18, 19))
         return replace(case, shapes=((case.shapes[0][0],),)).with_params({**flat, 1: 1})
+    if choice.get("same"):
+        ndim = len(case.shapes[0]) - 1
+        return _same(_grouped(case, choice), choice["same"], choice["cuts"], ndim)
+    return _grouped(case, choice)
+
+
+def _grouped(case: LayerCase, choice: Choice) -> LayerCase:
     if "group" not in choice:
         return case
     group, factor = choice["group"], choice["factor"]
@@ -142,7 +149,8 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
     if ndim > 2:
         params |= {key: (*rare, 1, 2) for key in (17, 21, 22, 23, 24)}
     if transposed:
-        params |= _transposed(ndim)
+        params |= {key: (*rare, None, 1) for key in _OUTPUT_PADS[ndim]}
+        params[4] = tuple(pad for pad in params[4] if pad not in SAME)
     else:
         params[18] = (None, None, None, 0.75)
     int8 = ndim == 2 and not transposed
@@ -158,7 +166,9 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
             "per group": FEW,
             "outputs per group": FEW,
         }
-    elif int8:
+    if transposed:
+        more |= {"same": (*(None,) * 5, *SAME), "cuts": ((0, 0, 0), (1, 0, 2), (1, 2, 1))}
+    elif int8 and not grouped:
         more["flat"] = (*(False,) * 9, True)
     return weighted(
         ranks=(ndim + 1,),
@@ -171,14 +181,9 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
     )
 
 
-def _transposed(ndim: int) -> dict[int, tuple[Any, ...]]:
-    rare = (None,) * 5
-    keys = {1: (20,), 2: (20, 21), 3: (25, 26, 27)}[ndim]
-    pads = {1: (18,), 2: (18, 19), 3: (18, 19, 20)}[ndim]
-    return {
-        **{key: (*rare, 1) for key in pads},
-        **{key: (None, None, 8, 13, 20) for key in keys},
-    }
+_OUTPUT_PADS = {1: (18,), 2: (18, 19), 3: (18, 19, 20)}
+_OUTPUT_SIZES = {1: (20,), 2: (20, 21), 3: (25, 26, 27)}
+"""Of width, height and depth."""
 
 
 def _fit_transposed(case: LayerCase, *, ndim: int) -> LayerCase | None:
@@ -187,16 +192,36 @@ def _fit_transposed(case: LayerCase, *, ndim: int) -> LayerCase | None:
     Of more than a step, or of another size, other libraries know nothing.
     """
     layer = case.layer
-    keys = {1: (20,), 2: (20, 21), 3: (25, 26, 27)}[ndim]
     if layer.integer(4, 0) not in SAME:
-        case = case.with_params(dict.fromkeys(keys))
-    elif any(layer.integer(key, 0) < 1 for key in keys):
-        return None
-    pads = {1: (18,), 2: (18, 19), 3: (18, 19, 20)}[ndim]
-    strides = (layer.integer(3, 1), layer.integer(13, layer.integer(3, 1)), layer.integer(23, 1))
-    if any(layer.integer(p, 0) >= s for p, s in zip(pads, strides, strict=False)):
-        case = case.with_params(dict.fromkeys(pads))
+        case = case.with_params(dict.fromkeys(_OUTPUT_SIZES[ndim]))
+    for key, (stride, _) in zip(_OUTPUT_PADS[ndim], _steps(layer), strict=False):
+        if layer.integer(key, 0) >= stride:
+            case = case.with_params({key: None})
     return _fit(case, ndim=ndim)
+
+
+def _steps(layer: Layer) -> list[tuple[int, int]]:
+    """Return stride and dilation along width, height and depth."""
+    stride, dilation = layer.integer(3, 1), layer.integer(2, 1)
+    return [
+        (stride, dilation),
+        (layer.integer(13, stride), layer.integer(12, dilation)),
+        (layer.integer(23, stride), layer.integer(22, dilation)),
+    ]
+
+
+def _same(case: LayerCase, mode: int, cuts: tuple[int, ...], ndim: int) -> LayerCase | None:
+    """Ask a deconvolution for an output that is smaller by so much than what it makes."""
+    case = case.with_params({4: mode, **dict.fromkeys(_OUTPUT_PADS[ndim])})
+    layer = case.layer
+    extents, kernel = case.shapes[0][:0:-1], _kernel(layer, ndim)[::-1]
+    sizes = [
+        (n - 1) * stride + dilation * (k - 1) + 1 - cut
+        for n, k, (stride, dilation), cut in zip(
+            extents, kernel, _steps(layer), cuts, strict=False
+        )
+    ]
+    return case.with_params(dict(zip(_OUTPUT_SIZES[ndim], sizes, strict=True)))
 
 
 def _deformable(case: LayerCase) -> LayerCase | None:

@@ -51,8 +51,10 @@ def _case(kind: str, sketch: Sketch, seed: int, index: int) -> LayerCase | None:
     }
     random = Random(f"{seed}/{kind}/{index}")
     names = list(coordinates)
-    # One coordinate keeps what is its turn, the others give way to it until all go together.
-    kept = names[index % len(names)]
+    # One coordinate keeps its value, the others give way to it until all go together.
+    round_, place = divmod(index, len(names))
+    kept = names[place]
+    turn[kept] = _in_turn(coordinates[kept], f"{seed}/{kind}/{kept}/kept", round_)
     choice = turn
     for attempt in range(TRIES):
         case = sketch.case(kind, choice)

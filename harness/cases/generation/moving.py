@@ -77,9 +77,8 @@ def _listed(key: int, name: str = "axes") -> Any:
 
 
 def _permute(case: LayerCase) -> LayerCase | None:
-    order = case.plain.get(0, 0)
-    fits = isinstance(order, int) and 0 <= order < factorial(len(case.shapes[0]))
-    return case if fits else None
+    order = case.layer.integer(0, 0)
+    return case.with_params({0: order % factorial(len(case.shapes[0]))})
 
 
 def _multiple(case: LayerCase) -> LayerCase | None:
@@ -272,7 +271,7 @@ SKETCHES: dict[str, Sketch] = {
         more={"axes": (None, (0,), (1,), (2,), (-1,), (-2,), (0, 1), (1, 2), (0, -1), (0, 1, 2))},
         arrange=_listed(3),
     ),
-    "Permute": Sketch(params={0: tuple(range(24))}, fit=_permute),
+    "Permute": Sketch(ranks=(1, 2, 3, 4, 4, 4), params={0: tuple(range(24))}, fit=_permute),
     "PixelShuffle": Sketch(
         ranks=(3,),
         outer=(4, 8, 16, 9, 12, 18, 32, 36, 64, 48),
