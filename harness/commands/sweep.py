@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness.analysis.sweep.collection import CasePlan, Collection
-from harness.analysis.sweep.explanation import Explained, Laboratory, Subject, explain
+from harness.analysis.sweep.explanation import explain
+from harness.analysis.sweep.laboratory import Laboratory, Subject
 from harness.analysis.sweep.runs import exact_run, sweep_runs
 from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.trim import listed_layers
@@ -28,6 +29,7 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
+from harness.commands.sweep_bisection import SweepBisection
 from harness.config.axes import with_axes
 from harness.config.cells import revision_of
 from harness.config.flags import resolve_flag_set
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.analysis.sweep.finding import Explained
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
     from harness.domain.spec import FlagSet
@@ -197,7 +200,19 @@ def execute(options: argparse.Namespace) -> int:
         for explained in explain(suspect_groups(tables), laboratory, evaluations=EVALUATIONS):
             found.append(explained)
             say(f"making findings smaller: {len(found)}")
-            _keep(run.path, explained)
+    if options.bisect:
+        bisection = SweepBisection(options=options, folder=run.path, console=console)
+        found = [
+            replace(
+                each,
+                finding=each.finding.model_copy(
+                    update={"commits": bisection.commits(each.finding)}
+                ),
+            )
+            for each in found
+        ]
+    for explained in found:
+        _keep(run.path, explained)
     report = SweepReport(
         labels=tuple(subject.label for subject in subjects),
         flags=options.flags,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.analysis.sweep.explanation import Explained, SweepFinding
+    from harness.analysis.sweep.finding import Explained, SweepFinding
     from harness.execution.case_runner import CaseRecord
 
 _FAULTS = {

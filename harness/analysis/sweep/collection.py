@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.analysis.sweep.explanation import Subject
+    from harness.analysis.sweep.laboratory import Subject
     from harness.cases.layer_case import LayerCase
     from harness.domain.spec import RunSpec
 
@@ -91,11 +91,9 @@ class Collection:
             if case.id not in known and not subject.unsupported(case)
         ]
         file = self._file(subject)
-        done = 0
-        for record in self.runner.run(subject.build, wanted):
+        for done, record in enumerate(self.runner.run(subject.build, wanted), 1):
             known[record.case] = record
             append_line(file, record.model_dump_json(exclude_defaults=True), sync=False)
-            done += 1
             self.advanced(subject.label, done, len(wanted))
 
     def _file(self, subject: Subject) -> Path:

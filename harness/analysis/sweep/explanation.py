@@ -2,143 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.attribution.causes import attribute
 from harness.analysis.attribution.evidence import Table
 from harness.analysis.attribution.experiments import ROUNDS, changed_run, suggested
 from harness.analysis.sweep.cells import cell_record, finding_id
+from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.runs import run_words
-from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
-from harness.cases.judgement import CaseOutcome, CaseVerdict
+from harness.analysis.sweep.suspects import State, suspect_groups
+from harness.cases.judgement import CaseOutcome
 from harness.cases.layer_case import parse_case
 from harness.cases.shrinking import shrink
-from harness.domain.base import StoredValue
-from harness.model.integer_blobs import is_quantised
-from harness.sources.options import QUANTISED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from harness.analysis.attribution.causes import Cause
+    from harness.analysis.sweep.laboratory import Laboratory
     from harness.analysis.sweep.suspects import Suspect, SuspectGroup
-    from harness.build.builder import Build
     from harness.cases.layer_case import LayerCase
     from harness.domain.records import CellRecord
-    from harness.domain.spec import OptionValue, RunSpec
-    from harness.domain.verdict import Tolerance
-    from harness.execution.case_runner import CaseRecord, CaseRunner
+    from harness.domain.spec import RunSpec
+    from harness.execution.case_runner import CaseRecord
 
 PER_GROUP = 3
 """Findings that one group of suspects may end in; what is left is counted with the last."""
 EXPERIMENTS = 24
 """Runs of the smallest case that may be added to prove a cause; each takes a few milliseconds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """One build of a sweep, with what is run in it."""
-
-    label: str
-    """Names it in the sweep: the version, or `version#2` for one that is there twice."""
-    build: Build
-    runs: tuple[RunSpec, ...]
-    defaults: Mapping[str, OptionValue]
-    """Options as the version sets them by itself, as far as its source tells."""
-    unsupported: Callable[[LayerCase], str]
-    """Why a case means nothing to this version; empty if it does."""
-
-    def runs_of(self, case: LayerCase) -> tuple[RunSpec, ...]:
-        """Return what a case is run with.
-
-        Weights in int8 belong to a model, and without int8 inference ncnn does not read them.
-        """
-        if not is_quantised(case.layer):
-            return self.runs
-        return tuple(run for run in self.runs if dict(run.options).get(QUANTISED, True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Laboratory:
-    """Measures any case in the builds of a sweep."""
-
-    subjects: Sequence[Subject]
-    runner: CaseRunner
-    tolerance: Tolerance
-
-    def record(
-        self, place: int, case: LayerCase, runs: Sequence[RunSpec] = ()
-    ) -> CaseRecord | None:
-        """Return what becomes of a case in a build; None if it means nothing to that version."""
-        subject = self.subjects[place]
-        if subject.unsupported(case):
-            return None
-        (record,) = self.records(place, [(case, runs or subject.runs_of(case))])
-        return record
-
-    def records(
-        self, place: int, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
-    ) -> list[CaseRecord]:
-        """Return what becomes of several cases in a build."""
-        return list(self.runner.run(self.subjects[place].build, requests))
-
-
-class SweepFinding(StoredValue):
-    """A fault of a layer, by the smallest case that shows it."""
-
-    id: str
-    layer: str
-    kind: FaultKind
-    case: str
-    """Id of the smallest case."""
-    found_as: str
-    """Id of the case that it was found with."""
-    run: str
-    """Run options that show it, as `--run` takes them."""
-    flags: str
-    builds: tuple[str, ...]
-    """Labels of the builds that were compared, oldest first."""
-    states: tuple[State, ...]
-    """What each of them does with the smallest case."""
-    verdicts: tuple[CaseVerdict | None, ...]
-    cases: int
-    """How many cases of the sweep show it."""
-    cells: tuple[str, ...] = ()
-    """Ids of the cells that its causes rest on."""
-
-    @property
-    def bad(self) -> tuple[str, ...]:
-        """The builds that have it."""
-        return self._where(State.BAD)
-
-    @property
-    def good(self) -> tuple[str, ...]:
-        """The builds that do not have it."""
-        return self._where(State.GOOD)
-
-    @property
-    def is_change(self) -> bool:
-        """Whether builds differ in it."""
-        return bool(self.bad and self.good)
-
-    @property
-    def worst(self) -> CaseVerdict:
-        """The verdict of the build that has it worst."""
-        bad = [v for v, s in zip(self.verdicts, self.states, strict=True) if v and s is State.BAD]
-        return max(bad, key=lambda verdict: verdict.error)
-
-    def _where(self, state: State) -> tuple[str, ...]:
-        return tuple(b for b, s in zip(self.builds, self.states, strict=True) if s is state)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explained:
-    """A finding with the cells that it rests on."""
-
-    finding: SweepFinding
-    records: tuple[CellRecord, ...]
-    causes: tuple[Cause, ...]
 
 
 def explain(
@@ -182,15 +73,19 @@ def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations:
     if seen is None:
         # It shows now and then: as it was found it is told, and no smaller.
         smallest, seen = original, suspect
-    records = _records(smallest, tables, laboratory)
-    run = _run(suspect.run, laboratory)
+    table = _CaseTable(smallest, laboratory)
+    for place, record in enumerate(tables):
+        if record:
+            table.add(place, record, laboratory.subjects[place].runs)
+    table.prove()
+    records = tuple(table.cells.values())
     finding = SweepFinding(
         id=finding_id(suspect.layer, smallest.id, suspect.kind),
         layer=suspect.layer,
         kind=suspect.kind,
         case=smallest.id,
         found_as=suspect.case,
-        run=run_words(run),
+        run=run_words(laboratory.run(suspect.run)),
         flags=laboratory.subjects[0].build.record.flags,
         builds=tuple(subject.label for subject in laboratory.subjects),
         states=seen.states,
@@ -200,13 +95,9 @@ def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations:
     )
     return Explained(
         finding=finding,
-        records=tuple(records),
+        records=records,
         causes=attribute(records, laboratory.tolerance),
     )
-
-
-def _run(name: str, laboratory: Laboratory) -> RunSpec:
-    return next(run for subject in laboratory.subjects for run in subject.runs if run.name == name)
 
 
 def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
@@ -223,9 +114,9 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
         if record is None or suspect.run not in record.verdicts:
             return False
         tables[place] = record
-        if suspect.states[place] is State.BAD and not record.verdicts[suspect.run].outcome.is_fault:
-            if suspect.kind is not FaultKind.REFUSAL:
-                return False
+        is_bad = record.verdicts[suspect.run].outcome is not CaseOutcome.OK
+        if is_bad is not (suspect.states[place] is State.BAD):
+            return False
     return _same_fault(tables, suspect) is not None
 
 
@@ -239,52 +130,62 @@ def _same_fault(tables: Sequence[CaseRecord | None], suspect: Suspect) -> Suspec
     return None
 
 
-def _records(
-    case: LayerCase, tables: Sequence[CaseRecord | None], laboratory: Laboratory
-) -> list[CellRecord]:
-    """Return all runs of a case as cells, with what proves its causes beside them."""
-    found: dict[str, CellRecord] = {}
-    specs: dict[str, tuple[int, RunSpec]] = {}
+@dataclass
+class _CaseTable:
+    """All runs of one case as the cells of a table."""
 
-    def add(place: int, record: CaseRecord, runs: Sequence[RunSpec], *, experiment: bool) -> None:
-        subject = laboratory.subjects[place]
+    case: LayerCase
+    laboratory: Laboratory
+    cells: dict[str, CellRecord] = field(default_factory=dict)
+    specs: dict[str, tuple[int, RunSpec]] = field(default_factory=dict)
+    """Build and run options of each cell."""
+
+    def add(
+        self, place: int, record: CaseRecord, runs: Sequence[RunSpec], *, experiment: bool = False
+    ) -> None:
+        """Take in what became of the case in a build."""
+        subject = self.laboratory.subjects[place]
         known = {"version": subject.label, "options": dict(subject.defaults)}
         build = subject.build.record.model_copy(update=known)
         for run in runs:
             if run.name not in record.verdicts:
                 continue
             cell = cell_record(
-                case,
+                self.case,
                 run,
                 record.verdicts[run.name],
                 build,
-                laboratory.tolerance,
+                self.laboratory.tolerance,
                 words=run_words(run),
             )
-            if cell.cell not in found:
-                found[cell.cell] = cell.model_copy(update={"experiment": experiment})
-                specs[cell.cell] = (place, run)
+            if cell.cell not in self.cells:
+                self.cells[cell.cell] = cell.model_copy(update={"experiment": experiment})
+                self.specs[cell.cell] = (place, run)
 
-    for place, record in enumerate(tables):
-        if record:
-            add(place, record, laboratory.subjects[place].runs, experiment=False)
-    left = EXPERIMENTS
-    for _ in range(ROUNDS):
-        wanted = [
-            (specs[each.base][0], changed_run(specs[each.base][1], each.change))
-            for each in suggested(Table(found.values(), laboratory.tolerance))
-            if not each.needs_build and all(setting.after for setting in each.change)
-        ]
-        known = {(place, run_words(run)) for place, run in specs.values()}
-        new = [pair for pair in wanted if (pair[0], run_words(pair[1])) not in known][:left]
-        if not new:
-            break
-        left -= len(new)
-        for place, run in new:
-            measured = laboratory.record(place, case, [run])
-            if measured:
-                add(place, measured, [run], experiment=True)
-    return list(found.values())
+    def prove(self) -> None:
+        """Measure what proves causes, as after a matrix."""
+        left = EXPERIMENTS
+        for _ in range(ROUNDS):
+            new = self._wanted()[:left]
+            left -= len(new)
+            for place, run in new:
+                record = self.laboratory.record(place, self.case, [run])
+                if record:
+                    self.add(place, record, [run], experiment=True)
+            if not new:
+                break
+
+    def _wanted(self) -> list[tuple[int, RunSpec]]:
+        """Return the experiments that are still to be done."""
+        known = {(place, run_words(run)) for place, run in self.specs.values()}
+        wanted: dict[tuple[int, str], tuple[int, RunSpec]] = {}
+        for each in suggested(Table(self.cells.values(), self.laboratory.tolerance)):
+            if each.needs_build or not all(setting.after for setting in each.change):
+                continue
+            place, base = self.specs[each.base]
+            run = changed_run(base, each.change)
+            wanted[place, run_words(run)] = (place, run)
+        return [pair for key, pair in wanted.items() if key not in known]
 
 
 def _others(
@@ -307,8 +208,8 @@ def _others(
         suspect: [
             run
             for change in changes
-            if run_words(run := changed_run(_run(suspect.run, laboratory), change))
-            != run_words(_run(suspect.run, laboratory))
+            if run_words(run := changed_run(laboratory.run(suspect.run), change))
+            != run_words(laboratory.run(suspect.run))
         ]
         for suspect in suspects
     }

@@ -147,9 +147,9 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
             16: (*rare, 0, 1, 3),
         }
     if ndim > 2:
-        params |= {key: (*rare, 1, 2) for key in (17, 21, 22, 23, 24)}
+        params |= dict.fromkeys((17, 21, 22, 23, 24), (*rare, 1, 2))
     if transposed:
-        params |= {key: (*rare, None, 1) for key in _OUTPUT_PADS[ndim]}
+        params |= dict.fromkeys(_OUTPUT_PADS[ndim], (*rare, None, 1))
         params[4] = tuple(pad for pad in params[4] if pad not in SAME)
     else:
         params[18] = (None, None, None, 0.75)
@@ -217,9 +217,7 @@ def _same(case: LayerCase, mode: int, cuts: tuple[int, ...], ndim: int) -> Layer
     extents, kernel = case.shapes[0][:0:-1], _kernel(layer, ndim)[::-1]
     sizes = [
         (n - 1) * stride + dilation * (k - 1) + 1 - cut
-        for n, k, (stride, dilation), cut in zip(
-            extents, kernel, _steps(layer), cuts, strict=False
-        )
+        for n, k, (stride, dilation), cut in zip(extents, kernel, _steps(layer), cuts, strict=False)
     ]
     return case.with_params(dict(zip(_OUTPUT_SIZES[ndim], sizes, strict=True)))
 

@@ -74,7 +74,7 @@ def _gemm_fit(case: LayerCase) -> LayerCase | None:
     layer = case.layer
     constant = [layer.integer(key, 0) for key in (4, 5, 6)]
     shapes = list(case.shapes)
-    if len(shapes) < 2 - sum(constant[:2]) or not all(constant) and not shapes:
+    if len(shapes) < 2 - sum(constant[:2]) or (not all(constant) and not shapes):
         return None
     sizes = {key: layer.integer(key, 0) for key in (7, 8, 9)}
     for place, trans, keys in ((0, 2, (7, 9)), (1, 3, (9, 8))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 

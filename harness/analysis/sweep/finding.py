@@ -1,0 +1,91 @@
+"""What a sweep finds, as values that are written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.analysis.sweep.suspects import FaultKind, State
+from harness.cases.judgement import CaseVerdict
+from harness.domain.base import StoredValue
+
+if TYPE_CHECKING:
+    from harness.analysis.attribution.causes import Cause
+    from harness.domain.records import CellRecord
+
+
+class CommitFound(StoredValue):
+    """What a bisection says of one change of a finding."""
+
+    before: str
+    after: str
+    """The versions between which it is."""
+    becomes_bad: bool
+    """Whether the fault comes, or goes."""
+    commit: str = ""
+    """Full hash, or the release where there is no history; empty if it is not one."""
+    title: str = ""
+    certainty: float = 1.0
+    suspects: tuple[str, ...] = ()
+    """Where several were left."""
+    problem: str = ""
+    """Why there is no answer."""
+
+
+class SweepFinding(StoredValue):
+    """A fault of a layer, by the smallest case that shows it."""
+
+    id: str
+    layer: str
+    kind: FaultKind
+    case: str
+    """Id of the smallest case."""
+    found_as: str
+    """Id of the case that it was found with."""
+    run: str
+    """Run options that show it, as `--run` takes them."""
+    flags: str
+    builds: tuple[str, ...]
+    """Labels of the builds that were compared, oldest first."""
+    states: tuple[State, ...]
+    """What each of them does with the smallest case."""
+    verdicts: tuple[CaseVerdict | None, ...]
+    cases: int
+    """How many cases of the sweep show it."""
+    cells: tuple[str, ...] = ()
+    """Ids of the cells that its causes rest on."""
+    commits: tuple[CommitFound, ...] = ()
+    """What made each change, where that was bisected."""
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """The builds that have it."""
+        return self._where(State.BAD)
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The builds that do not have it."""
+        return self._where(State.GOOD)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether builds differ in it."""
+        return bool(self.bad and self.good)
+
+    @property
+    def worst(self) -> CaseVerdict:
+        """The verdict of the build that has it worst."""
+        bad = [v for v, s in zip(self.verdicts, self.states, strict=True) if v and s is State.BAD]
+        return max(bad, key=lambda verdict: verdict.error)
+
+    def _where(self, state: State) -> tuple[str, ...]:
+        return tuple(b for b, s in zip(self.builds, self.states, strict=True) if s is state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """A finding with the cells that it rests on."""
+
+    finding: SweepFinding
+    records: tuple[CellRecord, ...]
+    causes: tuple[Cause, ...]

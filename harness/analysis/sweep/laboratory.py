@@ -1,0 +1,70 @@
+"""The builds of a sweep, and what measures any case in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.model.integer_blobs import is_quantised
+from harness.sources.options import QUANTISED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from harness.build.builder import Build
+    from harness.cases.layer_case import LayerCase
+    from harness.domain.spec import OptionValue, RunSpec
+    from harness.domain.verdict import Tolerance
+    from harness.execution.case_runner import CaseRecord, CaseRunner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One build of a sweep, with what is run in it."""
+
+    label: str
+    """Names it in the sweep: the version, or `version#2` for one that is there twice."""
+    build: Build
+    runs: tuple[RunSpec, ...]
+    defaults: Mapping[str, OptionValue]
+    """Options as the version sets them by itself, as far as its source tells."""
+    unsupported: Callable[[LayerCase], str]
+    """Why a case means nothing to this version; empty if it does."""
+
+    def runs_of(self, case: LayerCase) -> tuple[RunSpec, ...]:
+        """Return what a case is run with.
+
+        Weights in int8 belong to a model, and without int8 inference ncnn does not read them.
+        """
+        if not is_quantised(case.layer):
+            return self.runs
+        return tuple(run for run in self.runs if dict(run.options).get(QUANTISED, True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laboratory:
+    """Measures any case in the builds of a sweep."""
+
+    subjects: Sequence[Subject]
+    runner: CaseRunner
+    tolerance: Tolerance
+
+    def record(
+        self, place: int, case: LayerCase, runs: Sequence[RunSpec] = ()
+    ) -> CaseRecord | None:
+        """Return what becomes of a case in a build; None if it means nothing to that version."""
+        subject = self.subjects[place]
+        if subject.unsupported(case):
+            return None
+        (record,) = self.records(place, [(case, runs or subject.runs_of(case))])
+        return record
+
+    def records(
+        self, place: int, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
+    ) -> list[CaseRecord]:
+        """Return what becomes of several cases in a build."""
+        return list(self.runner.run(self.subjects[place].build, requests))
+
+    def run(self, name: str) -> RunSpec:
+        """Return the run options of a name, of the first build that has them."""
+        return next(run for subject in self.subjects for run in subject.runs if run.name == name)
