@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import ACTIVATIONS, CHANNELS, FEW, VALUES
 from harness.cases.generation.sketch import Sketch, weighted
+from harness.definition import sliding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.cases.generation.sketch import Choice
     from harness.cases.layer_case import LayerCase
     from harness.model.param import Layer
@@ -147,9 +150,9 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
             16: (*rare, 0, 1, 3),
         }
     if ndim > 2:
-        params |= {key: (*rare, 1, 2) for key in (17, 21, 22, 23, 24)}
+        params |= dict.fromkeys((17, 21, 22, 23, 24), (*rare, 1, 2))
     if transposed:
-        params |= {key: (*rare, None, 1) for key in _OUTPUT_PADS[ndim]}
+        params |= dict.fromkeys(_OUTPUT_PADS[ndim], (*rare, None, 1))
         params[4] = tuple(pad for pad in params[4] if pad not in SAME)
     else:
         params[18] = (None, None, None, 0.75)
@@ -217,9 +220,7 @@ def _same(case: LayerCase, mode: int, cuts: tuple[int, ...], ndim: int) -> Layer
     extents, kernel = case.shapes[0][:0:-1], _kernel(layer, ndim)[::-1]
     sizes = [
         (n - 1) * stride + dilation * (k - 1) + 1 - cut
-        for n, k, (stride, dilation), cut in zip(
-            extents, kernel, _steps(layer), cuts, strict=False
-        )
+        for n, k, (stride, dilation), cut in zip(extents, kernel, _steps(layer), cuts, strict=False)
     ]
     return case.with_params(dict(zip(_OUTPUT_SIZES[ndim], sizes, strict=True)))
 
@@ -230,18 +231,22 @@ def _deformable(case: LayerCase) -> LayerCase | None:
     if made is None:
         return None
     layer, kernel = made.layer, _kernel(made.layer, 2)
-    places = []
-    for axis, (near, far, dilation, stride) in enumerate(((14, 16, 12, 13), (4, 15, 2, 3))):
-        before = layer.integer(near, layer.integer(4, 0))
-        after = layer.integer(far, before)
-        step = layer.integer(stride, layer.integer(3, 1))
-        reach = layer.integer(dilation, layer.integer(2, 1)) * (kernel[axis] - 1) + 1
-        places.append((made.shapes[0][1 + axis] + before + after - reach) // step + 1)
+    places = places_of(sliding.windows(layer, 2), kernel, made.shapes[0][1:])
     if min(places) < 1:
         return None
     taps = prod(kernel)
     offsets = [(2 * taps, *places), (taps, *places)][: max(1, len(case.shapes) - 1)]
     return replace(made, shapes=(made.shapes[0], *offsets))
+
+
+def places_of(
+    axes: Sequence[sliding.Window], kernel: Sequence[int], extents: Sequence[int]
+) -> tuple[int, ...]:
+    """Return at how many places a kernel stands along each axis, not all of them above zero."""
+    return tuple(
+        (n + axis.before + axis.after - axis.extent(k)) // axis.stride + 1
+        for n, axis, k in zip(extents, axes, kernel, strict=True)
+    )
 
 
 def _masked(case: LayerCase, choice: Choice) -> LayerCase | None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import ACTIVATIONS, INNER, LENGTHS, WEIGHTS
 from harness.cases.generation.sketch import Sketch, weighted
-from harness.cases.layer_case import Shape
 
 if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
-    from harness.cases.layer_case import LayerCase
+    from harness.cases.layer_case import LayerCase, Shape
 
 MAX_PRODUCTS = 1_000_000
 _M = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 31, 33)
@@ -74,7 +73,7 @@ def _gemm_fit(case: LayerCase) -> LayerCase | None:
     layer = case.layer
     constant = [layer.integer(key, 0) for key in (4, 5, 6)]
     shapes = list(case.shapes)
-    if len(shapes) < 2 - sum(constant[:2]) or not all(constant) and not shapes:
+    if len(shapes) < 2 - sum(constant[:2]) or (not all(constant) and not shapes):
         return None
     sizes = {key: layer.integer(key, 0) for key in (7, 8, 9)}
     for place, trans, keys in ((0, 2, (7, 9)), (1, 3, (9, 8))):

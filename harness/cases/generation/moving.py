@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +179,8 @@ def _copy_to(case: LayerCase, choice: Choice) -> LayerCase | None:
     (shape,) = case.shapes
     starts = [start % n for start, n in zip(choice["starts"], shape, strict=False)]
     part = tuple(
-        max(1, n - start - cut) for n, start, cut in zip(shape, starts, choice["cuts"], strict=False)
+        max(1, n - start - cut)
+        for n, start, cut in zip(shape, starts, choice["cuts"], strict=False)
     )
     case = replace(case, shapes=(shape, part))
     if choice["axes"]:
