@@ -15,6 +15,8 @@ from harness.advisories.names import KNOWN, parameter_of
 from harness.cases.layer_case import LayerCase, parse_case
 from harness.util.errors import UsageError
 
+DAY = datetime.timedelta(days=1)
+"""A release may have the date of the day before or after in its name."""
 Expected = Literal["broken", "drop", "unstable", "crash", "ok"]
 Arch = Literal["x86", "arm", "vulkan", "any"]
 ARCHES: tuple[str, ...] = tuple(a for a in get_args(Arch) if a != "any")
@@ -124,6 +126,9 @@ class Advisory(BaseModel):
             (bool(self.introduced) or not self.introduced_on, "introduced_on without introduced"),
             (bool(self.repaired) or not self.repaired_on, "repaired_on without repaired"),
         ]
+        first = f"{self.introduced_on - DAY:%Y%m%d}" if self.introduced_on else ""
+        early = min(self.bad, default="") < first
+        checks.append((not early, "introduced_on is later than the first release in bad"))
         for name in ("bad", "good", "measured"):
             listed: tuple[str, ...] = getattr(self, name)
             in_order = all(a < b for a, b in pairwise(listed))

@@ -37,14 +37,21 @@ FLAGS = {
     "int8": "NCNN_INT8",
 }
 """Build options by the name that a condition has for them, behind `flag.`."""
-ON_BY_DEFAULT = ("openmp", "bf16", "int8")
-"""Those that a build has unless it says otherwise."""
+ANYWHERE_BY_DEFAULT = ("openmp", "bf16", "int8")
+"""Those that a build has for any machine, unless it says otherwise."""
 
 
 def parameter_of(name: str) -> int | None:
     """Return the parameter that a name such as `p3` stands for; None if it is none."""
     found = re.fullmatch(r"p(\d{1,2})", name)
     return int(found[1]) if found and int(found[1]) < MAX_PARAMS else None
+
+
+def flag_arch(name: str) -> str:
+    """Return the architecture whose instructions a flag is about; empty for none."""
+    if name in ANYWHERE_BY_DEFAULT:
+        return ""
+    return "arm" if name.startswith("arm") else "x86"
 
 
 def blob_names(prefix: str, shape: Shape) -> dict[str, int]:
