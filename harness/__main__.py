@@ -28,6 +28,7 @@ COMMANDS = {
     for name in (
         "matrix",
         "sweep",
+        "audit",
         "bisect",
         "bisect-step",
         "report",
