@@ -99,6 +99,12 @@ def audit(session: nox.Session) -> None:
     _harness(session, "audit")
 
 
+@nox.session(venv_backend="none")
+def corpus(session: nox.Session) -> None:
+    """Run the known faults of ncnn where they should show, and where they should not."""
+    _harness(session, "corpus")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""

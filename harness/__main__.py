@@ -29,6 +29,7 @@ COMMANDS = {
         "matrix",
         "sweep",
         "audit",
+        "corpus",
         "bisect",
         "bisect-step",
         "report",

@@ -17,7 +17,7 @@ from harness.util.errors import UsageError
 
 DAY = datetime.timedelta(days=1)
 """A release may have the date of the day before or after in its name."""
-Expected = Literal["broken", "drop", "unstable", "crash", "hang", "shape", "ok"]
+Expected = Literal["broken", "drop", "narrow", "unstable", "crash", "hang", "shape", "ok"]
 Arch = Literal["x86", "arm", "vulkan", "any"]
 ARCHES: tuple[str, ...] = tuple(a for a in get_args(Arch) if a != "any")
 
