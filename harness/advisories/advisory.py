@@ -97,7 +97,9 @@ class Advisory(BaseModel):
     fix: str = Field(default="", description="Settings that clear it.")
     mechanism: str = ""
     advice: str = Field(default="", description="What to do, in a sentence.")
-    source: str = Field(default="", description="Where it is told of.")
+    source: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = Field(
+        default="", description="Address where it is told of."
+    )
     measured: Releases = Field(default=(), description="Versions it was confirmed in.")
     note: str = ""
 

@@ -23,8 +23,9 @@ from harness.advisories.option_defaults import defaults, known_options
 from harness.domain.versions import date_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from harness.cases.layer_case import LayerCase
     from harness.domain.spec import OptionValue
     from harness.model.param import Layer
     from harness.model.value import Plain
@@ -107,6 +108,8 @@ class Subject:
     outputs: tuple[Shape | Unknown, ...] = ()
     storage: str = ""
     """How its weights are stored: `fp32`, `fp16` or `int8`; empty where that is not known."""
+    has_params: bool = True
+    """Whether the layer has its parameters."""
 
     def names(self, setting: Setting, standing_for: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of all names.
@@ -130,8 +133,9 @@ class Subject:
         )
         names[COUNT] = len(self.inputs)
         names[STORE] = self.storage or Unknown("how its weights are stored (the .bin file)")
-        names |= {name: self._parameter(name, standing_for) for name in standing_for}
-        return names
+        if self.has_params:
+            return names | {name: self._parameter(name, standing_for) for name in standing_for}
+        return names | dict.fromkeys(standing_for, Unknown("its parameters"))
 
     def _mask(self, version: str) -> int:
         mask = self.layer.get(MASK)
@@ -146,6 +150,18 @@ class Subject:
         if isinstance(usual, str) and parameter_of(usual) is not None:
             return self._parameter(usual, standing_for)
         return usual
+
+
+def subject_of(case: LayerCase, outputs: Sequence[Shape] = ()) -> Subject:
+    """Return the layer of a case.
+
+    Args:
+        case: the case.
+        outputs: shapes of its outputs, if they are known.
+    """
+    return Subject(
+        layer=case.layer, inputs=case.shapes, outputs=tuple(outputs), storage=case.storage
+    )
 
 
 def _extents(prefix: str, shape: Shape | Unknown) -> dict[str, Any]:
