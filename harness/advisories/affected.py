@@ -32,7 +32,7 @@ class Span:
     def words(self) -> str:
         """The span, such as `20250428 to 20250916, repaired in 20260113`."""
         if not self.after:
-            return f"since {self.first}"
+            return f"{'' if self.before else 'at least '}since {self.first}"
         place = self.first if self.first == self.last else f"{self.first} to {self.last}"
         return f"{place}, repaired in {self.after}"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.advisories.advisory import Advisory
 from harness.advisories.affected import affected
 from harness.advisories.loading import load_corpus
 from harness.advisories.matching import meets
@@ -19,6 +18,9 @@ from harness.config.axes import with_flags, with_run
 from harness.config.cells import run_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
+
+if TYPE_CHECKING:
+    from harness.advisories.advisory import Advisory
 
 CONFIG = load_config(Path(__file__).parents[2] / "configs" / "default.toml")
 CORPUS = load_corpus()

@@ -27,7 +27,8 @@ def commits(advisory: Advisory, clone: Clone) -> Iterator[Place]:
             before, after = clone.point(f"{commit}^"), clone.point(commit)
             yield Place(
                 revision=before.revision,
-                faulty=not becomes,
+                faulty=advisory.is_fault and not becomes,
                 words=f"before {after.revision.label[:9]}, which {words}",
             )
-            yield Place(revision=after.revision, faulty=becomes, words=words)
+            faulty = advisory.is_fault and becomes
+            yield Place(revision=after.revision, faulty=faulty, words=words)
