@@ -24,13 +24,15 @@ def known_faults(
 ) -> list[Advisory]:
     """Return the faults that a layer of a cell meets for certain.
 
+    None where options were set too late, by mistake: which of them held is not known.
+
     Args:
         record: a cell.
         layer: one of its layers.
         advisories: known faults.
     """
     candidates = [each for each in advisories if each.layer == layer.type]
-    if not candidates or not _arch(record):
+    if not candidates or not _arch(record) or record.when != "first":
         return []
     setting, subject = _setting(record), _subject(record, layer)
     return [each for each in candidates if meets(each, subject, setting).met]

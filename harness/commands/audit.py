@@ -68,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--param", type=Path, metavar="FILE", help="the model (default: the configuration's)"
+        "--param",
+        type=Path,
+        metavar="FILE",
+        help="the model (default: the configuration's, made if need be)",
     )
     model.add_argument(
         "--bin", type=Path, metavar="FILE", help="its weights: tells how they are stored"
@@ -137,6 +140,11 @@ def _setting(options: argparse.Namespace, config: Config) -> Setting:
     """Return how the model is run, as far as it was told."""
     config, name = with_run(config, options.run)
     run = run_of(name, config)
+    if run.when != "first":
+        raise UsageError(
+            f"--run {options.run}: sets options {run.when}, when some no longer have an effect. "
+            "Give options that are set first."
+        )
     flags = None
     if options.flags:
         config, chosen = with_flags(config, options.flags)

@@ -99,7 +99,7 @@ def execute(options: argparse.Namespace) -> int:
     clone = None
     if options.repo:
         clone = Clone.open(options.repo, store=store.sources, log=store.logs / "corpus.log")
-    planned, left_out = _planned(advisories, options, config, clone)
+    wanted, left_out = planned(advisories, config, clone, options.versions)
     with saying(console, "preparing") as say:
         machine = LocalMachine.prepared(
             config,
@@ -119,7 +119,7 @@ def execute(options: argparse.Namespace) -> int:
             say=say,
         )
         results: dict[str, list[Result]] = {advisory.id: [] for advisory in advisories}
-        for result in runner.run(planned):
+        for result in runner.run(wanted):
             results[result.trial.advisory.id].append(result)
     show_corpus(console, [(each, results[each.id]) for each in advisories], left_out)
     states = {state_of(found) for found in results.values()}
@@ -145,28 +145,40 @@ def _chosen(advisories: Sequence[Advisory], options: argparse.Namespace) -> list
     return found
 
 
-def _planned(
+def planned(
     advisories: Sequence[Advisory],
-    options: argparse.Namespace,
     config: Config,
     clone: Clone | None,
+    versions: Sequence[str],
 ) -> tuple[list[Trial], dict[str, list[str]]]:
-    """Return what is to be run, and the advisories with releases that are not, by the reason."""
+    """Return what is to be run, and ids of advisories with releases that are not, by the reason.
+
+    Args:
+        advisories: those to run.
+        config: has flag sets and run options.
+        clone: has older releases and commits.
+        versions: releases to which to keep; all, and the commits of a clone, if there are none.
+
+    Raises:
+        UsageError: flags, run options or the fix of an advisory are not known here.
+        MachineError: no network.
+        SourceError: the clone has no such commit.
+    """
     known: dict[str, Revision] = {}
     for point in (*(clone.releases() if clone else ()), *index_releases()):
         known[point.revision.label] = point.revision
-    planned: list[Trial] = []
+    found: list[Trial] = []
     left_out: dict[str, list[str]] = defaultdict(list)
     for advisory in advisories:
         places, missing = releases(advisory, known)
-        places = [p for p in places if p.revision.label in (options.versions or known)]
-        if clone and not options.versions:
+        places = [place for place in places if place.revision.label in (versions or known)]
+        if clone and not versions:
             places += commits(advisory, clone)
-        planned += _trials(advisory, places, config)
+        found += _trials(advisory, places, config)
         for label in missing:
-            if not options.versions or label in options.versions:
+            if not versions or label in versions:
                 left_out[f"{label} is not on the package index (--repo has it)"].append(advisory.id)
-    return planned, left_out
+    return found, dict(sorted(left_out.items()))
 
 
 def _trials(advisory: Advisory, places: Sequence[Place], config: Config) -> list[Trial]:

@@ -144,6 +144,7 @@ def test_how_weights_are_stored_is_in_the_bin_file(audit: Audit, tmp_path: Path)
         (["--shape", "2,1,3,9,11"], "ncnn's blobs have no more than 4 axes"),
         (["--threads", "0"], "--threads 0: give 1 or more"),
         (["--run", "bf61"], "--run bf61: give one of"),
+        (["--run", "fp16-off-after-model"], "sets options after-model, when some no longer"),
         (["--flags", "avx3"], "--flags avx3: give one of"),
     ],
 )

@@ -101,6 +101,10 @@ def test_another_architecture_is_not_accused() -> None:
     assert not known_lines(report(made.model_copy(update={"build": build})))
 
 
+def test_options_that_were_set_too_late_say_nothing() -> None:
+    assert not known_lines(report(record().model_copy(update={"when": "after-model"})))
+
+
 def test_page_and_markdown_say_it_with_the_source() -> None:
     found = report(record())
     assert f"known: {WORDS}" in html(found)
