@@ -25,7 +25,16 @@ logger = logging.getLogger("harness")
 
 COMMANDS = {
     name: f"harness.commands.{name.replace('-', '_')}"
-    for name in ("matrix", "bisect", "bisect-step", "report", "diagnose", "store", "bench")
+    for name in (
+        "matrix",
+        "bisect",
+        "bisect-step",
+        "report",
+        "diagnose",
+        "reproducer",
+        "store",
+        "bench",
+    )
 }
 """Modules by the name of their command."""
 
