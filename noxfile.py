@@ -94,6 +94,12 @@ def diagnose(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def sweep(session: nox.Session) -> None:
+    """Try every layer type of ncnn in several versions, without a model."""
+    _harness(session, "sweep")
+
+
+@nox.session(venv_backend="none")
 def audit(session: nox.Session) -> None:
     """Say which known faults of ncnn a model meets, without running anything."""
     _harness(session, "audit")
@@ -103,6 +109,12 @@ def audit(session: nox.Session) -> None:
 def corpus(session: nox.Session) -> None:
     """Run the known faults of ncnn where they should show, and where they should not."""
     _harness(session, "corpus")
+
+
+@nox.session(venv_backend="none")
+def reproducer(session: nox.Session) -> None:
+    """Write a finding as a test for ncnn's tree and as a program, and try both."""
+    _harness(session, "reproducer")
 
 
 @nox.session
