@@ -15,9 +15,8 @@ function filter() {
     const wanted = form.has("all") || words.length > 0 || "trouble" in body.dataset;
     body.hidden = !(named && wanted);
     if (!body.hidden) count += 1;
-    const rows = [...body.rows];
-    for (const row of rows) row.classList.toggle("gone", !versions.includes(row.dataset.version));
-    for (const row of rows) row.hidden = row.classList.contains("gone") && !row.querySelector(".layer");
+    // The first row has the layer type's name: it stays, dimmed.
+    for (const row of [...body.rows].slice(1)) row.hidden = !versions.includes(row.dataset.version);
   }
   for (const cell of document.querySelectorAll(".heat td[data-state]")) {
     const shown = states.includes(cell.dataset.state) && versions.includes(cell.parentElement.dataset.version);
