@@ -98,6 +98,11 @@ def test_drops_and_wrong_values_of_the_same_builds_are_one_group() -> None:
     ]
 
 
+def test_a_run_that_one_version_lacks_makes_no_group_of_its_own() -> None:
+    (group,) = suspect_groups([[record("bbbb")], [record("..-.")]])
+    assert group.states == (State.BAD, State.GOOD)
+
+
 def test_changes_come_first_then_the_worst() -> None:
     rows = [
         (record("b...", "A::2"), record("b...", "A::2")),
