@@ -93,6 +93,12 @@ def diagnose(session: nox.Session) -> None:
     _harness(session, "diagnose")
 
 
+@nox.session(venv_backend="none")
+def sweep(session: nox.Session) -> None:
+    """Try every layer type in several versions, without a model."""
+    _harness(session, "sweep")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""

@@ -195,10 +195,14 @@ def execute(options: argparse.Namespace) -> int:
         laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
         tables = [list(collection.records[subject.label].values()) for subject in subjects]
         found = []
+        groups = suspect_groups(tables)
         say("making findings smaller")
-        for explained in explain(suspect_groups(tables), laboratory, evaluations=EVALUATIONS):
+        for explained in explain(groups, laboratory, evaluations=EVALUATIONS):
             found.append(explained)
-            say(f"making findings smaller: {len(found)}")
+            say(
+                f"making findings smaller: {len(found)} done, of about "
+                f"{max(len(groups), len(found))}"
+            )
     if options.bisect:
         bisection = SweepBisection(options=options, folder=run.path, console=console)
         found = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.cause_text import cause_head, cause_title, fix_evidence, fix_words
 from harness.report.sweep_table import SEVERITY, run_names
 from harness.report.sweep_text import (
+    causes_of,
     direction,
     finding_head,
     fixes_of,
@@ -86,7 +87,7 @@ def _finding(report: SweepReport, explained: Explained) -> dict[str, Any]:
             {"change": fix_words(fix), "proved": fix.proved, "evidence": fix_evidence(fix)}
             for fix in fixes_of(explained)
         ],
-        "causes": [f"{cause_head(cause)} {cause_title(cause)}" for cause in explained.causes],
+        "causes": [f"{cause_head(cause)} {cause_title(cause)}" for cause in causes_of(explained)],
         "command": report.command(finding),
     }
 

@@ -14,7 +14,7 @@ from harness.report.cause_text import fix_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.analysis.attribution.causes import Fix
+    from harness.analysis.attribution.causes import Cause, Fix
     from harness.analysis.sweep.finding import CommitFound, Explained, SweepFinding
     from harness.cases.judgement import CaseVerdict
     from harness.report.sweep_model import SweepReport
@@ -140,6 +140,11 @@ def size_words(verdict: CaseVerdict) -> str:
     return f"error {error}, limit {short(verdict.limit, 2)}"
 
 
+def error_words(verdict: CaseVerdict) -> str:
+    """Return the error of a verdict, for a table; a dash where it has none."""
+    return number(verdict.error) if verdict.limit or verdict.error else "–"
+
+
 def versions_words(finding: SweepFinding) -> str:
     """Return in which builds it does, and in which not."""
     pairs = zip(finding.builds, finding.states, strict=True)
@@ -190,12 +195,23 @@ def others_words(finding: SweepFinding) -> str:
     return f"; {count(finding.cases, 'case')} of the sweep show it"
 
 
+def causes_of(explained: Explained) -> list[Cause]:
+    """Return the causes of a finding: those of other runs of its case may be of another fault."""
+    finding = explained.finding
+    own = {
+        record.cell
+        for record in explained.records
+        if record.run == finding.run and record.version in finding.bad
+    }
+    return [cause for cause in explained.causes if own.intersection(cause.cells)]
+
+
 def fixes_of(explained: Explained) -> list[Fix]:
     """Return what stops a finding with its own run options, those that were proved first."""
     run = explained.finding.run
     fixes = [
         fix
-        for cause in explained.causes
+        for cause in causes_of(explained)
         for fix in cause.fixes
         if any(cell.split("/")[1] == run for cell, _ in fix.pairs)
     ]
@@ -263,12 +279,14 @@ def states_words(counts: Mapping[CellState, int]) -> str:
 
 
 def calm_words(report: SweepReport) -> str:
-    """Return what is said of the layer types without a finding, in one line; empty for none."""
+    """Return what is said of the layer types without faults, in one line; empty for none."""
     if not report.calm:
         return ""
     noun = "other layer type" if report.troubled else "layer type"
-    cases = max(sum(row.run(label) for row in report.calm) for label in report.about.labels)
-    return f"{count(len(report.calm), noun)}: nothing found in {count(cases, 'case')} each"
+    labels = report.about.labels
+    cases = max(sum(row.run(label) for row in report.calm) for label in labels)
+    of = " of each version" if len(labels) > 1 else ""
+    return f"{count(len(report.calm), noun)}: no fault in {count(cases, 'case')}{of}"
 
 
 def gaps(report: SweepReport) -> dict[str, list[str]]:

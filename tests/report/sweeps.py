@@ -145,18 +145,21 @@ def tables() -> tuple[tuple[CaseRecord, ...], ...]:
 
 
 def caused() -> Explained:
-    """A finding of Softmax with the cells that show what stops it."""
+    """A finding of Softmax with the cells that show what stops it, and another fault of its case."""
     found = finding("Softmax", "--+", run="num_threads=2", commits=[REPAIRED])
     case = parse_case(found.finding.case)
     cells = []
     for label, marks in zip(VERSIONS, (".b", ".b", ".."), strict=True):
-        options: dict[str, bool | int] = {"use_fp16_storage": True, "use_packing_layout": True}
+        options: dict[str, bool | int] = {"use_bf16_storage": False, "use_packing_layout": True}
         build = BuildRecord(
             id=f"{label}-avx2", key=label, version=label, flags="avx2", options=options
         )
         for run, mark in zip(("default", "num_threads=2"), marks, strict=True):
             spec = RunSpec(name=run, threads=2 if "=" in run else 1)
             cells.append(cell_record(case, spec, VERDICTS[mark], build, Tolerance(), words=run))
+        other = RunSpec(name="bf16", options=(("use_bf16_storage", True),))
+        words = "use_bf16_storage=true"
+        cells.append(cell_record(case, other, VERDICTS["d"], build, Tolerance(), words=words))
     ids = tuple(cell.cell for cell in cells)
     changed = found.finding.model_copy(update={"cells": ids})
     return Explained(finding=changed, records=tuple(cells), causes=())

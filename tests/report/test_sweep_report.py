@@ -12,7 +12,7 @@ from harness.__main__ import main
 from harness.report.markdown import LIMIT
 from harness.report.sweep_model import read_sweep
 from harness.report.sweep_page import sweep_html, sweep_markdown
-from harness.report.sweep_text import fixes_of
+from harness.report.sweep_text import causes_of, fixes_of
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from tests.report.sweeps import finding, report, write_sweep_run
 
@@ -37,6 +37,14 @@ def test_causes_are_found_again_in_what_is_on_disk(folder: Path) -> None:
     (softmax,) = read_sweep(folder).of("Softmax")[:1]
     (fix,) = fixes_of(softmax)
     assert {(s.name, s.after) for s in fix.change} == {("num_threads", "1")}
+
+
+def test_causes_of_other_runs_of_a_case_are_not_told(folder: Path) -> None:
+    (softmax,) = read_sweep(folder).of("Softmax")[:1]
+    assert len(softmax.causes) == 2
+    assert [cause.fixes[0].pairs[0][0] for cause in causes_of(softmax)] == [
+        "20250503-avx2/num_threads=2/case"
+    ]
 
 
 def test_all_forms_are_written(texts: dict[str, str]) -> None:

@@ -158,7 +158,7 @@ def test_terminal_names_many_run_options_by_their_name() -> None:
 def test_nothing_found_is_four_lines() -> None:
     made = SweepReport(about=report().about, tables=tuple(() for _ in VERSIONS), findings=())
     assert shown(made) == [
-        "1 layer type: nothing found in 0 cases each",
+        "1 layer type: no fault in 0 cases of each version",
         "",
         "Not all cases were tried everywhere, see the report",
         "",
