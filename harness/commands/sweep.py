@@ -17,7 +17,8 @@ from harness.analysis.sweep.laboratory import Laboratory, Subject
 from harness.analysis.sweep.runs import exact_run, sweep_runs
 from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.trim import listed_layers
-from harness.cases.generation import SKETCHES, unsupported
+from harness.cases.generation import SKETCHES
+from harness.cases.generation.support import unsupported
 from harness.cases.layer_case import parse_case
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -277,14 +278,10 @@ def _subjects(
                 build=replace(build, record=build.record.model_copy(update={"version": version})),
                 runs=sweep_runs(fields, shared if options.run else ()),
                 defaults={f.name: f.default for f in fields if f.default is not None},
-                unsupported=partial(_unsupported, tree),
+                unsupported=partial(unsupported, tree=tree),
             )
         )
     return subjects
-
-
-def _unsupported(tree: Path, case: LayerCase) -> str:
-    return unsupported(case, tree)
 
 
 def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:

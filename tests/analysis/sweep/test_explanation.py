@@ -101,8 +101,7 @@ def fixes(explained: Explained) -> set[str]:
         fix_words(fix)
         for cause in explained.causes
         for fix in cause.fixes
-        if fix.proved
-        and any(cell.split("/")[1] == explained.finding.run for cell, _ in fix.pairs)
+        if fix.proved and any(cell.split("/")[1] == explained.finding.run for cell, _ in fix.pairs)
     }
 
 
@@ -146,9 +145,7 @@ def test_two_faults_of_one_layer_are_two_findings() -> None:
 
 
 def test_what_no_option_clears_is_told_without_a_fix() -> None:
-    (found,) = findings(
-        lambda _, case, __: WRONG if len(case.shapes[0]) == 4 else RIGHT, "1"
-    )
+    (found,) = findings(lambda _, case, __: WRONG if len(case.shapes[0]) == 4 else RIGHT, "1")
     assert fixes(found) == set()
     assert found.finding.run == "default"
     assert found.finding.case.split(":")[2] == "1x1x1x1"
@@ -156,9 +153,9 @@ def test_what_no_option_clears_is_told_without_a_fix() -> None:
 
 def test_a_crash_is_told_as_such() -> None:
     (found,) = findings(
-        lambda version, _, options: CRASH
-        if version == "2" and not options["use_packing_layout"]
-        else RIGHT,
+        lambda version, _, options: (
+            CRASH if version == "2" and not options["use_packing_layout"] else RIGHT
+        ),
         "1",
         "2",
     )
