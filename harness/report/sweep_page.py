@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from harness.report.sweep_model import SweepReport
     from harness.report.sweep_table import LayerRow, TableCell
 
+_LISTED = {".html": 15, ".md": 100}
+"""Findings that are told at once under one heading."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
@@ -81,6 +84,7 @@ def sweep_html(report: SweepReport) -> str:
         states=[state for state in SEVERITY if any(_has(row, state) for row in report.rows)],
         style=Markup(template_file("style.css") + template_file("sweep.css")),
         script=Markup(template_file("sweep.js")),
+        listed=_LISTED[".html"],
     )
     return text
 
@@ -89,8 +93,10 @@ def sweep_markdown(report: SweepReport) -> str:
     """Return the Markdown: one line per finding, then details, as far as GitHub takes them."""
     engine = _engine(report)
     template = engine.get_template("sweep.md.j2")
-    text: str = template.render(report=report, with_details=True)
-    return text if len(text) <= LIMIT else template.render(report=report, with_details=False)
+    text: str = template.render(report=report, with_details=True, listed=len(report.findings))
+    if len(text) <= LIMIT:
+        return text
+    return template.render(report=report, with_details=False, listed=_LISTED[".md"])
 
 
 def _engine(report: SweepReport) -> Environment:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 ROWS = 25
 """Layer types that the table has; the report has all."""
-TOLD = 12
-"""Findings that are told in full under one heading; of others their heads."""
+TOLD, HEADS = 8, 20
+"""Findings under one heading that are told in full, and those of which there is one line."""
 
 
 def show_sweep(console: Console, report: SweepReport) -> None:
@@ -42,10 +42,12 @@ def show_sweep(console: Console, report: SweepReport) -> None:
     _line(console, calm_words(report))
     for heading, findings in directions(report).items():
         console.print(Text(f"\n{heading}", style="bold"))
-        for place, explained in enumerate(findings):
+        for place, explained in enumerate(findings[:HEADS]):
             _line(console, f"  • {finding_head(report, explained)}")
             for line in finding_lines(report, explained) if place < TOLD else ():
                 _line(console, f"    - {line}")
+        if len(findings) > HEADS:
+            _line(console, f"  • {len(findings) - HEADS} more, see the report")
     narrow = narrow_lines(report)
     if narrow:
         console.print(Text(f"\n{Direction.NARROW}", style="bold"))

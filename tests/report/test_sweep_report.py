@@ -75,10 +75,11 @@ def test_markdown_says(texts: dict[str, str], line: str) -> None:
 
 
 def test_long_markdown_leaves_details_out() -> None:
-    many = [finding(f"Layer{number}", "++-") for number in range(300)]
+    many = [finding(f"Layer{number}", "++-") for number in range(1000)]
     text = sweep_markdown(report(*many))
     assert len(text) <= LIMIT
-    assert text.count("\n- **Layer") == 300
+    assert text.count("\n- **Layer") == 100
+    assert "\n- and 900 more\n" in text
 
 
 def test_csv_has_a_row_per_place(texts: dict[str, str]) -> None:

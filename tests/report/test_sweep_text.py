@@ -146,7 +146,7 @@ def test_terminal_has_only_what_there_is_to_tell() -> None:
 def test_terminal_takes_no_more_than_a_screen() -> None:
     assert len(shown(report(*findings()))) <= 40
     many = [finding(f"Layer{number}", "++-") for number in range(100)]
-    assert len(shown(report(*many))) <= 200
+    assert len(shown(report(*many))) <= 60
 
 
 def test_terminal_names_many_run_options_by_their_name() -> None:
