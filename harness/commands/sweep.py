@@ -48,7 +48,6 @@ from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config

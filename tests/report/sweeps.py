@@ -145,7 +145,7 @@ def tables() -> tuple[tuple[CaseRecord, ...], ...]:
 
 
 def caused() -> Explained:
-    """A finding of Softmax with the cells that show what stops it, and another fault of its case."""
+    """A finding of Softmax with cells that show what stops it, and another fault of its case."""
     found = finding("Softmax", "--+", run="num_threads=2", commits=[REPAIRED])
     case = parse_case(found.finding.case)
     cells = []
