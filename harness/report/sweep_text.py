@@ -37,7 +37,7 @@ FIXES = 3
 """Of one finding, where it is told in brief."""
 SETTINGS = 4
 """Of one fix, beyond which it is told by their number."""
-_NAMED = 6
+_NAMED = 4
 _SHA_DIGITS = 40
 _SHORT_DIGITS = 9
 

@@ -102,8 +102,7 @@ def test_what_a_bisection_says(found: CommitFound, expected: str) -> None:
         ),
         (
             report(*(finding(f"Layer{number}", "++-") for number in range(9))),
-            "Worse in 20261020: Layer0, Layer1, Layer2, Layer3, Layer4, Layer5 and 3 more layer "
-            "types",
+            "Worse in 20261020: Layer0, Layer1, Layer2, Layer3 and 5 more layer types",
         ),
     ],
 )
