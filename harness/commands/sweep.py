@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections import Counter
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -31,6 +30,7 @@ from harness.commands.arguments import (
     configured,
 )
 from harness.commands.sweep_bisection import SweepBisection
+from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
 from harness.config.axes import with_axes
 from harness.config.cells import revision_of
 from harness.config.flags import resolve_flag_set
@@ -41,17 +41,14 @@ from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.param import ACTIVATIONS
 from harness.report.console import saying, wide_console
-from harness.report.sweep_text import SweepReport, show_sweep
+from harness.report.sweep_progress import SweepProgress
 from harness.sources.options import read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.util.files import append_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from harness.analysis.sweep.finding import Explained
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
     from harness.domain.spec import FlagSet
@@ -83,8 +80,6 @@ EXITS = {
 EVERY_LAYER = "*"
 CASES = 40
 EVALUATIONS = 150
-FINDINGS = "findings.jsonl"
-CELLS = "finding-cells.jsonl"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -191,39 +186,40 @@ def execute(options: argparse.Namespace) -> int:
             memory_bytes=int(config.limits.memory_gib * 2**30),
             workers=options.jobs,
         )
+        progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
         collection = Collection(
             folder=run.path,
             runner=runner,
-            advanced=lambda build, done, total: say(f"{build}: {done} of {total} cases"),
+            advanced=progress,
         )
         known = collection.recall(subjects)
         if known:
+            progress.resumed(known)
             console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
         count = collection.run(subjects, plan, options.budget)
         laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
         tables = [list(collection.records[subject.label].values()) for subject in subjects]
         found = []
+        groups = suspect_groups(tables)
         say("making findings smaller")
-        for explained in explain(suspect_groups(tables), laboratory, evaluations=EVALUATIONS):
+        for explained in explain(groups, laboratory, evaluations=EVALUATIONS):
             found.append(explained)
-            say(f"making findings smaller: {len(found)}")
+            say(
+                f"making findings smaller: {len(found)} done, of about "
+                f"{max(len(groups), len(found))}"
+            )
     if options.bisect:
         bisection = SweepBisection(options=options, folder=run.path, console=console)
         found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
-    for explained in found:
-        _keep(run.path, explained)
-    report = SweepReport(
-        labels=tuple(subject.label for subject in subjects),
-        flags=options.flags,
-        seed=options.seed,
+    about = about_sweep(
+        options,
+        subjects,
+        collection,
+        layers=layers,
         cases=count,
-        tables=tuple(tuple(table) for table in tables),
-        findings=tuple(found),
-        commands=tuple(_command(options, explained) for explained in found),
+        tolerance=config.tolerance,
     )
-    run.close()
-    show_sweep(console, report)
-    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
+    conclude_sweep(run, about, found, console)
     return EXIT_FINDINGS if found else EXIT_OK
 
 
@@ -299,20 +295,3 @@ def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]
             "tolerance": config.tolerance.model_dump(),
         }
     )
-
-
-def _keep(folder: Path, explained: Explained) -> None:
-    """Write a finding and the cells that it rests on."""
-    append_line(folder / FINDINGS, explained.finding.model_dump_json(), sync=False)
-    for record in explained.records:
-        append_line(folder / CELLS, record.model_dump_json(), sync=False)
-
-
-def _command(options: argparse.Namespace, explained: Explained) -> str:
-    """Return the command that shows a finding again."""
-    finding = explained.finding
-    words = ["--versions", *(label.partition("#")[0] for label in finding.builds)]
-    words += ["--flags", options.flags, "--case", finding.case]
-    words += ["--run", options.run] if options.run else []
-    words += ["--repo", options.repo] if options.repo else []
-    return f"nox -s sweep -- {shlex.join(words)}"
