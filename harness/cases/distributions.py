@@ -52,6 +52,13 @@ def _outlier(random: np.random.RandomState, shape: Shape) -> Array:
     return values
 
 
+def _boxes(random: np.random.RandomState, shape: Shape) -> Array:
+    """Return boxes, four numbers each: two corners, the first one left and above."""
+    corners = random.uniform(0, 4, (-(-int(np.prod(shape)) // 4), 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0.5, 4, corners.shape)], axis=1)
+    return np.resize(boxes, shape)
+
+
 DISTRIBUTIONS: dict[str, Draw] = {
     NORMAL: _normal,
     "uniform": _uniform,
@@ -61,6 +68,7 @@ DISTRIBUTIONS: dict[str, Draw] = {
     "zeros": _zeros,
     "outlier": _outlier,
     "denormal": _scaled(DENORMAL),
+    "boxes": _boxes,
 }
 """Those of float32; `uniform` is within what arc sines take."""
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.definition import IllFormedError, NoDefinitionError, compute
+from harness.definition.arithmetic import EXACT
 from harness.domain.metrics import INFINITE, measure
 from harness.domain.verdict import FAINTEST
-from harness.model.integer_blobs import is_quantised
+from harness.model.integer_blobs import REQUANTISING, is_quantised
 from harness.model.layouts import layout
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from harness.cases.sample import Sample
     from harness.domain.records import Metrics
+    from harness.model.param import Layer
 
     Array = NDArray[Any]
 
@@ -64,8 +66,7 @@ class ExpectedOutput:
     @cached_property
     def scale(self) -> float:
         """The largest finite absolute value; 1 if all are zero."""
-        size = np.abs(self.value)
-        return float(size.max(initial=0, where=size < INFINITE)) or 1.0
+        return _scale(self.value)
 
     @cached_property
     def fickle(self) -> NDArray[np.bool_]:
@@ -168,26 +169,64 @@ def expect(sample: Sample) -> Expectation:
     for moved in _moved(sample):
         for noise, y, other in zip(noises, exact, moved, strict=True):
             np.maximum(noise, _distance(y, other), out=noise)
-    step = STEP if is_quantised(layer) else 0.0
+    steps = _steps(sample, exact)
     return Expectation(
         outputs=tuple(
             ExpectedOutput(value=y, noise=noise, step=step)
-            for y, noise in zip(exact, noises, strict=True)
+            for y, noise, step in zip(exact, noises, steps, strict=True)
         ),
         sample=sample,
     )
 
 
+def _steps(sample: Sample, exact: Sequence[Array]) -> list[float]:
+    """Return what one rounding to int8 may move in each output, relative to its scale."""
+    layer = sample.case.layer
+    if _gives_int8(layer):
+        return [max(STEP, 1 / _scale(y)) for y in exact]
+    if not is_quantised(layer):
+        return [0.0] * len(exact)
+    if layer.type not in _FUSING:
+        return [STEP] * len(exact)
+    # What is rounded is larger than what an activation leaves of it.
+    plain = sample.case.with_params(dict.fromkeys(ACTIVATION)).layer
+    whole = compute(plain, sample.tensors, sample.inputs)
+    return [STEP * max(1, _scale(x) / _scale(y)) for x, y in zip(whole, exact, strict=True)]
+
+
+ACTIVATION = (9, 10)
+"""The parameters of what these layers have fused."""
+_FUSING = frozenset({"Convolution", "ConvolutionDepthWise", "InnerProduct"})
+
+
+def _gives_int8(layer: Layer) -> bool:
+    requantised = layer.type.startswith("Convolution") and layer.integer(8, 0) > REQUANTISING
+    return requantised or layer.type in ("Quantize", "Requantize")
+
+
+def _scale(y: Array) -> float:
+    size = np.abs(y)
+    return float(size.max(initial=0, where=size < INFINITE)) or 1.0
+
+
 def _moved(sample: Sample) -> Iterator[Sequence[Array]]:
     """Yield outputs as honest single precision may have them."""
     case, tensors = sample.case, sample.tensors
-    yield compute(case.layer, tensors, sample.inputs, dtype=np.float32)
+    yield compute(case.layer, tensors, sample.inputs, _HONEST, dtype=np.float32)
     random = np.random.RandomState(case.seed)
     for _ in range(ROUNDS):
         yield compute(case.layer, tensors, [_nudged(x, random) for x in sample.inputs])
     if any(_has_denormals(x) for x in (*sample.inputs, *tensors.values())):
         flushed = {name: _flushed(array) for name, array in tensors.items()}
         yield compute(case.layer, flushed, [_flushed(x) for x in sample.inputs])
+
+
+def _tanh(x: Array) -> Array:
+    """Return the hyperbolic tangent by exponentials, exact to a unit of one, not of the result."""
+    return np.asarray(1 - 2 / (1 + np.exp(2 * x) * x.dtype.type(1 + 4 * HALF_ULP)))
+
+
+_HONEST = EXACT.replaced("tanh", _tanh)
 
 
 def _nudged(x: Array, random: np.random.RandomState) -> Array:

@@ -79,6 +79,7 @@ EXITS = {
     **COMMON_EXITS,
 }
 
+EVERY_LAYER = "*"
 CASES = 40
 EVALUATIONS = 150
 FINDINGS = "findings.jsonl"
@@ -103,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--layers",
-        default="*",
+        default=EVERY_LAYER,
         metavar="TYPES",
         help="layer types, separated by commas; globs (default: all)",
     )
@@ -265,8 +266,10 @@ def _subjects(
         revision = revision_of(version, config, base)
         tree = machine.resolver.source(revision).path
         known = frozenset(listed_layers(tree))
-        wanted = frozenset(layers) | frozenset(ACTIVATIONS.values())
-        spec = BuildSpec(revision=revision, flags=flags, layers=wanted & known)
+        # All of them by name, since ncnn leaves some out of a build that asks for none.
+        everything = options.layers == EVERY_LAYER and not options.case
+        wanted = known if everything else {*layers, *ACTIVATIONS.values()} & known
+        spec = BuildSpec(revision=revision, flags=flags, layers=wanted)
         build = machine.resolver.build(spec)
         fields = read_option_fields(tree)
         labels[version] += 1

@@ -133,6 +133,8 @@ def _deconvolution(
         y += column(bias, y)
     y = activated(fused(layer), y, maths)
     cuts = _cuts(layer, axes, y.shape[1:])
+    if any(sum(both) >= n for both, n in zip(cuts, y.shape[1:], strict=True)):
+        raise NoDefinitionError(f"nothing is left of {y.shape} behind {cuts}")
     kept = [slice(before, n - after) for (before, after), n in zip(cuts, y.shape[1:], strict=True)]
     return y[(slice(None), *kept)]
 

@@ -70,7 +70,8 @@ def _resized(layer: Layer, x: Array, axis: int, size: int, keys: tuple[int, int]
     if kind == NEAREST:
         size_key, scale_key = keys
         step = np.float32(extent) / np.float32(size)
-        if not layer.integer(size_key, 0):
+        # By reference versions up to 2026-07 take a scale of one.
+        if not layer.integer(size_key, 0) and not layer.integer(5, 0):
             step = np.float32(1) / np.float32(number(layer, scale_key, 1))
         places = (np.arange(size, dtype=np.float32) * step).astype(int)
         return np.asarray(x.take(np.minimum(places, extent - 1), axis))

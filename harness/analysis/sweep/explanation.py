@@ -68,11 +68,11 @@ def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations:
         lambda case: _shows(case, suspect, laboratory),
         budget=evaluations,
     )
-    tables = [laboratory.record(place, smallest) for place in range(len(laboratory.subjects))]
+    tables = laboratory.tables(smallest)
     seen = _same_fault(tables, suspect)
     if seen is None:
         # It shows now and then: as it was found it is told, and no smaller.
-        smallest, seen = original, suspect
+        smallest, seen, tables = original, suspect, laboratory.tables(original)
     table = _CaseTable(smallest, laboratory)
     for place, record in enumerate(tables):
         if record:

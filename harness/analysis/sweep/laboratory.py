@@ -59,6 +59,10 @@ class Laboratory:
         (record,) = self.records(place, [(case, runs or subject.runs_of(case))])
         return record
 
+    def tables(self, case: LayerCase) -> list[CaseRecord | None]:
+        """Return what becomes of a case in each build."""
+        return [self.record(place, case) for place in range(len(self.subjects))]
+
     def records(
         self, place: int, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
     ) -> list[CaseRecord]:

@@ -1,4 +1,8 @@
-"""Attention, rotary embeddings, and layers with a state."""
+"""Attention, rotary embeddings, and layers with a state.
+
+Attention goes without what it keeps of earlier passes: how that lies in memory belongs to the
+version, and each reads only what it wrote itself.
+"""
 
 from __future__ import annotations
 
@@ -24,26 +28,17 @@ def _multi_head(case: LayerCase, choice: Choice) -> LayerCase | None:
     value = choice["value"] or embed
     places, others = choice["places"], choice["others"]
     inputs = choice["inputs"]
-    if choice["cached"]:
-        # Only self-attention goes on with what came before.
-        shapes: list[Shape] = [(places, embed)]
-        shapes += [(places, others + places)] if case.plain.get(5) else []
-        shapes += [(embed, others)] * 2
-        sizes: dict[int, Any] = {2: embed * embed}
-        case = replace(case, outputs=3).with_params({7: 1})
-    else:
-        if inputs == 1:
-            query = key = value = embed
-            others = places
-        if inputs == 2:
-            value = key
-        shapes = [(places, query), (others, key), (others, value)][:inputs]
-        if case.plain.get(5):
-            mask: Shape = (places, others)
-            shapes.append((choice["heads"], *mask) if choice["mask by head"] else mask)
-        sizes = {2: query * embed, 3: key, 4: value}
-        if key == value == embed:
-            sizes = {2: query * embed}
+    if inputs == 1:
+        query = key = value = embed
+        others = places
+    if inputs == 2:
+        value = key
+    shapes: list[Shape] = [(places, query), (others, key), (others, value)]
+    del shapes[inputs:]
+    if case.plain.get(5):
+        mask: Shape = (places, others)
+        shapes.append((choice["heads"], *mask) if choice["mask by head"] else mask)
+    sizes: dict[int, Any] = {} if key == value == embed else {3: key, 4: value}
     return replace(case, shapes=tuple(shapes)).with_params({0: embed, 1: choice["heads"], **sizes})
 
 
@@ -53,36 +48,24 @@ def _multi_head_fit(case: LayerCase) -> LayerCase | None:
     embed, heads = layer.integer(0, 0), layer.integer(1, 1)
     if embed < 1 or heads < 1 or embed % heads or len(shapes[0]) != 2:
         return None
-    case = case.with_params({2: shapes[0][1] * embed})
-    if layer.integer(7, 0) and layer.integer(18, 0):
-        return None
-    return int8_or(case, 18)
+    return int8_or(case.with_params({2: shapes[0][1] * embed}), 18)
 
 
 def _sdpa(case: LayerCase, choice: Choice) -> LayerCase | None:
     heads, shared, width = choice["heads"], choice["shared"], choice["per head"]
     out = choice["value"] or width
-    places, others, past = choice["places"], choice["others"], choice["past"]
+    places, others = choice["places"], choice["others"]
     own = max(1, heads // shared)
     heads = own * shared
     shapes: list[Shape] = [(heads, places, width), (own, others, width), (own, others, out)]
     if case.plain.get(5):
-        count = others + (past if choice["cached"] else 0)
-        masks: dict[str, Shape] = {
-            "plane": (places, count),
-            "one": (1, places, count),
-            "each": (heads, places, count),
-        }
+        mask: Shape = (places, others)
+        masks: dict[str, Shape] = {"plane": mask, "one": (1, *mask), "each": (heads, *mask)}
         shapes.append(masks[choice["mask"]])
-    if choice["cached"]:
-        shapes += [(own, past, width), (own, past, out)]
-        case = replace(case, outputs=3).with_params({7: 1})
     return replace(case, shapes=tuple(shapes))
 
 
 def _sdpa_fit(case: LayerCase) -> LayerCase | None:
-    if case.layer.integer(18, 0) and case.layer.integer(7, 0):
-        return None
     return int8_or(case, 18)
 
 
@@ -158,7 +141,6 @@ SKETCHES: dict[str, Sketch] = {
             "others": _LENGTHS,
             "inputs": (1, 2, 3),
             "mask by head": (False, True),
-            "cached": (*(False,) * 5, True),
         },
         arrange=_multi_head,
         fit=_multi_head_fit,
@@ -175,9 +157,7 @@ SKETCHES: dict[str, Sketch] = {
             "value": (0, 0, 3, 8),
             "places": _LENGTHS,
             "others": _LENGTHS,
-            "past": (1, 4, 7),
             "mask": ("plane", "one", "each"),
-            "cached": (*(False,) * 4, True),
         },
         arrange=_sdpa,
         fit=_sdpa_fit,

@@ -45,6 +45,7 @@ LEFT_OUT: Mapping[str, str] = {
     "Input": "it is fed: there is nothing to compute",
     "Packing": "it says how a blob lies in memory, which nobody sees from outside",
     "Cast": "what it gives is read as float32 again, whatever it is",
+    "SPP": "it writes behind its output in every version, which is made for two channels",
     "Proposal": "its boxes depend on the order of equal scores",
     "YoloDetectionOutput": "its boxes depend on the order of equal scores",
     "Yolov3DetectionOutput": "its boxes depend on the order of equal scores",

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import ACTIVATIONS, CHANNELS, FEW, VALUES
 from harness.cases.generation.sketch import Sketch, weighted
+from harness.definition import sliding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.cases.generation.sketch import Choice
     from harness.cases.layer_case import LayerCase
     from harness.model.param import Layer
@@ -228,18 +231,22 @@ def _deformable(case: LayerCase) -> LayerCase | None:
     if made is None:
         return None
     layer, kernel = made.layer, _kernel(made.layer, 2)
-    places = []
-    for axis, (near, far, dilation, stride) in enumerate(((14, 16, 12, 13), (4, 15, 2, 3))):
-        before = layer.integer(near, layer.integer(4, 0))
-        after = layer.integer(far, before)
-        step = layer.integer(stride, layer.integer(3, 1))
-        reach = layer.integer(dilation, layer.integer(2, 1)) * (kernel[axis] - 1) + 1
-        places.append((made.shapes[0][1 + axis] + before + after - reach) // step + 1)
+    places = places_of(sliding.windows(layer, 2), kernel, made.shapes[0][1:])
     if min(places) < 1:
         return None
     taps = prod(kernel)
     offsets = [(2 * taps, *places), (taps, *places)][: max(1, len(case.shapes) - 1)]
     return replace(made, shapes=(made.shapes[0], *offsets))
+
+
+def places_of(
+    axes: Sequence[sliding.Window], kernel: Sequence[int], extents: Sequence[int]
+) -> tuple[int, ...]:
+    """Return at how many places a kernel stands along each axis, not all of them above zero."""
+    return tuple(
+        (n + axis.before + axis.after - axis.extent(k)) // axis.stride + 1
+        for n, axis, k in zip(extents, axes, kernel, strict=True)
+    )
 
 
 def _masked(case: LayerCase, choice: Choice) -> LayerCase | None:

@@ -86,6 +86,8 @@ def _broadcast(case: LayerCase, choice: Choice) -> LayerCase | None:
 _WHOLE = frozenset({10, 11, 12, 13, 15, 16, 17, 18})
 """Operators that jump: their values are drawn where few elements are close to a jump."""
 _POWERS = frozenset({6, 9})
+_QUOTIENTS = frozenset({3, 8, 10, 11, 12, 13, 15, 16, 17, 18})
+_VANISHING = frozenset({"zeros", "denormal"})
 
 
 def _binary_fit(case: LayerCase) -> LayerCase | None:
@@ -94,7 +96,8 @@ def _binary_fit(case: LayerCase) -> LayerCase | None:
         return replace(case, values=("positive",))
     if kind in _WHOLE and "denormal" in case.values:
         return None
-    return case
+    # What a quotient by zero is depends on how a reciprocal is taken.
+    return None if kind in _QUOTIENTS and _VANISHING & set(case.values) else case
 
 
 _RANGES = {
@@ -105,16 +108,18 @@ _GROWING = frozenset({7, 11, 21, 22, 24})
 
 
 def _unary_fit(case: LayerCase) -> LayerCase | None:
-    kind = case.plain.get(0, 0)
+    kind = case.layer.integer(0, 0)
     if kind in _RANGES:
         return replace(case, values=_RANGES[kind])
     if kind == _ARCCOSH:
         # Beyond one.
         return replace(case, values=("huge",)) if case.values != ("outlier",) else case
+    if kind == _RECIPROCAL and _VANISHING & set(case.values):
+        return None
     return None if kind in _GROWING and case.values == ("huge",) else case
 
 
-_ARCCOSH = 25
+_ARCCOSH, _RECIPROCAL = 25, 15
 
 
 def _eltwise(case: LayerCase, choice: Choice) -> LayerCase | None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import ACTIVATIONS, INNER, LENGTHS, WEIGHTS
 from harness.cases.generation.sketch import Sketch, weighted
-from harness.cases.layer_case import Shape
 
 if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
-    from harness.cases.layer_case import LayerCase
+    from harness.cases.layer_case import LayerCase, Shape
 
 MAX_PRODUCTS = 1_000_000
 _M = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 31, 33)

@@ -62,7 +62,9 @@ def _rows_fit(case: LayerCase) -> LayerCase | None:
     """The size is that of some inner axes."""
     shape = case.shapes[0]
     sizes = [prod(shape[-count:]) for count in range(1, max(2, len(shape)))]
-    return case if case.plain.get(0) in sizes else case.with_params({0: sizes[0]})
+    size = case.plain.get(0) if case.plain.get(0) in sizes else sizes[0]
+    # One number alone is its own mean: what is left of it is chance.
+    return None if size == 1 else case.with_params({0: size})
 
 
 def _group_norm(case: LayerCase, choice: Choice) -> LayerCase | None:
@@ -71,13 +73,18 @@ def _group_norm(case: LayerCase, choice: Choice) -> LayerCase | None:
     return replace(case, shapes=(shape,)).with_params({0: group})
 
 
-def _channels(key: int) -> Any:
-    """Return what gives a layer the number of channels as a parameter."""
+def _group_norm_fit(case: LayerCase) -> LayerCase | None:
+    shape, group = case.shapes[0], case.layer.integer(0, 1)
+    return None if prod(shape) == group else case.with_params({1: shape[0]})
 
-    def fit(case: LayerCase) -> LayerCase | None:
-        return case.with_params({key: case.shapes[0][0]})
 
-    return fit
+def _instance_norm_fit(case: LayerCase) -> LayerCase | None:
+    shape = case.shapes[0]
+    return None if prod(shape[1:]) == 1 else case.with_params({0: shape[0]})
+
+
+def _batch_norm_fit(case: LayerCase) -> LayerCase | None:
+    return case.with_params({0: case.shapes[0][0]})
 
 
 def _normalize(case: LayerCase) -> LayerCase | None:
@@ -98,6 +105,8 @@ def _pooling(case: LayerCase, choice: Choice) -> LayerCase | None:
     if way == "adaptive":
         keys = (8, 18, 28)[: len(case.shapes[0]) - 1]
         sizes = dict(zip(keys, choice["sizes"], strict=False))
+        if len(keys) == 1 and sizes[8] < 1:
+            return None
         return case.with_params({**dict.fromkeys(_WINDOW), 7: 1, **sizes})
     return case
 
@@ -121,6 +130,13 @@ def _pooling_fit(case: LayerCase) -> LayerCase | None:
     pairs = zip(kernels, before, after, strict=True)
     axes = list(pairs)[: len(case.shapes[0]) - 1]
     return case if all(2 * max(b, a) <= k for k, b, a in axes) else None
+
+
+def _mvn(case: LayerCase) -> LayerCase | None:
+    """Let there be more than one number to have a deviation."""
+    shape = case.shapes[0]
+    across = case.layer.integer(1, 0) or len(shape) < 3
+    return None if prod(shape if across else shape[1:]) == 1 else case
 
 
 def _pool(ndim: int) -> Sketch:
@@ -196,17 +212,19 @@ SKETCHES: dict[str, Sketch] = {
         params={2: _EPSILON, 3: _AFFINE},
         more={"group": (1, 2, 3, 4, 8), "per group": (1, 2, 3, 4, 5, 8, 16)},
         arrange=_group_norm,
-        fit=_channels(1),
+        fit=_group_norm_fit,
         **_NORMS,
     ),
     "InstanceNorm": Sketch(
         ranks=(3, 4),
         params={1: _EPSILON, 2: _AFFINE},
-        fit=_channels(0),
+        fit=_instance_norm_fit,
         **_NORMS,
     ),
-    "BatchNorm": Sketch(params={1: (None, 1e-5, 0.01)}, fit=_channels(0), **_NORMS),
-    "MVN": Sketch(ranks=(2, 3, 4), params={0: (None, 0, 1), 1: (None, 0, 1), 2: (None, 0.01)}),
+    "BatchNorm": Sketch(params={1: (None, 1e-5, 0.01)}, fit=_batch_norm_fit, **_NORMS),
+    "MVN": Sketch(
+        ranks=(2, 3, 4), params={0: (None, 0, 1), 1: (None, 0, 1), 2: (None, 0.01)}, fit=_mvn
+    ),
     "Normalize": Sketch(
         ranks=(2, 3, 4),
         params={

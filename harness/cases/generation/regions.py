@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
     from harness.cases.layer_case import LayerCase
 
-_BOX = ("positive",)
+_BOX = ("boxes",)
 """Corners of regions; with `spatial_scale` they are spread over the picture and beyond."""
 _SIZES = (1, 2, 3, 5, 7)
 
 
-def _on_picture(case: LayerCase, choice: Choice) -> LayerCase | None:
+def _on_picture(case: LayerCase, _: Choice) -> LayerCase | None:
     """Add a region, of four corners."""
     shapes = (case.shapes[0], (4,))
     return replace(case, shapes=shapes, values=(case.values[0], *_BOX))
@@ -55,7 +55,7 @@ def _detections(case: LayerCase, choice: Choice) -> LayerCase | None:
     """Give locations, scores and boxes for as many priors."""
     priors, classes = choice["priors"], case.layer.integer(0, 0)
     shapes = ((4 * priors,), (priors * classes,), (2, 4 * priors))
-    return replace(case, shapes=shapes, values=("normal", "positive", "positive"))
+    return replace(case, shapes=shapes, values=("normal", "positive", "boxes"))
 
 
 def _regions(**more: Any) -> Sketch:
@@ -107,7 +107,6 @@ SKETCHES: dict[str, Sketch] = {
         fit=_prior_box_fit,
         values=VALUES[:1],
     ),
-    "SPP": Sketch(ranks=(3,), params={0: (0, 1), 1: (1, 2, 3)}),
     "DetectionOutput": Sketch(
         ranks=(),
         params={

@@ -6,8 +6,10 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from harness.cases.generation.convolving import places_of
 from harness.cases.generation.pools import TAME, WEIGHTS
 from harness.cases.generation.sketch import Sketch
+from harness.definition import sliding
 
 if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
@@ -29,9 +31,17 @@ def _interp(case: LayerCase, choice: Choice) -> LayerCase | None:
 
 
 def _interp_fit(case: LayerCase) -> LayerCase | None:
-    """A vector is only spread, whatever the kind; corners mean nothing to nearest neighbours."""
+    """Let scales give whole extents; corners mean nothing to nearest neighbours.
+
+    Where an extent is cut off, versions differ in whether the step is by the scale or by the
+    extents.
+    """
     if case.layer.integer(0, 0) == 1:
         case = case.with_params({6: None})
+    extents = case.shapes[0][:0:-1] if len(case.shapes[0]) > 1 else (1, 1)
+    scales = (case.plain.get(key, 1.0) for key in (2, 1))
+    if any(n * s % 1 for n, s in zip(extents, scales, strict=False) if isinstance(s, float)):
+        return None
     return case
 
 
@@ -50,19 +60,13 @@ def _unfold_fit(case: LayerCase) -> LayerCase | None:
     return case
 
 
-def _fold(case: LayerCase, choice: Choice) -> LayerCase | None:
+def _fold(case: LayerCase, _: Choice) -> LayerCase | None:
     """Give Fold as many columns as its output has windows."""
     channels, height, width = case.shapes[0]
     case = case.with_params({20: width, 21: height})
     layer = case.layer
     kernel = layer.integer(11, layer.integer(1, 1)), layer.integer(1, 1)
-    places = []
-    for axis, extent in enumerate((height, width)):
-        near = layer.integer((14, 4)[axis], layer.integer(4, 0))
-        far = layer.integer((16, 15)[axis], near)
-        reach = layer.integer((12, 2)[axis], layer.integer(2, 1)) * (kernel[axis] - 1) + 1
-        step = layer.integer((13, 3)[axis], layer.integer(3, 1))
-        places.append((extent + near + far - reach) // step + 1)
+    places = places_of(sliding.windows(layer, 2), kernel, (height, width))
     if min(places) < 1:
         return None
     return replace(case, shapes=((channels * prod(kernel), prod(places)),))
@@ -117,10 +121,13 @@ _SPECTRUM: dict[int, tuple[Any, ...]] = {
 
 
 def _per_row(*keys: int) -> Any:
-    """Return what lets numbers be one for all, or one for each of the outermost axis."""
+    """Return what lets numbers be one for all, or one for each of the outermost axis.
+
+    A vector has one for all, for ncnn reads no more.
+    """
 
     def fit(case: LayerCase) -> LayerCase | None:
-        rows = case.shapes[0][0]
+        rows = case.shapes[0][0] if len(case.shapes[0]) > 1 else 1
         given = {key: case.plain.get(key) for key in keys}
         return case.with_params(
             {key: (n if n in (None, 0, 1) else rows) for key, n in given.items()}
@@ -170,7 +177,6 @@ SKETCHES: dict[str, Sketch] = {
         ranks=(3,),
         outer=(1, 3, 4, 5, 8, 12, 16),
         params=_windows(),
-        more={"places": (0,)},
         arrange=_fold,
     ),
     "Diag": Sketch(ranks=(1, 2), params={0: (None, 0, 1, -1, 2, -2, 3)}),
@@ -193,7 +199,7 @@ SKETCHES: dict[str, Sketch] = {
         more={"frames": (2, 3, 7, 12), "two sides": (False, True)},
         arrange=_inverse,
         fit=_inverse_fit,
-        values=TAME,
+        values=TAME[:-1],
     ),
     "Quantize": Sketch(params={0: (1, 2)}, fit=_per_row(0), values=TAME, weights=WEIGHTS[:1]),
     "Dequantize": Sketch(

@@ -1,4 +1,4 @@
-"""Cases of each layer type: defined, different, reproducible, and with every candidate among them."""
+"""Cases of each layer type: defined, different, reproducible, every candidate among them."""
 
 from __future__ import annotations
 
