@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import cache
 from itertools import islice
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,14 @@ from harness.definition import DEFINITIONS
 if TYPE_CHECKING:
     from harness.cases.layer_case import LayerCase
 
-COUNT = 60
+COUNT = 40
 KINDS = sorted(SKETCHES)
 DEFINED = sorted(set(SKETCHES) & set(DEFINITIONS))
+
+
+@cache
+def made(kind: str) -> list[LayerCase]:
+    return list(generate(kind, seed=1, count=COUNT))
 
 
 @pytest.fixture(scope="module")
@@ -50,50 +55,59 @@ def test_every_definition_has_a_sketch() -> None:
 
 @pytest.mark.parametrize("kind", DEFINED)
 def test_cases_are_defined(kind: str) -> None:
-    assert accepted(list(generate(kind, seed=1, count=COUNT))) >= 0.95
+    assert accepted(made(kind)) >= 0.95
 
 
 @pytest.mark.parametrize("kind", DEFINED)
 def test_cases_of_a_fresh_seed_are_defined(kind: str, fresh: int) -> None:
-    assert accepted(list(generate(kind, seed=fresh, count=COUNT // 3))) >= 0.95
+    assert accepted(list(generate(kind, seed=fresh, count=10))) >= 0.95
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cases_are_different_and_their_ids_say_all(kind: str) -> None:
-    cases = list(generate(kind, seed=2, count=COUNT))
+    cases = made(kind)
     assert len(cases) == COUNT
     assert len({case.id for case in cases}) == COUNT
     assert [parse_case(case.id) for case in cases] == cases
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_first_cases_are_the_same_if_more_are_asked_for(kind: str) -> None:
-    few = list(generate(kind, seed=3, count=5))
-    assert few == list(islice(generate(kind, seed=3, count=40), 5))
-    assert few != list(generate(kind, seed=4, count=5))
+def test_the_first_cases_are_the_same_if_fewer_are_asked_for(kind: str) -> None:
+    few = list(generate(kind, seed=1, count=5))
+    assert few == made(kind)[:5]
+    assert few != list(generate(kind, seed=2, count=5))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_candidate_is_met(kind: str) -> None:
-    cases = list(generate(kind, seed=5, count=2 * COUNT))
-    missing: dict[int, set[Any]] = {}
+    cases = [*made(kind), *islice(generate(kind, seed=1, count=ENOUGH.get(kind, 120)), COUNT, None)]
     for key, candidates in SKETCHES[kind].params.items():
         met = {case.plain.get(key) for case in cases}
         # What a sketch lets follow from the inputs is met as something else.
-        if met & set(candidates):
-            missing[key] = set(candidates) - met
-    assert not any(values - FOLLOWING.get(kind, set()) for values in missing.values())
-    ranks = Counter(len(case.shapes[0]) for case in cases if case.shapes)
-    assert set(SKETCHES[kind].ranks) <= set(ranks) or kind == "MemoryData"
+        missing = set(candidates) - met - FOLLOWING.get((kind, key), set())
+        assert not missing or not met & set(candidates), key
+    ranks = {len(case.shapes[0]) for case in cases if case.shapes}
+    assert kind in RESHAPED or set(SKETCHES[kind].ranks) <= ranks
 
 
-FOLLOWING: dict[str, set[Any]] = {
-    kind: {2} for kind in ("PReLU", "Quantize", "Dequantize", "Requantize")
+RESHAPED = {"MemoryData", "Fold"}
+"""Types whose inputs have other axes than those that are drawn."""
+ENOUGH = {"Permute": 240}
+"""Cases within which every candidate is met, where it is more than 120."""
+FOLLOWING: dict[tuple[str, int], set[Any]] = {
+    ("PReLU", 0): {2},
+    ("Quantize", 0): {2},
+    ("Dequantize", 0): {2},
+    ("Dequantize", 1): {2},
+    ("Requantize", 0): {2},
+    ("Requantize", 1): {2},
+    ("Requantize", 2): {2},
+    ("Padding", 6): {1},
 }
 """Candidates that stand for a number that follows from the inputs."""
 
 
 @pytest.mark.parametrize("kind", DEFINED)
 def test_cases_are_consistent(kind: str) -> None:
-    for case in generate(kind, seed=6, count=20):
+    for case in made(kind)[:10]:
         assert consistent(case) == case
