@@ -69,8 +69,16 @@ def _reached(part: Reached) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMES
-    return ", ".join(names[:NAMES]) + (f" and {more} more" if more > 0 else "")
+    """Return the first few functions, instances of a template as one."""
+    of_template: dict[str, list[str]] = {}
+    for name in names:
+        of_template.setdefault(name.partition("<")[0], []).append(name)
+    words = [
+        instances[0] if len(instances) == 1 else f"{base} ({len(instances)} instances)"
+        for base, instances in of_template.items()
+    ]
+    more = len(words) - NAMES
+    return ", ".join(words[:NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _by_folder(paths: Iterable[str]) -> str:

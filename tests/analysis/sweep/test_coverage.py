@@ -7,8 +7,6 @@ import pytest
 from harness.analysis.sweep.coverage import function_words, layer_coverage
 from harness.domain.coverage import LayerCoverage, Reached
 
-Line = tuple[int, str, int] | tuple[int, str, int, list[int]]
-
 
 def line(number: int, function: str, count: int, branches: list[int] | None = None) -> Any:
     ways = [{"count": c, "throw": False, "fallthrough": False} for c in branches or []]
