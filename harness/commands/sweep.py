@@ -19,7 +19,8 @@ from harness.analysis.sweep.runs import exact_run, sweep_runs
 from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.coverage import with_coverage
 from harness.build.trim import listed_layers
-from harness.cases.generation import SKETCHES, unsupported
+from harness.cases.generation import SKETCHES
+from harness.cases.generation.support import unsupported
 from harness.cases.layer_case import parse_case
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -72,7 +73,7 @@ examples:
   nox -s sweep -- --versions 20250503 20261020           what changes between two releases
   nox -s sweep -- --versions 20261020                    what is wrong in one
   nox -s sweep -- --versions 20250503 20261020 --layers Convolution,Softmax --cases 200
-  nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect
+  nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect all
   nox -s sweep -- --versions 20250503 --layers Softmax --coverage      what the cases do not reach
   nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
 
@@ -133,7 +134,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--case", action="append", default=[], metavar="ID", help="only this case; again for more"
     )
     parser.add_argument(
-        "--bisect", action="store_true", help="find the commit of each change (with --repo)"
+        "--bisect",
+        nargs="?",
+        const="changes",
+        choices=("changes", "all"),
+        help="find the commit of each change, in a clone with --repo, else the release; with "
+        "'all' also since when there is what is wrong in all versions",
     )
     parser.add_argument(
         "--coverage",
@@ -234,15 +240,7 @@ def execute(options: argparse.Namespace) -> int:
             write_coverage(run.path, coverage)
     if options.bisect:
         bisection = SweepBisection(options=options, folder=run.path, console=console)
-        found = [
-            replace(
-                each,
-                finding=each.finding.model_copy(
-                    update={"commits": bisection.commits(each.finding)}
-                ),
-            )
-            for each in found
-        ]
+        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
     for explained in found:
         _keep(run.path, explained)
     report = SweepReport(
@@ -304,7 +302,7 @@ def _subjects(
         # All of them by name, since ncnn leaves some out of a build that asks for none.
         everything = options.layers == EVERY_LAYER and not options.case
         wanted = known if everything else {*layers, *ACTIVATIONS.values()} & known
-        spec = BuildSpec(revision=revision, flags=flags, layers=wanted)
+        spec = BuildSpec(revision=revision, flags=flags, layers=frozenset(wanted))
         build = machine.resolver.build(spec)
         fields = read_option_fields(tree)
         labels[version] += 1
@@ -316,14 +314,10 @@ def _subjects(
                 tree=tree,
                 runs=sweep_runs(fields, shared if options.run else ()),
                 defaults={f.name: f.default for f in fields if f.default is not None},
-                unsupported=partial(_unsupported, tree),
+                unsupported=partial(unsupported, tree=tree),
             )
         )
     return subjects
-
-
-def _unsupported(tree: Path, case: LayerCase) -> str:
-    return unsupported(case, tree)
 
 
 def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:

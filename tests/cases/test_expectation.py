@@ -102,7 +102,8 @@ def test_what_has_no_definition_says_why(text: str, ill_formed: bool) -> None:
 
 def test_samples_are_the_same_each_time_and_differ_by_seed() -> None:
     one, same, other = (
-        sample_of(parse_case(f"Convolution:0=4,1=3,6=108:3x6x6{more}")) for more in ("", "", ":seed=1")
+        sample_of(parse_case(f"Convolution:0=4,1=3,6=108:3x6x6{more}"))
+        for more in ("", "", ":seed=1")
     )
     np.testing.assert_array_equal(one.inputs[0], same.inputs[0])
     np.testing.assert_array_equal(one.tensors["weight"], same.tensors["weight"])

@@ -134,9 +134,29 @@ def suspect_groups(tables: Sequence[Iterable[CaseRecord]]) -> list[SuspectGroup]
             groups[suspect.layer, family, suspect.states].append(suspect)
     made = (
         SuspectGroup(layer=layer, states=states, suspects=tuple(sorted(suspects, key=_prominence)))
-        for (layer, _, states), suspects in groups.items()
+        for (layer, _, states), suspects in _joined(groups).items()
     )
     return sorted(made, key=_order)
+
+
+_Key = tuple[str, FaultKind, tuple[State, ...]]
+
+
+def _joined(groups: Mapping[_Key, list[Suspect]]) -> dict[_Key, list[Suspect]]:
+    """Join groups of which builds are not known to the only one that they may belong to.
+
+    An option that one version lacks tells nothing of that version, and is no fault of its own.
+    """
+    joined: dict[_Key, list[Suspect]] = {}
+    for key in sorted(groups, key=lambda key: key[2].count(State.UNKNOWN)):
+        hosts = [host for host in joined if host[:2] == key[:2] and _may_be(key[2], host[2])]
+        joined.setdefault(hosts[0] if len(hosts) == 1 else key, []).extend(groups[key])
+    return joined
+
+
+def _may_be(states: tuple[State, ...], others: tuple[State, ...]) -> bool:
+    pairs = zip(states, others, strict=True)
+    return all(mine in (State.UNKNOWN, other) for mine, other in pairs)
 
 
 _SEVERITY = list(FaultKind)

@@ -82,7 +82,7 @@ def test_what_is_refused_with_all_options_means_something_else_to_that_version(m
 @pytest.mark.parametrize("mark", ["r", "s"])
 def test_what_is_refused_with_some_options_or_not_any_more_is_a_fault(mark: str) -> None:
     assert said(f"..{mark}.") == {"use_packing_layout=false": ("refusal", "-")}
-    assert said("....", mark * 4) == {run: ("refusal", "+-") for run in RUNS}
+    assert said("....", mark * 4) == dict.fromkeys(RUNS, ("refusal", "+-"))
 
 
 def test_unsupported_runs_say_nothing() -> None:
@@ -96,6 +96,11 @@ def test_drops_and_wrong_values_of_the_same_builds_are_one_group() -> None:
         (CASE, FaultKind.VALUES),
         ("Softmax:0=0:3x9", FaultKind.PRECISION),
     ]
+
+
+def test_a_run_that_one_version_lacks_makes_no_group_of_its_own() -> None:
+    (group,) = suspect_groups([[record("bbbb")], [record("..-.")]])
+    assert group.states == (State.BAD, State.GOOD)
 
 
 def test_changes_come_first_then_the_worst() -> None:
