@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from harness.build import cmake
 from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
+from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
 from harness.build.linker_output import undefined_symbols
 from harness.build.needs import Needs, NeedsMemory
@@ -320,6 +321,8 @@ class Builder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
             shutil.copy2(build / "compile_commands.json", folder)
+            if plan.spec.flags.wants_coverage:
+                keep_notes(build, folder)
             write_atomically(folder / RECORD, record.model_dump_json(indent=1))
         shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)

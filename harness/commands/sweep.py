@@ -16,6 +16,7 @@ from harness.analysis.sweep.explanation import explain
 from harness.analysis.sweep.laboratory import Laboratory, Subject
 from harness.analysis.sweep.runs import exact_run, sweep_runs
 from harness.analysis.sweep.suspects import suspect_groups
+from harness.build.coverage import with_coverage
 from harness.build.trim import listed_layers
 from harness.cases.generation import SKETCHES
 from harness.cases.generation.support import unsupported
@@ -31,16 +32,19 @@ from harness.commands.arguments import (
 )
 from harness.commands.sweep_bisection import SweepBisection
 from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
+from harness.commands.sweep_coverage import CoverageWork
 from harness.config.axes import with_axes
 from harness.config.cells import revision_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
+from harness.domain.coverage import write_coverage
 from harness.domain.spec import BuildSpec, content_key
 from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.param import ACTIVATIONS
 from harness.report.console import saying, wide_console
+from harness.report.coverage_text import show_coverage
 from harness.report.sweep_progress import SweepProgress
 from harness.sources.options import read_option_fields
 from harness.util.build_store import Store
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
+    from harness.domain.coverage import BuildCoverage
     from harness.domain.spec import FlagSet
 
 HELP = "try every layer type in several versions, without a model: what changed between them"
@@ -66,6 +71,7 @@ examples:
   nox -s sweep -- --versions 20261020                    what is wrong in one
   nox -s sweep -- --versions 20250503 20261020 --layers Convolution,Softmax --cases 200
   nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect all
+  nox -s sweep -- --versions 20250503 --layers Softmax --coverage      what the cases do not reach
   nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
 
 a case's id says all of it: the layer's type, its parameters as in a .param file, the shapes of its
@@ -130,6 +136,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="find the commit of each change, in a clone with --repo, else the release; with "
         "'all' also since when there is what is wrong in all versions",
     )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="also tell what of the layers' sources the cases reach, and what they do not: in "
+        "builds by GCC that count, which take minutes for all layers; the cases run once more",
+    )
     parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted sweep")
     parser.add_argument(
         "--list", action="store_true", help="print the ids of the cases and do nothing"
@@ -178,7 +190,8 @@ def execute(options: argparse.Namespace) -> int:
             jobs=options.jobs,
             watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
         )
-        subjects = _subjects(options, config, machine, layers)
+        flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
+        subjects = _subjects(options, config, machine, layers, flags)
         runner = CaseRunner(
             binding=machine.binding.result,
             tolerance=config.tolerance,
@@ -208,6 +221,24 @@ def execute(options: argparse.Namespace) -> int:
                 f"making findings smaller: {len(found)} done, of about "
                 f"{max(len(groups), len(found))}"
             )
+        coverage: list[BuildCoverage] = []
+        if options.coverage:
+            say("building with coverage")
+            counting = with_coverage(flags)
+            work = CoverageWork(
+                runner=runner,
+                compiler=machine.resolver.compiler(counting),
+                flags=flags.name,
+                advanced=lambda build, done, total: say(
+                    f"{build}: coverage of {done} of {total} cases"
+                ),
+            )
+            coverage = [
+                work.of(subject, map(parse_case, collection.records[subject.label]))
+                for subject in _subjects(options, config, machine, layers, counting)
+                if subject.label in config.matrix.versions  # the first of several of a version
+            ]
+            write_coverage(run.path, coverage)
     if options.bisect:
         bisection = SweepBisection(options=options, folder=run.path, console=console)
         found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
@@ -220,6 +251,7 @@ def execute(options: argparse.Namespace) -> int:
         tolerance=config.tolerance,
     )
     conclude_sweep(run, about, found, console)
+    show_coverage(console, coverage)
     return EXIT_FINDINGS if found else EXIT_OK
 
 
@@ -245,11 +277,14 @@ def _layers(text: str) -> list[str]:
 
 
 def _subjects(
-    options: argparse.Namespace, config: Config, machine: LocalMachine, layers: Sequence[str]
+    options: argparse.Namespace,
+    config: Config,
+    machine: LocalMachine,
+    layers: Sequence[str],
+    flags: FlagSet,
 ) -> list[Subject]:
     """Compile each version with the layers that it has of those wanted."""
     base = options.config.resolve().parent
-    flags: FlagSet = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
     shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
     labels: Counter[str] = Counter()
     subjects = []
@@ -272,6 +307,7 @@ def _subjects(
             Subject(
                 label=f"{version}{again}",
                 build=replace(build, record=build.record.model_copy(update={"version": version})),
+                tree=tree,
                 runs=sweep_runs(fields, shared if options.run else ()),
                 defaults={f.name: f.default for f in fields if f.default is not None},
                 unsupported=partial(unsupported, tree=tree),

@@ -10,6 +10,7 @@ from harness.sources.options import QUANTISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from harness.build.builder import Build
     from harness.cases.layer_case import LayerCase
@@ -25,6 +26,8 @@ class Subject:
     label: str
     """Names it in the sweep: the version, or `version#2` for one that is there twice."""
     build: Build
+    tree: Path
+    """Its source."""
     runs: tuple[RunSpec, ...]
     defaults: Mapping[str, OptionValue]
     """Options as the version sets them by itself, as far as its source tells."""

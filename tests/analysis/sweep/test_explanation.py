@@ -80,6 +80,7 @@ def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explai
                 core=Path("core"),
                 record=BuildRecord(id=f"{version}-f", key="k", version=version, flags="f"),
             ),
+            tree=Path("source"),
             runs=sweep_runs(FIELDS),
             defaults=DEFAULTS,
             unsupported=lambda _: "",
