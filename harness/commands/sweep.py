@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ from harness.domain.coverage import write_coverage
 from harness.domain.spec import BuildSpec, content_key
 from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
-from harness.execution.run_directory import open_run
+from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.param import ACTIVATIONS
 from harness.report.console import saying, wide_console
 from harness.report.coverage_text import show_coverage
@@ -51,8 +51,9 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from harness.analysis.sweep.finding import Explained
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
     from harness.domain.coverage import BuildCoverage
@@ -175,7 +176,6 @@ def execute(options: argparse.Namespace) -> int:
         configured(options), versions=options.versions, flags=[options.flags], runs=_runs(options)
     )
     console = wide_console()
-    store = Store(root=options.builds.resolve())
     run = open_run(
         options.results,
         name="sweep",
@@ -184,14 +184,69 @@ def execute(options: argparse.Namespace) -> int:
         fresh=options.fresh,
     )
     with saying(console, "fetching sources") as say:
+        sweep = _Sweep.prepared(options, config, plan, run, say)
+        known = sweep.collection.recall(sweep.subjects)
+        if known:
+            sweep.progress.resumed(known)
+            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
+        count = sweep.collection.run(sweep.subjects, plan, options.budget)
+        found = sweep.findings()
+        coverage = sweep.coverage() if options.coverage else []
+        if coverage:
+            write_coverage(run.path, coverage)
+    if options.bisect:
+        bisection = SweepBisection(options=options, folder=run.path, console=console)
+        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
+    about = about_sweep(
+        options,
+        sweep.subjects,
+        sweep.collection,
+        layers=layers,
+        cases=count,
+        tolerance=config.tolerance,
+    )
+    conclude_sweep(run, about, found, console)
+    show_coverage(console, coverage)
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sweep:
+    """The builds of a sweep, with what runs cases in them."""
+
+    options: argparse.Namespace
+    config: Config
+    machine: LocalMachine
+    layers: Sequence[str]
+    flags: FlagSet
+    subjects: Sequence[Subject]
+    runner: CaseRunner
+    collection: Collection
+    progress: SweepProgress
+    say: Callable[[str], None]
+
+    @classmethod
+    def prepared(
+        cls,
+        options: argparse.Namespace,
+        config: Config,
+        plan: CasePlan,
+        run: RunDirectory,
+        say: Callable[[str], None],
+    ) -> _Sweep:
+        """Compile what is to be swept.
+
+        Raises:
+            HarnessError: a version cannot be had or built.
+        """
         machine = LocalMachine.prepared(
             config,
-            store,
+            Store(root=options.builds.resolve()),
             jobs=options.jobs,
             watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
         )
         flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
-        subjects = _subjects(options, config, machine, layers, flags)
+        subjects = _subjects(options, config, machine, plan.layers, flags)
         runner = CaseRunner(
             binding=machine.binding.result,
             tolerance=config.tolerance,
@@ -200,59 +255,52 @@ def execute(options: argparse.Namespace) -> int:
             workers=options.jobs,
         )
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
-        collection = Collection(
-            folder=run.path,
+        return cls(
+            options=options,
+            config=config,
+            machine=machine,
+            layers=plan.layers,
+            flags=flags,
+            subjects=subjects,
             runner=runner,
-            advanced=progress,
+            collection=Collection(folder=run.path, runner=runner, advanced=progress),
+            progress=progress,
+            say=say,
         )
-        known = collection.recall(subjects)
-        if known:
-            progress.resumed(known)
-            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
-        count = collection.run(subjects, plan, options.budget)
-        laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
-        tables = [list(collection.records[subject.label].values()) for subject in subjects]
-        found = []
-        groups = suspect_groups(tables)
-        say("making findings smaller")
+
+    def findings(self) -> list[Explained]:
+        """Return what is wrong, by the smallest cases that show it."""
+        laboratory = Laboratory(
+            subjects=self.subjects, runner=self.runner, tolerance=self.config.tolerance
+        )
+        records = self.collection.records
+        groups = suspect_groups([list(records[s.label].values()) for s in self.subjects])
+        found: list[Explained] = []
+        self.say("making findings smaller")
         for explained in explain(groups, laboratory, evaluations=EVALUATIONS):
             found.append(explained)
-            say(
-                f"making findings smaller: {len(found)} done, of about "
-                f"{max(len(groups), len(found))}"
-            )
-        coverage: list[BuildCoverage] = []
-        if options.coverage:
-            say("building with coverage")
-            counting = with_coverage(flags)
-            work = CoverageWork(
-                runner=runner,
-                compiler=machine.resolver.compiler(counting),
-                flags=flags.name,
-                advanced=lambda build, done, total: say(
-                    f"{build}: coverage of {done} of {total} cases"
-                ),
-            )
-            coverage = [
-                work.of(subject, map(parse_case, collection.records[subject.label]))
-                for subject in _subjects(options, config, machine, layers, counting)
-                if subject.label in config.matrix.versions  # the first of several of a version
-            ]
-            write_coverage(run.path, coverage)
-    if options.bisect:
-        bisection = SweepBisection(options=options, folder=run.path, console=console)
-        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
-    about = about_sweep(
-        options,
-        subjects,
-        collection,
-        layers=layers,
-        cases=count,
-        tolerance=config.tolerance,
-    )
-    conclude_sweep(run, about, found, console)
-    show_coverage(console, coverage)
-    return EXIT_FINDINGS if found else EXIT_OK
+            total = max(len(groups), len(found))
+            self.say(f"making findings smaller: {len(found)} done, of about {total}")
+        return found
+
+    def coverage(self) -> list[BuildCoverage]:
+        """Run all cases once more in builds that count what is executed."""
+        self.say("building with coverage")
+        counting = with_coverage(self.flags)
+        work = CoverageWork(
+            runner=self.runner,
+            compiler=self.machine.resolver.compiler(counting),
+            flags=self.flags.name,
+            advanced=lambda build, done, total: self.say(
+                f"{build}: coverage of {done} of {total} cases"
+            ),
+        )
+        subjects = _subjects(self.options, self.config, self.machine, self.layers, counting)
+        return [
+            work.of(subject, map(parse_case, self.collection.records[subject.label]))
+            for subject in subjects
+            if subject.label in self.config.matrix.versions  # the first of several of a version
+        ]
 
 
 def _runs(options: argparse.Namespace) -> list[str]:
