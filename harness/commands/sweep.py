@@ -85,6 +85,7 @@ EXITS = {
 }
 
 EVERY_LAYER = "*"
+HALF_STORAGE = ("use_fp16_storage", "use_fp16_packed")
 CASES = 40
 EVALUATIONS = 150
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -335,6 +336,9 @@ def _subjects(
     base = options.config.resolve().parent
     shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
     labels: Counter[str] = Counter()
+    # On x86 fp16 is for weights alone.
+    halves = machine.resolver.arch(flags) != "x86" or flags.wants_vulkan
+    narrow = frozenset({"use_bf16_storage", *(HALF_STORAGE if halves else ())})
     subjects = []
     machine.resolver.fetch(
         [revision_of(version, config, base) for version in dict.fromkeys(config.matrix.versions)]
@@ -359,6 +363,7 @@ def _subjects(
                 runs=sweep_runs(fields, shared if options.run else ()),
                 defaults={f.name: f.default for f in fields if f.default is not None},
                 unsupported=partial(unsupported, tree=tree),
+                narrow_blobs=narrow,
             )
         )
     return subjects
