@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.cases.generation.pools import POSITIVE, TAME, VALUES
-from harness.cases.generation.sketch import Sketch, weighted
+from harness.cases.generation.sketch import Sketch, along, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,12 @@ SKETCHES: dict[str, Sketch] = {
     "Swish": _alone(),
     "TanH": _alone(),
     "Threshold": _alone(p0=(None, 0.5)),
-    "GLU": Sketch(ranks=(1, 2, 3), outer=(2, 4, 8, 6, 16, 24, 32, 3, 5), params={0: (0, 1, 2, -1)}),
+    "GLU": Sketch(
+        ranks=(1, 2, 3),
+        outer=(2, 4, 8, 6, 16, 24, 32, 3, 5),
+        params={0: (0, 1, 2, -1)},
+        fit=along,
+    ),
     "UnaryOp": Sketch(params={0: tuple(range(28))}, fit=_unary_fit),
     "BinaryOp": Sketch(
         params={0: tuple(range(19))},

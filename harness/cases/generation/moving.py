@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
-from harness.cases.generation.pools import AXES, CHANNELS, INNER, VALUES, WEIGHTS, subsets
+from harness.cases.generation.pools import AXES, CHANNELS, INNER, VALUES, WEIGHTS, is_axis, subsets
 from harness.cases.generation.sketch import Sketch, weighted
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _at_least(case: LayerCase) -> LayerCase | None:
 def _concat(case: LayerCase, choice: Choice) -> LayerCase | None:
     (shape,) = case.shapes
     axis = choice["axis"]
-    if not -len(shape) <= axis < len(shape):
+    if not is_axis(axis, len(shape)):
         return None
     shapes = []
     for extent in choice["extents"]:
@@ -110,7 +110,7 @@ def _concat(case: LayerCase, choice: Choice) -> LayerCase | None:
 def _same_elsewhere(case: LayerCase) -> LayerCase | None:
     """Joined blobs differ in one axis only."""
     first, axis = case.shapes[0], case.layer.integer(0, 0)
-    if not -len(first) <= axis < len(first) or len({len(s) for s in case.shapes}) > 1:
+    if not is_axis(axis, len(first)) or len({len(s) for s in case.shapes}) > 1:
         return None
     rests = {s[: axis % len(s)] + s[axis % len(s) + 1 :] for s in case.shapes}
     return case if len(rests) == 1 else None
@@ -125,6 +125,8 @@ def _slice(case: LayerCase, choice: Choice) -> LayerCase | None:
 
 def _slice_fit(case: LayerCase) -> LayerCase | None:
     """Parts by size are as many as outputs; by indices the last one goes to the end."""
+    if not is_axis(case.plain.get(1, 0), len(case.shapes[0])):
+        return None
     sizes, indices = case.plain.get(0), case.plain.get(2)
     if isinstance(sizes, tuple) and not isinstance(indices, tuple):
         return _whole(replace(case, outputs=len(sizes)), sizes)
@@ -136,8 +138,6 @@ def _slice_fit(case: LayerCase) -> LayerCase | None:
 def _whole(case: LayerCase, sizes: tuple[Any, ...]) -> LayerCase | None:
     """Sizes that are all given add up to the extent of the axis."""
     shape, axis = case.shapes[0], case.layer.integer(1, 0)
-    if not -len(shape) <= axis < len(shape):
-        return None
     return case if -233 in sizes or sum(sizes) == shape[axis] else None
 
 

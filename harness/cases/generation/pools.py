@@ -53,6 +53,11 @@ ACTIVATIONS: tuple[dict[int, Any], ...] = (
 AXES = (0, 1, 2, 3, -1, -2, -3, -4)
 
 
+def is_axis(axis: object, ndim: int) -> bool:
+    """Return whether a blob of so many axes has an axis, perhaps counted from the end."""
+    return isinstance(axis, int) and -ndim <= axis < ndim
+
+
 def subsets(ndim: int) -> tuple[tuple[int, ...], ...]:
     """Return every set of axes but the empty one."""
     bits = product((0, 1), repeat=ndim)

@@ -12,9 +12,10 @@ from harness.cases.generation.pools import (
     TAME,
     VALUES,
     WEIGHTS,
+    is_axis,
     subsets,
 )
-from harness.cases.generation.sketch import Sketch
+from harness.cases.generation.sketch import Sketch, along
 
 if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
@@ -32,7 +33,9 @@ def _reduction(case: LayerCase, choice: Choice) -> LayerCase | None:
 
 
 def _reduction_fit(case: LayerCase) -> LayerCase | None:
-    kind = case.layer.integer(0, 0)
+    kind, axes = case.layer.integer(0, 0), case.plain.get(3, ())
+    if not isinstance(axes, tuple) or not all(is_axis(a, len(case.shapes[0])) for a in axes):
+        return None
     if kind == _LOGS:
         return replace(case, values=("positive",))
     if kind in (_EXPONENTIALS, _PRODUCTS) and set(case.values) & {"huge", "outlier"}:
@@ -42,7 +45,8 @@ def _reduction_fit(case: LayerCase) -> LayerCase | None:
 
 def _softmax(case: LayerCase) -> LayerCase | None:
     """An axis is only read where 1=1 stands; without, models mean the first one."""
-    return case if case.plain.get(1) or not case.plain.get(0) else None
+    axis = case.plain.get(0, 0)
+    return case if is_axis(axis, len(case.shapes[0])) and (case.plain.get(1) or not axis) else None
 
 
 def _arg_max(case: LayerCase) -> LayerCase | None:
@@ -190,7 +194,7 @@ SKETCHES: dict[str, Sketch] = {
         fit=_arg_max,
         values=("normal", "tiny", "huge", "outlier"),
     ),
-    "CumulativeSum": Sketch(ranks=(1, 2, 3), params={0: (0, 1, 2, -1, -2, -3)}),
+    "CumulativeSum": Sketch(ranks=(1, 2, 3), params={0: (0, 1, 2, -1, -2, -3)}, fit=along),
     "StatisticsPooling": Sketch(ranks=(3, 4), params={0: (None, 0, 1)}),
     "LayerNorm": Sketch(
         outer=LENGTHS,

@@ -10,6 +10,7 @@ from harness.cases.generation.convolving import places_of
 from harness.cases.generation.pools import TAME, WEIGHTS
 from harness.cases.generation.sketch import Sketch
 from harness.definition import sliding
+from harness.definition.sampling import REFLECTION
 
 if TYPE_CHECKING:
     from harness.cases.generation.sketch import Choice
@@ -52,6 +53,13 @@ def _grid(case: LayerCase, choice: Choice) -> LayerCase | None:
     grid = (count, *places) if case.plain.get(3) else (*places, count)
     first = case.values[0]
     return replace(case, shapes=(shape, grid), values=(first, choice["where"]))
+
+
+def _grid_fit(case: LayerCase) -> LayerCase | None:
+    """Let what is reflected be within the picture, for far outside kernels differ."""
+    if case.layer.integer(1, 1) == REFLECTION:
+        return replace(case, values=(case.values[0], "uniform"))
+    return case
 
 
 def _unfold_fit(case: LayerCase) -> LayerCase | None:
@@ -166,6 +174,7 @@ SKETCHES: dict[str, Sketch] = {
             "where": ("uniform", "uniform", "normal"),
         },
         arrange=_grid,
+        fit=_grid_fit,
         values=("normal", "normal", "uniform", "tiny", "zeros"),
     ),
     "Unfold": Sketch(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.cases.generation.pools import CHANNELS, INNER, VALUES, WEIGHTS
+from harness.cases.generation.pools import CHANNELS, INNER, VALUES, WEIGHTS, is_axis
 from harness.cases.layer_case import STORAGES, LayerCase
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class Sketch:
         )
         arranged = self.arrange(case, choice)
         return arranged and self.fit(arranged)
+
+
+def along(case: LayerCase) -> LayerCase | None:
+    """Return the case if its first parameter is an axis of its input, as a `fit`."""
+    return case if is_axis(case.plain.get(0, 0), len(case.shapes[0])) else None
 
 
 STORED = (*STORAGES[:1] * 3, STORAGES[1])

@@ -4,8 +4,8 @@ A version that does not read a parameter, or knows nothing of four axes, is not 
 that has them: the case is *unsupported* there. Three things are asked, in this order.
 
 1. Is the layer type among those that `src/CMakeLists.txt` builds?
-2. Does `load_param` of the naive kernel read each parameter that the case sets? One that is set to
-   what an unread parameter means anyway is no objection.
+2. Does `load_param` of the naive kernel read each parameter that the case sets? Zero is no
+   exception: it need not be what the version does by itself.
 3. For what needed more than a parameter to come (four axes, an operator, a form of broadcasting):
    is the mark in the naive kernel's text that came with it? `_MARKS` lists them.
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cases.layer_case import LayerCase
-    from harness.model.value import Plain
 
 _GET = re.compile(r"\bpd\s*\.\s*get\s*\(\s*(\d+)\s*,")
 _LOAD = re.compile(r"\b\w+::load_param\s*\(\s*const\s+ParamDict\s*&\s*\w*\s*\)\s*\{")
@@ -101,7 +100,14 @@ def _four_axes(case: LayerCase) -> bool:
 
 _ANY_AXES = frozenset({"Noop", "Split", "DeepCopy", "UnaryOp"})
 """Layers that never look at the axes of a blob."""
+_TOLD = {"GroupNorm": (1, 2, 3), "LayerNorm": (1,), "MultiHeadAttention": (3,)}
+"""Numbers of axes that came later to layers that tell them apart."""
 _OPERATORS = frozenset({"BinaryOp", "UnaryOp"})
+
+
+def _later(case: LayerCase) -> list[int]:
+    ranks = {len(shape) for shape in case.shapes}
+    return sorted(ranks.intersection(_TOLD.get(case.type, ())))
 
 
 def _operator(case: LayerCase) -> str:
@@ -115,13 +121,41 @@ def _broadcasts(case: LayerCase) -> bool:
     return case.shapes[0] != case.shapes[1] and (1,) not in case.shapes
 
 
+def _inner_rows(case: LayerCase) -> bool:
+    return case.type == "LayerNorm" and len(case.shapes[0]) > 2
+
+
+def _as_input(case: LayerCase) -> bool:
+    """Whether an adaptive pooling leaves an axis as it is."""
+    return case.type.startswith("Pooling") and -233 in case.plain.values()
+
+
+def _other_query(case: LayerCase) -> bool:
+    return case.type == "MultiHeadAttention" and case.shapes[0][-1] != case.plain.get(0)
+
+
+def _two_of_three(case: LayerCase) -> bool:
+    """Whether attention has queries and keys alone."""
+    is_masked = bool(case.plain.get(5))
+    return case.type == "MultiHeadAttention" and len(case.shapes) - is_masked == 2
+
+
 def _always(pattern: str) -> Callable[[LayerCase], str]:
     return lambda _: pattern
 
 
 _MARKS = (
     _Mark("four axes", _four_axes, _always(r"\.d\b|\bdims == 4\b")),
+    _Mark(
+        "blobs of so many axes",
+        lambda case: bool(_later(case)),
+        lambda case: rf"\bdims == {max(_later(case))}\b",
+    ),
     _Mark("this operator", lambda case: case.type in _OPERATORS, _operator),
+    _Mark("rows of some axes", _inner_rows, _always(r"\baffine_size == \w+\b")),
+    _Mark("a size as the input's", _as_input, _always(r"-233\b")),
+    _Mark("queries of another size", _other_query, _always(r"\bqdim\b")),
+    _Mark("keys that are values", _two_of_three, _always(r"\bsize\(\) == 2\b")),
     _Mark("broadcasting in general", _broadcasts, _always(r"\boutdims\b")),
 )
 
@@ -136,19 +170,10 @@ def unsupported(case: LayerCase, tree: Path) -> str:
     kernel = _kernel(tree, case.type)
     if not kernel.listed:
         return f"there is no layer {case.type}"
-    unread = [
-        key
-        for key, value in case.plain.items()
-        if key not in kernel.reads and not _means_nothing(value)
-    ]
+    unread = [key for key, _ in case.params if key not in kernel.reads]
     if unread:
         return f"{case.type} does not read parameter {unread[0]}"
     for mark in _MARKS:
         if mark.of(case) and not re.search(mark.pattern(case), kernel.text):
             return f"{case.type} does not know {mark.what}"
     return ""
-
-
-def _means_nothing(value: Plain) -> bool:
-    """Whether a parameter that is not read is off in a case, too."""
-    return not isinstance(value, tuple | str) and value == 0

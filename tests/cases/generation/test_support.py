@@ -59,6 +59,7 @@ def tree(tmp_path: Path) -> Path:
     layers.mkdir(parents=True)
     (tmp_path / "src" / "CMakeLists.txt").write_text(
         "ncnn_add_layer(Softmax)\nncnn_add_layer(SPP OFF)\nncnn_add_layer(BinaryOp)\n"
+        "ncnn_add_layer(GroupNorm)\n"
         "ncnn_add_layer(Split)\n"
     )
     (layers / "softmax.cpp").write_text(
@@ -66,6 +67,7 @@ def tree(tmp_path: Path) -> Path:
         "// dims == 4"
     )
     (layers / "spp.cpp").write_text("int SPP::load_param(const ParamDict&) { return 0; } a.d")
+    (layers / "groupnorm.cpp").write_text("if (dims == 3) return 0;")
     (layers / "split.cpp").write_text("")
     (layers / "binaryop.h").write_text("enum { Operation_ADD = 0, Operation_MUL = 2 };")
     (layers / "binaryop.cpp").write_text(
@@ -79,10 +81,12 @@ def tree(tmp_path: Path) -> Path:
     [
         ("Softmax:0=1:3x7", ""),
         ("Softmax:0=1,1=1:3x7", "Softmax does not read parameter 1"),
-        # What is not read is as if it were zero.
-        ("Softmax:0=1,1=0:3x7", ""),
+        # What is not read need not be as if it were zero.
+        ("Softmax:0=1,1=0:3x7", "Softmax does not read parameter 1"),
         ("Softmax:0=1:2x3x4x5", "Softmax does not know four axes"),
         ("SPP::2x3x4x5", ""),
+        ("GroupNorm::2x3x4", ""),
+        ("GroupNorm::2x3", "GroupNorm does not know blobs of so many axes"),
         ("Split::2x3x4x5:out=2", ""),
         ("RMSNorm::7", "there is no layer RMSNorm"),
         ("SP::7", "there is no layer SP"),
