@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-CHANNELS = (1, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33)
+CHANNELS = (1, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33)
 """Extents of the outermost axis, in which ncnn packs by 4, 8 or 16, with all remainders."""
 FEW = (1, 2, 3, 4, 6, 8, 12, 16)
 INNER = (
