@@ -28,10 +28,13 @@ COMMANDS = {
     for name in (
         "matrix",
         "sweep",
+        "audit",
+        "corpus",
         "bisect",
         "bisect-step",
         "report",
         "diagnose",
+        "reproducer",
         "store",
         "bench",
     )

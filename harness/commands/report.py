@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from harness.advisories.loading import load_corpus
+from harness.analysis.sweep.suspects import FaultKind
 from harness.commands.arguments import COMMON_EXITS, add_results
 from harness.domain.commits import read_commits
 from harness.domain.findings import read_findings
@@ -17,6 +19,11 @@ from harness.report.dataset import Run, cmake_arguments, merged, newest_run, rea
 from harness.report.exports import junit
 from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
+from harness.report.sweep_about import is_sweep
+from harness.report.sweep_model import read_sweep
+from harness.report.sweep_page import sweep_markdown
+from harness.report.sweep_terminal import show_sweep
+from harness.report.sweep_write import write_sweep
 from harness.report.terminal import show
 from harness.report.write import write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -60,6 +67,13 @@ _FAILURES = {
     FailOn.BROKEN: (Verdict.BROKEN, Verdict.UNSTABLE, Verdict.BUILD_FAILED),
     FailOn.NEVER: (),
 }
+
+_FAULTS = {
+    FailOn.DROP: tuple(kind for kind in FaultKind if kind is not FaultKind.NARROW),
+    FailOn.BROKEN: (FaultKind.CRASH, FaultKind.UNSTABLE, FaultKind.VALUES, FaultKind.REFUSAL),
+    FailOn.NEVER: (),
+}
+"""The same of a sweep."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +126,10 @@ def execute(options: argparse.Namespace) -> int:
             f"--github-summary: ${SUMMARY_VARIABLE} is not set, as it is within a GitHub job. "
             "Leave the option out elsewhere, or use --markdown."
         )
-    runs = [read_run(path) for path in options.runs or [newest_run(options.results)]]
+    folders = options.runs or [newest_run(options.results)]
+    if any(is_sweep(folder) for folder in folders):
+        return _report_sweep(options, folders)
+    runs = [read_run(path) for path in folders]
     report = _assemble(runs, options.compare)
     page = write_files(report, options.out or _default_page(runs))
     if options.junit:
@@ -130,6 +147,31 @@ def execute(options: argparse.Namespace) -> int:
     return EXIT_FINDINGS if found else EXIT_OK
 
 
+def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
+    """Report one sweep.
+
+    Raises:
+        UsageError: more is asked for than a sweep has.
+    """
+    if len(folders) > 1:
+        raise UsageError("A sweep has a report of its own: give one run directory at a time.")
+    for name in ("compare", "junit"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} is not for sweeps. Leave it out.")
+    report = read_sweep(folders[0])
+    page = write_sweep(report, options.out or folders[0] / "report.html")
+    if options.github_summary:
+        append_line(Path(os.environ[SUMMARY_VARIABLE]), sweep_markdown(report))
+    console = Console()
+    if options.markdown:
+        print(sweep_markdown(report))
+    else:
+        show_sweep(console, report)
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    found = {each.finding.kind for each in report.findings} & set(_FAULTS[options.fail_on])
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
 def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
     latest = runs[-1]
     return assemble(
@@ -142,6 +184,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},
         left_out={k: v for run in runs for k, v in run.left_out.items()},
+        advisories=load_corpus(),
     )
 
 

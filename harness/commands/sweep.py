@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from harness.commands.arguments import (
     configured,
 )
 from harness.commands.sweep_bisection import SweepBisection
+from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
 from harness.commands.sweep_coverage import CoverageWork
 from harness.config.axes import with_axes
 from harness.config.cells import revision_of
@@ -41,19 +41,17 @@ from harness.domain.coverage import write_coverage
 from harness.domain.spec import BuildSpec, content_key
 from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
-from harness.execution.run_directory import open_run
+from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.param import ACTIVATIONS
 from harness.report.console import saying, wide_console
 from harness.report.coverage_text import show_coverage
-from harness.report.sweep_text import SweepReport, show_sweep
+from harness.report.sweep_progress import SweepProgress
 from harness.sources.options import read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.util.files import append_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from harness.analysis.sweep.finding import Explained
     from harness.cases.layer_case import LayerCase
@@ -87,10 +85,9 @@ EXITS = {
 }
 
 EVERY_LAYER = "*"
+HALF_STORAGE = ("use_fp16_storage", "use_fp16_packed")
 CASES = 40
 EVALUATIONS = 150
-FINDINGS = "findings.jsonl"
-CELLS = "finding-cells.jsonl"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -180,7 +177,6 @@ def execute(options: argparse.Namespace) -> int:
         configured(options), versions=options.versions, flags=[options.flags], runs=_runs(options)
     )
     console = wide_console()
-    store = Store(root=options.builds.resolve())
     run = open_run(
         options.results,
         name="sweep",
@@ -189,14 +185,69 @@ def execute(options: argparse.Namespace) -> int:
         fresh=options.fresh,
     )
     with saying(console, "fetching sources") as say:
+        sweep = _Sweep.prepared(options, config, plan, run, say)
+        known = sweep.collection.recall(sweep.subjects)
+        if known:
+            sweep.progress.resumed(known)
+            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
+        count = sweep.collection.run(sweep.subjects, plan, options.budget)
+        found = sweep.findings()
+        coverage = sweep.coverage() if options.coverage else []
+        if coverage:
+            write_coverage(run.path, coverage)
+    if options.bisect:
+        bisection = SweepBisection(options=options, folder=run.path, console=console)
+        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
+    about = about_sweep(
+        options,
+        sweep.subjects,
+        sweep.collection,
+        layers=layers,
+        cases=count,
+        tolerance=config.tolerance,
+    )
+    conclude_sweep(run, about, found, console)
+    show_coverage(console, coverage)
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sweep:
+    """The builds of a sweep, with what runs cases in them."""
+
+    options: argparse.Namespace
+    config: Config
+    machine: LocalMachine
+    layers: Sequence[str]
+    flags: FlagSet
+    subjects: Sequence[Subject]
+    runner: CaseRunner
+    collection: Collection
+    progress: SweepProgress
+    say: Callable[[str], None]
+
+    @classmethod
+    def prepared(
+        cls,
+        options: argparse.Namespace,
+        config: Config,
+        plan: CasePlan,
+        run: RunDirectory,
+        say: Callable[[str], None],
+    ) -> _Sweep:
+        """Compile what is to be swept.
+
+        Raises:
+            HarnessError: a version cannot be had or built.
+        """
         machine = LocalMachine.prepared(
             config,
-            store,
+            Store(root=options.builds.resolve()),
             jobs=options.jobs,
             watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
         )
         flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
-        subjects = _subjects(options, config, machine, layers, flags)
+        subjects = _subjects(options, config, machine, plan.layers, flags)
         runner = CaseRunner(
             binding=machine.binding.result,
             tolerance=config.tolerance,
@@ -204,59 +255,53 @@ def execute(options: argparse.Namespace) -> int:
             memory_bytes=int(config.limits.memory_gib * 2**30),
             workers=options.jobs,
         )
-        collection = Collection(
-            folder=run.path,
+        progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
+        return cls(
+            options=options,
+            config=config,
+            machine=machine,
+            layers=plan.layers,
+            flags=flags,
+            subjects=subjects,
             runner=runner,
-            advanced=lambda build, done, total: say(f"{build}: {done} of {total} cases"),
+            collection=Collection(folder=run.path, runner=runner, advanced=progress),
+            progress=progress,
+            say=say,
         )
-        known = collection.recall(subjects)
-        if known:
-            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
-        count = collection.run(subjects, plan, options.budget)
-        laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
-        tables = [list(collection.records[subject.label].values()) for subject in subjects]
-        found = []
-        say("making findings smaller")
-        for explained in explain(suspect_groups(tables), laboratory, evaluations=EVALUATIONS):
+
+    def findings(self) -> list[Explained]:
+        """Return what is wrong, by the smallest cases that show it."""
+        laboratory = Laboratory(
+            subjects=self.subjects, runner=self.runner, tolerance=self.config.tolerance
+        )
+        records = self.collection.records
+        groups = suspect_groups([list(records[s.label].values()) for s in self.subjects])
+        found: list[Explained] = []
+        self.say("making findings smaller")
+        for explained in explain(groups, laboratory, evaluations=EVALUATIONS):
             found.append(explained)
-            say(f"making findings smaller: {len(found)}")
-        coverage: list[BuildCoverage] = []
-        if options.coverage:
-            say("building with coverage")
-            counting = with_coverage(flags)
-            work = CoverageWork(
-                runner=runner,
-                compiler=machine.resolver.compiler(counting),
-                flags=flags.name,
-                advanced=lambda build, done, total: say(
-                    f"{build}: coverage of {done} of {total} cases"
-                ),
-            )
-            coverage = [
-                work.of(subject, map(parse_case, collection.records[subject.label]))
-                for subject in _subjects(options, config, machine, layers, counting)
-                if subject.label in config.matrix.versions  # the first of several of a version
-            ]
-            write_coverage(run.path, coverage)
-    if options.bisect:
-        bisection = SweepBisection(options=options, folder=run.path, console=console)
-        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
-    for explained in found:
-        _keep(run.path, explained)
-    report = SweepReport(
-        labels=tuple(subject.label for subject in subjects),
-        flags=options.flags,
-        seed=options.seed,
-        cases=count,
-        tables=tuple(tuple(table) for table in tables),
-        findings=tuple(found),
-        commands=tuple(_command(options, explained) for explained in found),
-    )
-    run.close()
-    show_sweep(console, report)
-    show_coverage(console, coverage)
-    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
-    return EXIT_FINDINGS if found else EXIT_OK
+            total = max(len(groups), len(found))
+            self.say(f"making findings smaller: {len(found)} done, of about {total}")
+        return found
+
+    def coverage(self) -> list[BuildCoverage]:
+        """Run all cases once more in builds that count what is executed."""
+        self.say("building with coverage")
+        counting = with_coverage(self.flags)
+        work = CoverageWork(
+            runner=self.runner,
+            compiler=self.machine.resolver.compiler(counting),
+            flags=self.flags.name,
+            advanced=lambda build, done, total: self.say(
+                f"{build}: coverage of {done} of {total} cases"
+            ),
+        )
+        subjects = _subjects(self.options, self.config, self.machine, self.layers, counting)
+        return [
+            work.of(subject, map(parse_case, self.collection.records[subject.label]))
+            for subject in subjects
+            if subject.label in self.config.matrix.versions  # the first of several of a version
+        ]
 
 
 def _runs(options: argparse.Namespace) -> list[str]:
@@ -291,6 +336,9 @@ def _subjects(
     base = options.config.resolve().parent
     shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
     labels: Counter[str] = Counter()
+    # On x86 fp16 is for weights alone.
+    halves = machine.resolver.arch(flags) != "x86" or flags.wants_vulkan
+    narrow = frozenset({"use_bf16_storage", *(HALF_STORAGE if halves else ())})
     subjects = []
     machine.resolver.fetch(
         [revision_of(version, config, base) for version in dict.fromkeys(config.matrix.versions)]
@@ -315,6 +363,7 @@ def _subjects(
                 runs=sweep_runs(fields, shared if options.run else ()),
                 defaults={f.name: f.default for f in fields if f.default is not None},
                 unsupported=partial(unsupported, tree=tree),
+                narrow_blobs=narrow,
             )
         )
     return subjects
@@ -335,20 +384,3 @@ def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]
             "tolerance": config.tolerance.model_dump(),
         }
     )
-
-
-def _keep(folder: Path, explained: Explained) -> None:
-    """Write a finding and the cells that it rests on."""
-    append_line(folder / FINDINGS, explained.finding.model_dump_json(), sync=False)
-    for record in explained.records:
-        append_line(folder / CELLS, record.model_dump_json(), sync=False)
-
-
-def _command(options: argparse.Namespace, explained: Explained) -> str:
-    """Return the command that shows a finding again."""
-    finding = explained.finding
-    words = ["--versions", *(label.partition("#")[0] for label in finding.builds)]
-    words += ["--flags", options.flags, "--case", finding.case]
-    words += ["--run", options.run] if options.run else []
-    words += ["--repo", options.repo] if options.repo else []
-    return f"nox -s sweep -- {shlex.join(words)}"

@@ -18,6 +18,7 @@ from harness.domain.records import CellRecord, read_records
 from harness.domain.spec import THREADS
 from harness.domain.versions import ordered_versions
 from harness.execution.run_directory import CELLS, LEFT_OUT
+from harness.report.sweep_about import FILE as SWEEP
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def newest_run(results: Path) -> Path:
     Raises:
         UsageError: there is none.
     """
-    found = {path.parent for file in (CELLS, FINDING) for path in results.glob(f"*/{file}")}
+    found = {path.parent for file in (CELLS, FINDING, SWEEP) for path in results.glob(f"*/{file}")}
     if not found:
         raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
     return max(found)

@@ -61,8 +61,8 @@ def html(report: Report) -> str:
             sections=sections,
             axes=axes,
             charts=Markup(_embedded(drawn)),
-            style=Markup(_template_file("style.css")),
-            glue=Markup(_template_file("glue.js")),
+            style=Markup(template_file("style.css")),
+            glue=Markup(template_file("glue.js")),
             library=Markup(_library()),
         )
     )
@@ -98,7 +98,8 @@ def _embedded(value: object) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _template_file(name: str) -> str:
+def template_file(name: str) -> str:
+    """Return a file that stands beside the templates."""
     return resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 

@@ -1,26 +1,24 @@
-"""What is said of a sweep: in the terminal and in Markdown."""
+"""What is said of a sweep and its findings, wherever it is said: terminal, page and Markdown."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
-from harness.analysis.sweep.suspects import FaultKind, settled
-from harness.domain.formatting import count, listed, number
-from harness.report.cause_text import fix_evidence, fix_words
+from harness.analysis.sweep.runs import DEFAULT, EXACT, SINGLE_PRECISION
+from harness.analysis.sweep.suspects import FaultKind, State
+from harness.domain.formatting import count, listed, number, short
+from harness.report.cause_text import fix_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from rich.console import Console
-
-    from harness.analysis.sweep.finding import Explained, SweepFinding
-    from harness.execution.case_runner import CaseRecord
+    from harness.analysis.attribution.causes import Cause, Fix
+    from harness.analysis.sweep.finding import CommitFound, Explained, SweepFinding
+    from harness.cases.judgement import CaseVerdict
+    from harness.report.sweep_model import SweepReport
+    from harness.report.sweep_table import CellState, LayerRow
 
 _FAULTS = {
     FaultKind.CRASH: "crashes",
@@ -28,108 +26,284 @@ _FAULTS = {
     FaultKind.VALUES: "computes wrong values",
     FaultKind.PRECISION: "loses precision",
     FaultKind.REFUSAL: "is not computed",
-    FaultKind.NARROW: "is as precise as a narrow format",
+    FaultKind.NARROW: "is only as precise as a narrow format",
 }
+_RUNS = {
+    DEFAULT: "by default",
+    SINGLE_PRECISION: "without narrow formats",
+    EXACT: "with every optimisation off",
+}
+FIXES = 3
+"""Of one finding, where it is told in brief."""
+SETTINGS = 4
+"""Of one fix, beyond which it is told by their number."""
+_NAMED = 4
+_SHA_DIGITS = 40
+_SHORT_DIGITS = 9
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweepReport:
-    """All that is told of a sweep."""
+class Direction(StrEnum):
+    """What becomes of a fault from the oldest version to the newest."""
 
-    labels: tuple[str, ...]
-    flags: str
-    seed: int
-    cases: int
-    """Cases that were made up, for each build."""
-    tables: tuple[tuple[CaseRecord, ...], ...]
-    """What became of them, for each build."""
-    findings: tuple[Explained, ...]
-    commands: tuple[str, ...]
-    """What shows each finding again."""
-
-    @property
-    def runs(self) -> int:
-        """How many verdicts there are."""
-        return sum(len(record.verdicts) for table in self.tables for record in table)
+    WORSE = "Gets worse"
+    BETTER = "Gets better"
+    BETWEEN = "Was wrong in between"
+    LASTING = "Is wrong, and does not change"
+    NARROW = "Rounds to a narrow format in some versions, as the options allow"
 
 
-def layer_rows(report: SweepReport) -> Iterator[tuple[str, ...]]:
-    """Yield one row per layer type: its name, and for each build how many runs are how."""
-    counts: list[dict[str, Counter[str]]] = []
-    for table in report.tables:
-        by_layer: dict[str, Counter[str]] = {}
-        for record in table:
-            row = by_layer.setdefault(record.case.partition(":")[0], Counter())
-            for verdict in settled(record).values():
-                row[verdict.narrow or verdict.outcome] += 1
-        counts.append(by_layer)
-    for layer in sorted({layer for by_layer in counts for layer in by_layer}):
-        yield layer, *(_counts(by_layer.get(layer, Counter())) for by_layer in counts)
+def direction(finding: SweepFinding) -> Direction:
+    """Return what becomes of a finding from the oldest version to the newest that are known."""
+    known = [state for state in finding.states if state is not State.UNKNOWN]
+    if not finding.is_change:
+        return Direction.LASTING
+    if finding.kind is FaultKind.NARROW:
+        return Direction.NARROW
+    if known[-1] is State.BAD:
+        return Direction.WORSE
+    return Direction.BETTER if known[0] is State.BAD else Direction.BETWEEN
 
 
-def _counts(counter: Counter[str]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in counter.most_common()) or "not there"
+def directions(report: SweepReport) -> dict[str, tuple[Explained, ...]]:
+    """Return findings under their headings, in the order in which they are told.
+
+    Those about narrow formats are many of one kind: see `narrow_lines`.
+    """
+    found: dict[str, tuple[Explained, ...]] = {}
+    for way in (way for way in Direction if way is not Direction.NARROW):
+        some = tuple(each for each in report.findings if direction(each.finding) is way)
+        if some:
+            single = way is Direction.LASTING and len(report.about.labels) == 1
+            found["Is wrong" if single else str(way)] = some
+    return found
 
 
-def finding_lines(explained: Explained, command: str) -> Iterator[str]:
-    """Yield what is said of a finding, its head first."""
-    finding = explained.finding
-    yield f"{finding.layer} {fault_words(finding)}, {versions_words(finding)}"
-    seen = f"{finding.case} with {finding.run}"
-    others = f"; so do {count(finding.cases - 1, 'other case')}" if finding.cases > 1 else ""
-    yield f"shown by {seen}{others}"
-    fixes = [fix for cause in explained.causes for fix in cause.fixes if finding.run in _runs(fix)]
-    for fix in fixes[:3]:
-        yield f"{fix_words(fix)} stops it ({fix_evidence(fix)})"
-    yield f"again: {command}"
+def title(report: SweepReport) -> str:
+    """Return the heading of the report."""
+    first, last = report.about.labels[0], report.about.labels[-1]
+    if first == last:
+        return f"What is wrong in ncnn {first}"
+    return f"What changes for you between ncnn {first} and {last}"
 
 
-def _runs(fix: object) -> set[str]:
-    pairs = getattr(fix, "pairs", ())
-    return {cell.split("/")[1] for cell, _ in pairs}
+def sentence(report: SweepReport) -> str:
+    """Return the answer in one sentence, without a full stop."""
+    about = report.about
+    last = about.labels[-1]
+    together = "wrong throughout" if len(about.labels) > 1 else f"wrong in {last}"
+    words = {
+        Direction.WORSE: f"worse in {last}",
+        Direction.BETTER: f"better in {last}",
+        Direction.BETWEEN: "wrong in between",
+        Direction.LASTING: together,
+    }
+    parts = []
+    for way, start in words.items():
+        layers = [e.finding.layer for e in report.findings if direction(e.finding) is way]
+        if layers:
+            parts.append(f"{start}: {_named(layers)}")
+    text = "; ".join(parts) or f"nothing was found in {listed(about.labels)}"
+    return text[0].upper() + text[1:]
+
+
+def _named(layers: list[str]) -> str:
+    names = list(dict.fromkeys(layers))
+    if len(names) <= _NAMED:
+        return listed(names)
+    return f"{', '.join(names[:_NAMED])} and {count(len(names) - _NAMED, 'more layer type')}"
+
+
+def scope_words(report: SweepReport) -> str:
+    """Return what was tried, in one line."""
+    about = report.about
+    return (
+        f"{count(len(report.rows), 'layer type')}, {count(about.cases, 'case')} for each version, "
+        f"{count(report.runs, 'run')}; flag set {about.flags}, seed {about.seed}"
+    )
 
 
 def fault_words(finding: SweepFinding) -> str:
     """Return what a layer does wrong, with the size."""
     verdict = finding.worst
-    size = f": {number(verdict.error)}" if math.isfinite(verdict.error) and verdict.error else ""
-    reason = f" ({verdict.reason})" if verdict.reason else ""
-    return f"{_FAULTS[finding.kind]}{size}{reason}"
+    fault = _FAULTS[finding.kind]
+    if finding.kind is FaultKind.NARROW and verdict.narrow:
+        fault = f"is only as precise as {verdict.narrow}"
+    about = [size_words(verdict), verdict.reason]
+    return f"{fault} ({'; '.join(filter(None, about))})" if any(about) else fault
+
+
+def size_words(verdict: CaseVerdict) -> str:
+    """Return how far a verdict's error is beyond its limit; empty where there is none."""
+    if not verdict.limit:
+        return ""
+    error = number(verdict.error) if math.isfinite(verdict.error) else "NaN or infinite"
+    return f"error {error}, limit {short(verdict.limit, 2)}"
+
+
+def error_words(verdict: CaseVerdict) -> str:
+    """Return the error of a verdict, for a table; a dash where it has none."""
+    return number(verdict.error) if verdict.limit or verdict.error else "–"
 
 
 def versions_words(finding: SweepFinding) -> str:
     """Return in which builds it does, and in which not."""
-    if not finding.good:
-        return f"in {listed(finding.bad)}"
-    return f"in {listed(finding.bad)}, not in {listed(finding.good)}"
+    pairs = zip(finding.builds, finding.states, strict=True)
+    unknown = [build for build, state in pairs if state is State.UNKNOWN]
+    words = [f"in {listed(finding.bad)}"]
+    words += [f"not in {listed(finding.good)}"] if finding.good else []
+    words += [f"not known of {listed(unknown)}"] if unknown else []
+    return ", ".join(words)
 
 
-def show_sweep(console: Console, report: SweepReport) -> None:
-    """Print the table of layer types and the findings."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("layer")
-    for label in report.labels:
-        table.add_column(label, overflow="fold")
-    for row in layer_rows(report):
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-    for heading, wanted in (("What changes", True), ("What is wrong in all", False)):
-        shown = [
-            (explained, command)
-            for explained, command in zip(report.findings, report.commands, strict=True)
-            if explained.finding.is_change == wanted
-        ]
-        if shown:
-            console.print(f"\n[bold]{heading}[/bold]")
-        for explained, command in shown:
-            head, *lines = finding_lines(explained, command)
-            console.print(Text(f"  • {head}"), soft_wrap=True)
-            for line in lines:
-                console.print(Text(f"    - {line}"), soft_wrap=True)
-    changes = sum(explained.finding.is_change for explained in report.findings)
-    console.print(
-        f"\n[bold]{count(report.cases, 'case')}, {count(report.runs, 'run')}: "
-        f"{count(changes, 'change')}, {count(len(report.findings) - changes, 'other finding')}"
-        "[/bold]",
-        highlight=False,
-    )
+def run_words(report: SweepReport, finding: SweepFinding) -> str:
+    """Return with which run options it does, by their names where they are many."""
+    return run_phrase(report.about.run_name(finding.run))
+
+
+def run_phrase(name: str) -> str:
+    """Return with which run options, by their name."""
+    if name in (EXACT, SINGLE_PRECISION):
+        return f"{_RUNS[name]} ({name})"
+    return _RUNS.get(name) or f"with {name}"
+
+
+def finding_head(report: SweepReport, explained: Explained) -> str:
+    """Return a finding in one line."""
+    finding = explained.finding
+    run = run_words(report, finding)
+    return f"{finding.layer} {fault_words(finding)} {run}, {versions_words(finding)}"
+
+
+def finding_lines(report: SweepReport, explained: Explained) -> Iterator[str]:
+    """Yield what else is said of a finding in brief: its case, what stops it, since when."""
+    finding = explained.finding
+    yield f"smallest case {finding.case}{others_words(finding)}"
+    fixes = fixes_of(explained)
+    for fix in fixes[:FIXES]:
+        yield f"{brief_fix(fix)} stops it ({evidence_words(fix)})"
+    if len(fixes) > FIXES:
+        yield f"{len(fixes) - FIXES} more stop it, see the report"
+    for found in finding.commits:
+        yield commit_words(found)
+    yield f"again: {report.command(finding)}"
+
+
+def others_words(finding: SweepFinding) -> str:
+    """Return how many other cases of the sweep show the same."""
+    if finding.cases <= 1:
+        return ""
+    return f"; {count(finding.cases, 'case')} of the sweep show it"
+
+
+def causes_of(explained: Explained) -> list[Cause]:
+    """Return the causes of a finding: those of other runs of its case may be of another fault."""
+    finding = explained.finding
+    own = {
+        record.cell
+        for record in explained.records
+        if record.run == finding.run and record.version in finding.bad
+    }
+    return [cause for cause in explained.causes if own.intersection(cause.cells)]
+
+
+def fixes_of(explained: Explained) -> list[Fix]:
+    """Return what stops a finding with its own run options, those that were proved first."""
+    run = explained.finding.run
+    fixes = [
+        fix
+        for cause in causes_of(explained)
+        for fix in cause.fixes
+        if any(cell.split("/")[1] == run for cell, _ in fix.pairs)
+    ]
+    return sorted(fixes, key=lambda fix: not fix.proved)
+
+
+def brief_fix(fix: Fix) -> str:
+    """Return what to change, of many settings their number."""
+    if len(fix.change) <= SETTINGS:
+        return fix_words(fix)
+    return f"changing {len(fix.change)} settings at once"
+
+
+def evidence_words(fix: Fix) -> str:
+    """Return the numbers behind a fix; of a model of one layer the chain is the layer."""
+    pairs = count(len(fix.pairs), "pair")
+    numbers = f"{number(fix.error_before)} → {number(fix.error_after)}, "
+    known = numbers if math.isfinite(fix.error_before) else ""
+    return f"{known}{'proved in' if fix.proved else 'seen in'} {pairs}"
+
+
+def narrow_lines(report: SweepReport) -> list[str]:
+    """Return the findings about narrow formats, layer types of one kind in one line."""
+    groups: dict[str, list[str]] = {}
+    for explained in report.findings:
+        finding = explained.finding
+        if direction(finding) is Direction.NARROW:
+            words = f"{run_words(report, finding)}, {versions_words(finding)}"
+            groups.setdefault(words, []).append(finding.layer)
+    return [f"{words}: {listed(list(dict.fromkeys(names)))}" for words, names in groups.items()]
+
+
+def commit_words(found: CommitFound) -> str:
+    """Return what a bisection says of one change."""
+    what = "introduced" if found.becomes_bad else "repaired"
+    between = f"between {found.before} and {found.after}"
+    if found.problem:
+        return f"{what} {between}; not bisected: {found.problem}"
+    if not found.commit:
+        few = f" by one of {count(len(found.suspects), 'commit')}" if found.suspects else ""
+        return f"{what} {between}{few}"
+    name = found.commit
+    if len(name) == _SHA_DIGITS:
+        name = name[:_SHORT_DIGITS]
+    doubt = f" ({found.certainty:.0%} certain)" if found.certainty < 1 else ""
+    return f"{what} by {name}{f' {found.title}' if found.title else ''}{doubt}"
+
+
+def counts_words(row: LayerRow, label: str) -> str:
+    """Return what becomes of a layer type's cases in a build, faults only."""
+    total = row.run(label)
+    if not total:
+        return "not run"
+    faults = {state: n for state, n in row.cases[label].items() if state.is_fault}
+    if not faults:
+        return f"0 of {total}"
+    return f"{row.faulty(label)} of {total}: {states_words(faults)}"
+
+
+def states_words(counts: Mapping[CellState, int]) -> str:
+    """Return counts of states, the worst first."""
+    if len(counts) == 1:
+        return str(next(iter(counts)))
+    return ", ".join(f"{n} {state}" for state, n in counts.items())
+
+
+def calm_words(report: SweepReport) -> str:
+    """Return what is said of the layer types without faults, in one line; empty for none."""
+    if not report.calm:
+        return ""
+    noun = "other layer type" if report.troubled else "layer type"
+    labels = report.about.labels
+    cases = max(sum(row.run(label) for row in report.calm) for label in labels)
+    of = " of each version" if len(labels) > 1 else ""
+    return f"{count(len(report.calm), noun)}: no fault in {count(cases, 'case')}{of}"
+
+
+def gaps(report: SweepReport) -> dict[str, list[str]]:
+    """Return what was not tried or not judged: the reason, with layer types and numbers of cases.
+
+    Reasons of one version are told with its name.
+    """
+    found: dict[str, list[str]] = {}
+    for build in report.about.builds:
+        for layer, reasons in build.left_out.items():
+            for reason, cases in reasons.items():
+                found.setdefault(f"{build.label}: {reason}", []).append(f"{layer} ({cases})")
+    for row in report.rows:
+        for label, refusals in row.refused.items():
+            for reason, cases in refusals.items():
+                words = f"{label}: refused with any options: {reason or 'no reason given'}"
+                found.setdefault(words, []).append(f"{row.layer} ({cases})")
+        for reason, cases in row.unjudged.items():
+            found.setdefault(f"not judged: {reason}", []).append(f"{row.layer} ({cases})")
+    return found

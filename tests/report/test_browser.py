@@ -13,10 +13,14 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from harness.domain.commits import FaultyCommit
 from harness.domain.verdict import Tolerance
+from harness.report.sweep_model import read_sweep
+from harness.report.sweep_write import write_sweep
+from tests.report.sweeps import write_sweep_run
 from tests.report.synthetic import FLAGS, RUNS, VERSIONS, matrix, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from selenium.webdriver.remote.webelement import WebElement
 
@@ -63,6 +67,15 @@ def page(browser: Chrome, address: str) -> Chrome:
     browser.get(address)
     drawn = "return document.body.dataset.drawn"
     WebDriverWait(browser, SECONDS).until(lambda driver: driver.execute_script(drawn) == "5")
+    return browser
+
+
+@pytest.fixture
+def sweep(browser: Chrome, tmp_path: Path) -> Chrome:
+    """Open the page of a sweep at desktop size."""
+    size(browser, 1280, 900)
+    page = write_sweep(read_sweep(write_sweep_run(tmp_path / "sweep")), tmp_path / "report.html")
+    browser.get(page.as_uri())
     return browser
 
 
@@ -199,3 +212,33 @@ def test_page_prints(page: Chrome) -> None:
     assert not page.find_element(By.ID, "filters").is_displayed()
     assert page.find_element(By.CSS_SELECTOR, ".tile").is_displayed()
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def layer_types(page: Chrome) -> list[str]:
+    """Return the layer types that the table of a sweep shows, from top to bottom."""
+    rows = page.find_elements(By.CSS_SELECTOR, ".heat tbody")
+    return [str(row.get_attribute("data-layer")) for row in rows if row.is_displayed()]
+
+
+def test_table_of_a_sweep_is_filtered(sweep: Chrome) -> None:
+    assert layer_types(sweep) == ["ReLU", "Softmax", "ROIAlign"]
+    choose(sweep, "all", "on")
+    assert layer_types(sweep) == ["ReLU", "Softmax", "ROIAlign", "Slice", "SDPA"]
+    sweep.find_element(By.NAME, "layer").send_keys("soft, roi")
+    assert layer_types(sweep) == ["Softmax", "ROIAlign"]
+    assert sweep.find_element(By.ID, "shown").text == "2 layer types shown"
+    choose(sweep, "version", "20250916")
+    choose(sweep, "state", "drop")
+    bright = sweep.find_elements(By.CSS_SELECTOR, ".heat td[data-state]:not(.dim)")
+    states = {cell.get_attribute("data-state") for cell in bright if cell.is_displayed()}
+    assert states == {"broken", "ok"}
+    sweep.find_element(By.CSS_SELECTOR, "#filters button[type=reset]").click()
+    WebDriverWait(sweep, SECONDS).until(lambda driver: len(layer_types(driver)) == 3)
+    assert sweep.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_page_of_a_sweep_is_never_wider_than_the_screen(sweep: Chrome, width: int) -> None:
+    size(sweep, width, 800)
+    script = "return document.documentElement.scrollWidth"
+    WebDriverWait(sweep, SECONDS).until(lambda driver: driver.execute_script(script) <= width)

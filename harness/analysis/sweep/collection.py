@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,6 +35,11 @@ class CasePlan:
     given: Sequence[LayerCase] = ()
     """Cases in place of generated ones."""
 
+    @property
+    def size(self) -> int:
+        """How many cases there are at most."""
+        return len(self.given) or self.count * len(self.layers)
+
     def rounds(self) -> Iterator[list[LayerCase]]:
         """Yield cases, some of each layer type at a time."""
         if self.given:
@@ -54,15 +60,19 @@ class Collection:
 
     folder: Path
     runner: CaseRunner
-    advanced: Callable[[str, int, int], None]
-    """Told a build, how many of its cases are done, and of how many."""
+    advanced: Callable[[str, CaseRecord], None]
+    """Told a build, and what became of a case in it."""
     records: dict[str, dict[str, CaseRecord]] = field(default_factory=dict)
     """By build and case."""
+    left_out: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+    """By build and layer type, why cases were not run, and how many."""
 
     def recall(self, subjects: Sequence[Subject]) -> int:
         """Read what an interrupted sweep left, and return how many cases that are."""
         for subject in subjects:
-            found = read_lines(self._file(subject), CaseRecord.model_validate_json)
+            found = read_lines(
+                cases_file(self.folder, subject.label), CaseRecord.model_validate_json
+            )
             self.records[subject.label] = {record.case: record for record in found}
         return sum(map(len, self.records.values()))
 
@@ -85,16 +95,23 @@ class Collection:
 
     def _run(self, subject: Subject, cases: Sequence[LayerCase]) -> None:
         known = self.records[subject.label]
-        wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = [
-            (case, subject.runs_of(case))
-            for case in cases
-            if case.id not in known and not subject.unsupported(case)
-        ]
-        file = self._file(subject)
-        for done, record in enumerate(self.runner.run(subject.build, wanted), 1):
+        wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = []
+        left_out = self.left_out.setdefault(subject.label, {})
+        for case in cases:
+            if case.id in known:
+                continue
+            reason = subject.unsupported(case)
+            if reason:
+                left_out.setdefault(case.type, Counter())[reason] += 1
+            else:
+                wanted.append((case, subject.runs_of(case)))
+        file = cases_file(self.folder, subject.label)
+        for record in self.runner.run(subject.build, wanted):
             known[record.case] = record
             append_line(file, record.model_dump_json(exclude_defaults=True), sync=False)
-            self.advanced(subject.label, done, len(wanted))
+            self.advanced(subject.label, record)
 
-    def _file(self, subject: Subject) -> Path:
-        return self.folder / f"cases-{subject.label}.jsonl"
+
+def cases_file(folder: Path, label: str) -> Path:
+    """Return where a run directory has what became of the cases in a build."""
+    return folder / f"cases-{label}.jsonl"

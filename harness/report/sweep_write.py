@@ -1,0 +1,23 @@
+"""Writes the report of a sweep in all its forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report.sweep_exports import sweep_csv, sweep_json
+from harness.report.sweep_page import sweep_html, sweep_markdown
+from harness.util.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.report.sweep_model import SweepReport
+
+
+def write_sweep(report: SweepReport, page: Path) -> Path:
+    """Write the page, and the other forms beside it under the same name; return its path."""
+    forms = ((".md", sweep_markdown), (".csv", sweep_csv), (".json", sweep_json))
+    for suffix, form in forms:
+        write_atomically(page.with_suffix(suffix), form(report))
+    write_atomically(page, sweep_html(report))
+    return page
