@@ -112,10 +112,18 @@ def _arrange(case: LayerCase, choice: Choice) -> LayerCase | None:
     if choice.get("flat"):
         flat = dict.fromkeys((2, 3, 4, 8, 11, 12, 13, 14, 15, 16, 18, 19))
         return replace(case, shapes=((case.shapes[0][0],),)).with_params({**flat, 1: 1})
+    if choice.get("usual"):
+        width, stride = choice["usual"]
+        case = case.with_params({**dict.fromkeys(_SHAPING), 1: width, 3: stride})
     if choice.get("same"):
         ndim = len(case.shapes[0]) - 1
         return _same(_grouped(case, choice), choice["same"], choice["cuts"], ndim)
     return _grouped(case, choice)
+
+
+_SHAPING = (2, 11, 12, 13, 21, 22, 23)
+_USUAL = ((3, 1), (3, 2), (1, 1), (3, 1), (3, 2), (5, 1), (1, 2), (5, 2), (2, 1), (7, 2))
+"""Width and stride of the squares for which there are kernels of their own, dilated by none."""
 
 
 def _grouped(case: LayerCase, choice: Choice) -> LayerCase:
@@ -160,12 +168,14 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
     if int8:
         params[8] = (*(None,) * 6, 1, 2, 101, 102)
     more: dict[str, tuple[Any, ...]] = {"activation": ACTIVATIONS}
+    if ndim == 2:
+        more["usual"] = (*(None,) * 7, *_USUAL)
     if ndim < 3:
         more["dynamic"] = (*(False,) * 7, True)
     if grouped:
         more |= {
-            "group": (*("each",) * 4, 1, 2, 3, 4, 8),
-            "factor": (1, 1, 1, 2),
+            "group": (*("each",) * 8, 1, 2, 3, 4, 8),
+            "factor": (1, 1, 1, 1, 2),
             "per group": FEW,
             "outputs per group": FEW,
         }

@@ -287,8 +287,8 @@ SKETCHES: dict[str, Sketch] = {
     ),
     "ShuffleChannel": Sketch(
         ranks=(3, 4),
-        outer=(2, 4, 6, 8, 12, 16, 18, 20, 24, 32, 40, 48, 1),
-        params={0: (2, 2, 2, 1, 3, 4, 8), 1: (None, None, 0, 1)},
+        outer=(2, 4, 6, 8, 12, 16, 18, 20, 24, 24, 32, 40, 48, 64, 1),
+        params={0: (2, 2, 3, 3, 4, 4, 1, 8), 1: (None, None, 0, 1)},
     ),
     "Flip": Sketch(more={"axes": (*_SETS, (-1,), (-2,), (0, -1))}, arrange=_listed(0)),
     "Split": Sketch(more={"outputs": (2, 3, 4)}, arrange=_outputs),
