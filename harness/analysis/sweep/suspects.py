@@ -99,7 +99,7 @@ class SuspectGroup:
     layer: str
     states: tuple[State, ...]
     suspects: tuple[Suspect, ...]
-    """The worst kind first, and of each the simplest."""
+    """Those known of most builds first, then the worst kind, and of each the simplest."""
 
 
 def settled(record: CaseRecord) -> dict[str, CaseVerdict]:
@@ -229,12 +229,14 @@ def _fault(
 
 
 def _prominence(suspect: Suspect) -> tuple[object, ...]:
-    """Return what sorts suspects: the worst kind, then usual options and numbers, few of them."""
+    """Return what sorts suspects: those known of most builds, then the worst kind, then usual
+    options and numbers, few of them."""
     case = parse_case(suspect.case)
     numbers = sum(prod(shape) for shape in case.shapes)
     unusual = (case.values, case.weights, case.storage) != (("normal",), "normal", "fp32")
     run = _PROMINENT.index(suspect.run) if suspect.run in _PROMINENT else len(_PROMINENT)
     return (
+        suspect.states.count(State.UNKNOWN),
         _SEVERITY.index(suspect.kind),
         run,
         unusual,
