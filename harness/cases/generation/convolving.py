@@ -127,6 +127,8 @@ def _arrange(case: LayerCase, choice: Choice) -> LayerCase | None:
 _SHAPING = (2, 11, 12, 13, 21, 22, 23)
 _USUAL = ((3, 1), (3, 2), (1, 1), (3, 1), (3, 2), (5, 1), (1, 2), (5, 2), (2, 1), (7, 2))
 """Width and stride of the squares for which there are kernels of their own, dilated by none."""
+_OF_EACH = ((3, 1), (3, 2), (5, 1), (5, 2))
+"""Those where each channel has a kernel of its own."""
 _FROM_FEW = ((3, 1, 8, 8), (3, 1, 3, 8), (3, 2, 3, 8), (3, 1, 8, 3), (3, 1, 3, 4), (3, 2, 1, 4))
 """The same with inputs and outputs: of more than eight no kernel is asked that is made for few."""
 
@@ -135,6 +137,8 @@ def _grouped(case: LayerCase, choice: Choice) -> LayerCase:
     if "group" not in choice:
         return case
     group, factor = choice["group"], choice["factor"]
+    if choice.get("usual"):
+        group, factor = "each", 1
     inputs = case.shapes[0][0]
     if group == "each":
         return case.with_params({7: inputs, 0: inputs * factor})
@@ -174,7 +178,8 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
         params[8] = (*(None,) * 6, 1, 2, 101, 102)
     more: dict[str, tuple[Any, ...]] = {"activation": ACTIVATIONS}
     if ndim == 2:
-        more["usual"] = (*(None,) * 7, *_USUAL, *(() if grouped else _FROM_FEW))
+        usual = (*rare, *_OF_EACH) if grouped else (*rare, *rare[1:], *_USUAL, *_FROM_FEW)
+        more["usual"] = usual
     if ndim < 3:
         more["dynamic"] = (*(False,) * 7, True)
     if grouped:
