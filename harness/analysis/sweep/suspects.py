@@ -7,6 +7,7 @@ to which the case means something else. So is what only an older version refuses
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
@@ -90,6 +91,17 @@ class Suspect:
     def is_change(self) -> bool:
         """Whether builds differ."""
         return State.GOOD in self.states and State.BAD in self.states
+
+    @property
+    def excess(self) -> float:
+        """The smallest error of the builds that have the fault, in units of its limit."""
+        pairs = zip(self.verdicts, self.states, strict=True)
+        bad = [verdict for verdict, state in pairs if verdict and state is State.BAD]
+        return min((v.error / v.limit if v.limit else math.inf for v in bad), default=math.inf)
+
+
+CLEAR = 4.0
+"""Times of a limit from which on an error is a clear one: that shows a fault best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +250,7 @@ def _prominence(suspect: Suspect) -> tuple[object, ...]:
     return (
         suspect.states.count(State.UNKNOWN),
         _SEVERITY.index(suspect.kind),
+        suspect.excess < CLEAR,
         run,
         unusual,
         numbers,
