@@ -84,11 +84,21 @@ def _stretches(lines: Mapping[int, bool]) -> Iterator[tuple[int, int]]:
 
 def function_words(demangled: str) -> str:
     """Return the name of a function without its type, its arguments and ncnn's namespace."""
-    head = demangled.partition("(")[0]
+    head = demangled[: _arguments(demangled)]
     found = _NAME.search(head)
     name = found.group() if found else demangled
     name += "()" if name.endswith(_OPERATOR) else ""
     return name.removeprefix("ncnn::")
+
+
+def _arguments(demangled: str) -> int:
+    """Return where the arguments of a function begin, behind those of its template."""
+    depth = 0
+    for place, letter in enumerate(demangled):
+        depth += (letter == "<") - (letter == ">")
+        if letter == "(" and not depth:
+            return place
+    return len(demangled)
 
 
 def layer_coverage(

@@ -112,7 +112,7 @@ def _steps(**params: tuple[Any, ...]) -> Sketch:
         params={
             0: (1, 2, 3, 4, 5, 7, 8, 9, 16, 17),
             2: (None, 0, 1, 2),
-            8: (*(None,) * 6, 1),
+            8: (None, None, None, 1),
             **{int(key[1:]): candidates for key, candidates in params.items()},
         },
         more={

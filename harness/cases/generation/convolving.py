@@ -7,7 +7,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from harness.cases.generation.pools import ACTIVATIONS, CHANNELS, FEW, VALUES
+from harness.cases.generation.pools import ACTIVATIONS, CHANNELS, FEW, PACKED, VALUES
 from harness.cases.generation.sketch import Sketch, weighted
 from harness.definition import sliding
 
@@ -112,16 +112,33 @@ def _arrange(case: LayerCase, choice: Choice) -> LayerCase | None:
     if choice.get("flat"):
         flat = dict.fromkeys((2, 3, 4, 8, 11, 12, 13, 14, 15, 16, 18, 19))
         return replace(case, shapes=((case.shapes[0][0],),)).with_params({**flat, 1: 1})
+    if choice.get("usual"):
+        width, stride, *channels = choice["usual"]
+        case = case.with_params({**dict.fromkeys(_SHAPING), 1: width, 3: stride})
+        if channels:
+            inputs, outputs = channels
+            case = replace(case, shapes=((inputs, *case.shapes[0][1:]),)).with_params({0: outputs})
     if choice.get("same"):
         ndim = len(case.shapes[0]) - 1
         return _same(_grouped(case, choice), choice["same"], choice["cuts"], ndim)
     return _grouped(case, choice)
 
 
+_SHAPING = (2, 11, 12, 13, 21, 22, 23)
+_USUAL = ((3, 1), (3, 2), (1, 1), (3, 1), (3, 2), (5, 1), (1, 2), (5, 2), (2, 1), (7, 2))
+"""Width and stride of the squares for which there are kernels of their own, dilated by none."""
+_OF_EACH = ((3, 1), (3, 2), (5, 1), (5, 2))
+"""Those where each channel has a kernel of its own."""
+_FROM_FEW = ((3, 1, 8, 8), (3, 1, 3, 8), (3, 2, 3, 8), (3, 1, 8, 3), (3, 1, 3, 4), (3, 2, 1, 4))
+"""The same with inputs and outputs: of more than eight no kernel is asked that is made for few."""
+
+
 def _grouped(case: LayerCase, choice: Choice) -> LayerCase:
     if "group" not in choice:
         return case
     group, factor = choice["group"], choice["factor"]
+    if choice.get("usual"):
+        group, factor = "each", 1
     inputs = case.shapes[0][0]
     if group == "each":
         return case.with_params({7: inputs, 0: inputs * factor})
@@ -160,12 +177,15 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
     if int8:
         params[8] = (*(None,) * 6, 1, 2, 101, 102)
     more: dict[str, tuple[Any, ...]] = {"activation": ACTIVATIONS}
+    if ndim == 2:
+        usual = (*rare, *_OF_EACH) if grouped else (*rare, *rare[1:], *_USUAL, *_FROM_FEW)
+        more["usual"] = usual
     if ndim < 3:
         more["dynamic"] = (*(False,) * 7, True)
     if grouped:
         more |= {
-            "group": (*("each",) * 4, 1, 2, 3, 4, 8),
-            "factor": (1, 1, 1, 2),
+            "group": (*("each",) * 8, 1, 2, 3, 4, 8),
+            "factor": (1, 1, 1, 1, 2),
             "per group": FEW,
             "outputs per group": FEW,
         }
@@ -175,7 +195,7 @@ def _sketch(*, ndim: int, transposed: bool = False, grouped: bool = False) -> Sk
         more["flat"] = (*(False,) * 9, True)
     return weighted(
         ranks=(ndim + 1,),
-        outer=CHANNELS,
+        outer=PACKED if grouped else CHANNELS,
         inner=_PLANES,
         params=params,
         more=more,

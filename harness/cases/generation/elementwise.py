@@ -139,7 +139,7 @@ SKETCHES: dict[str, Sketch] = {
     "Clip": Sketch(
         params={0: (None, -0.5, 0.0), 1: (None, 0.75, 6.0)},
     ),
-    "Dropout": _alone(p0=(None, 0.5)),
+    "Dropout": _alone(p0=(None, 0.5, 0.5)),
     "ELU": _alone(p0=(None, 0.5, 2.0)),
     "Erf": _alone(),
     "Exp": _alone(TAME, p0=(None, 2.0), **_INNER_LINE),

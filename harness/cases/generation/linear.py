@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from harness.cases.layer_case import LayerCase, Shape
 
 MAX_PRODUCTS = 1_000_000
-_M = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 31, 33)
-_N = (1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 32, 33, 64)
+_M = (1, 2, 3, 4, 5, 7, 8, 8, 9, 12, 15, 16, 17, 20, 31, 32, 33, 40)
+_N = (1, 2, 3, 4, 5, 7, 8, 8, 9, 12, 13, 15, 16, 17, 20, 24, 31, 32, 33, 64)
 _K = (1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 24, 31, 32, 33, 64, 100)
 
 
@@ -135,12 +135,14 @@ def _embed(case: LayerCase) -> LayerCase | None:
 
 SKETCHES: dict[str, Sketch] = {
     "InnerProduct": weighted(
+        # A matrix has kernels of its own for each packing of its rows and of the outputs.
+        ranks=(1, 2, 2, 2, 3, 4),
         outer=(*LENGTHS, 512),
         inner=INNER[:11],
         params={
-            0: (1, 3, 4, 5, 7, 8, 12, 15, 16, 17, 32, 33, 65),
+            0: (1, 3, 4, 5, 7, 8, 8, 12, 15, 16, 16, 17, 24, 32, 33, 65),
             1: (None, 0, 1, 1),
-            8: (*(None,) * 7, 1, 2),
+            8: (*(None,) * 5, 1, 2),
         },
         more={"activation": ACTIVATIONS},
         arrange=_inner_product,
@@ -151,14 +153,14 @@ SKETCHES: dict[str, Sketch] = {
         params={
             0: (None, None, None, 0.5, 2.0),
             1: (None, None, None, 0.5, 2.0),
-            2: (None, 0, 1),
+            2: (None, 0, 1, 1),
             3: (None, 0, 1),
-            4: (None, None, None, 1),
+            4: (None, None, 1),
             5: (None, None, 1),
             6: (None, None, 1),
             11: (None, None, None, 1),
             14: (None, None, None, 1),
-            18: (*(None,) * 8, 2),
+            18: (*(None,) * 5, 2, 2),
         },
         more={"m": _M, "n": _N, "k": _K, "c": (-1, None, None, 0, 1, 2, 3, 4, "n")},
         arrange=_gemm,

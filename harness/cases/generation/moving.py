@@ -246,6 +246,8 @@ _SPLITS = ((2, 3, 4), (4, 4, 4), (8, 2, 3), (16, 3, 2), (1, 5, 1), (3, 7, 5), (1
 
 SKETCHES: dict[str, Sketch] = {
     "Reshape": Sketch(
+        # Of few other numbers can four or eight be split off, by which the result is packed.
+        outer=(*CHANNELS, 8, 16, 24, 32, 40, 48, 64, 96),
         more={
             "to": (1, 2, 3, 4),
             "split": _SPLITS,
@@ -285,8 +287,8 @@ SKETCHES: dict[str, Sketch] = {
     ),
     "ShuffleChannel": Sketch(
         ranks=(3, 4),
-        outer=(2, 4, 6, 8, 12, 16, 18, 24, 32, 40, 48, 1),
-        params={0: (1, 2, 3, 4, 8), 1: (None, 0, 1)},
+        outer=(2, 4, 6, 8, 12, 16, 18, 20, 24, 24, 32, 40, 48, 64, 1),
+        params={0: (2, 2, 3, 3, 4, 4, 1, 8), 1: (None, None, 0, 1)},
     ),
     "Flip": Sketch(more={"axes": (*_SETS, (-1,), (-2,), (0, -1))}, arrange=_listed(0)),
     "Split": Sketch(more={"outputs": (2, 3, 4)}, arrange=_outputs),
@@ -311,7 +313,7 @@ SKETCHES: dict[str, Sketch] = {
         fit=_same_elsewhere,
     ),
     "Slice": Sketch(
-        outer=(*CHANNELS, 2, 6, 20, 48),
+        outer=(*CHANNELS, 2, 6, 48),
         more={
             "axis": AXES,
             "parts": (
@@ -334,7 +336,7 @@ SKETCHES: dict[str, Sketch] = {
         fit=_slice_fit,
     ),
     "Crop": Sketch(
-        outer=(*CHANNELS, 20, 40),
+        outer=(*CHANNELS, 40),
         more={
             "way": ("sizes", "rest", "ends", "reference"),
             "starts": (*_STARTS, (-3, -2, -3, -3)),
@@ -346,21 +348,23 @@ SKETCHES: dict[str, Sketch] = {
         fit=_positive,
     ),
     "CopyTo": Sketch(
-        outer=(*CHANNELS, 20, 40),
+        outer=(*CHANNELS, 40),
         more={"starts": _STARTS, "cuts": _CUTS, "axes": (False, True)},
         arrange=_copy_to,
     ),
     "Padding": Sketch(
+        # Packed channels have kernels of their own where none are added.
+        ranks=(1, 2, 3, 3, 3, 4),
         params={
             0: (None, 0, 1, 2, 4),
             1: (None, 0, 1, 3),
             2: (None, 0, 1, 2, 4),
             3: (None, 0, 1, 3),
-            4: (None, None, 0, 1, 2),
+            4: (None, None, 0, 1, 1, 2, 2),
             5: (None, 0.5, -1.0),
             6: (None, None, None, 1),
-            7: (None, None, None, 1, 4, 8),
-            8: (None, None, None, 1, 4, 8),
+            7: (*(None,) * 6, 1, 4, 8),
+            8: (*(None,) * 6, 1, 4, 8),
         },
         fit=_padding,
         weights=WEIGHTS,

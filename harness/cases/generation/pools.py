@@ -8,8 +8,10 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-CHANNELS = (1, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33)
+CHANNELS = (1, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33)
 """Extents of the outermost axis, in which ncnn packs by 4, 8 or 16, with all remainders."""
+PACKED = (*CHANNELS, 4, 8, 12, 16, 24, 32)
+"""The same, more often without a remainder: where each packing has code of its own."""
 FEW = (1, 2, 3, 4, 6, 8, 12, 16)
 INNER = (
     (1, 1, 1),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cases.generation.pools import (
     AXES,
     LENGTHS,
+    PACKED,
     TAME,
     VALUES,
     WEIGHTS,
@@ -112,11 +113,17 @@ def _pooling(case: LayerCase, choice: Choice) -> LayerCase | None:
         if len(keys) == 1 and sizes[8] < 1:
             return None
         return case.with_params({**dict.fromkeys(_WINDOW), 7: 1, **sizes})
+    if way in _HALVING:
+        changes = {**dict.fromkeys(_WINDOW), 1: _HALVING[way], 2: 2}
+        kept = {key: case.plain.get(key) for key in (3, 5, 6)}
+        return case.with_params({**changes, **kept})
     return case
 
 
 _WINDOW = (1, 2, 3, 5, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23)
 _SAME_MODES = (2, 3)
+_HALVING = {"halving by two": 2, "halving by three": 3}
+"""Kernels by the step of two, the most usual, for which there is code of their own."""
 
 
 def _pooling_fit(case: LayerCase) -> LayerCase | None:
@@ -147,7 +154,7 @@ def _pool(ndim: int) -> Sketch:
     rare = (None,) * 4
     params: dict[int, tuple[Any, ...]] = {
         0: (0, 1),
-        1: (2, 1, 3, 3, 5, 7),
+        1: (2, 1, 3, 3, 5, 5, 7),
         2: (None, 1, 2, 2, 3),
         3: (None, None, 0, 1, 2),
         5: (None, 0, 1, 2, 3),
@@ -160,9 +167,10 @@ def _pool(ndim: int) -> Sketch:
         params |= {21: (*rare, 1, 2), 22: (*rare, 1, 2), 23: (*rare, 0, 1), 16: (*rare, 0, 1)}
     return Sketch(
         ranks=(ndim + 1,),
+        outer=PACKED,
         params=params,
         more={
-            "way": (*("window",) * 5, "global", "adaptive"),
+            "way": (*("window",) * 5, *tuple(_HALVING) * 2, "global", "adaptive"),
             "sizes": ((1, 1, 1), (3, 2, 1), (2, 3, 2), (-233, 2, 2), (4, -233, 1), (5, 4, 3)),
         },
         arrange=_pooling,

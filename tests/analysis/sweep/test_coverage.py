@@ -185,6 +185,7 @@ def test_a_layer_without_any_source_is_told_all_the_same() -> None:
         ("void ncnn::f<unsigned char>(int)", "f<unsigned char>"),
         ("ncnn::op_add::operator()(float const&) const", "op_add::operator()"),
         ("ncnn::Relu::~Relu()", "Relu::~Relu"),
+        ("void ncnn::f<(ncnn::A::B)3, true>(ncnn::Mat&)", "f<(ncnn::A::B)3, true>"),
         ("main", "main"),
     ],
 )
