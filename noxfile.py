@@ -46,7 +46,7 @@ def _environment() -> Path:
     python = place / "bin" / "python"
     stamp, digest = _stamp(place)
     if not (stamp.is_file() and stamp.read_text() == digest):
-        print(f"preparing {place}, once: it serves matrix, bisect, diagnose, report and bench")
+        print(f"preparing {place}, once: it serves all commands of the harness")
         venv.create(place, with_pip=True)
         subprocess.check_call([python, "-m", "pip", "install", "--quiet", "-e", "."])
         stamp.write_text(digest)
@@ -97,6 +97,18 @@ def diagnose(session: nox.Session) -> None:
 def sweep(session: nox.Session) -> None:
     """Try every layer type in several versions, without a model."""
     _harness(session, "sweep")
+
+
+@nox.session(venv_backend="none")
+def audit(session: nox.Session) -> None:
+    """Say which known faults of ncnn a model meets, without running anything."""
+    _harness(session, "audit")
+
+
+@nox.session(venv_backend="none")
+def corpus(session: nox.Session) -> None:
+    """Run the known faults of ncnn where they should show, and where they should not."""
+    _harness(session, "corpus")
 
 
 @nox.session

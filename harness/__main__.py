@@ -28,6 +28,8 @@ COMMANDS = {
     for name in (
         "matrix",
         "sweep",
+        "audit",
+        "corpus",
         "bisect",
         "bisect-step",
         "report",

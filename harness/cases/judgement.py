@@ -28,8 +28,12 @@ AS_NARROW = 4.0
 format costs: sums are rounded on the way, too, and activations in between."""
 EPSILON = {"fp16": 2.0**-11, "bf16": 2.0**-8}
 """Relative error of one rounding."""
-_SWITCHES = {"fp16": "use_fp16_", "bf16": "use_bf16_"}
-"""How the options begin that have values kept in a narrow format."""
+_SWITCHES = {
+    kind: frozenset(f"use_{kind}_{use}" for use in ("packed", "storage", "arithmetic"))
+    for kind in NARROW
+}
+"""The options that have values kept in a narrow format. `use_fp16_uniform` is none of them: it is
+about what shaders read, and on by default where all the others are off."""
 
 
 class CaseOutcome(StrEnum):
@@ -175,8 +179,7 @@ def _narrow(
 ) -> str:
     """Return the narrow format that explains the errors, of those that are switched on."""
     for kind in NARROW:
-        on = any(value and name.startswith(_SWITCHES[kind]) for name, value in options.items())
-        if not on:
+        if not any(options.get(name) for name in _SWITCHES[kind]):
             continue
         costs = expectation.narrow(kind)
         if all(

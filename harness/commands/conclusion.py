@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.advisories.loading import load_corpus
 from harness.domain.findings import Finding, write_finding
 from harness.report.console import show
 from harness.report.csv_tables import layers_csv
@@ -54,6 +55,7 @@ def conclude(
         findings=[finding],
         config=path,
         requested=cmake_arguments(config),
+        advisories=load_corpus(),
     )
     return write_files(report, run.path / "report.html")
 
@@ -88,6 +90,7 @@ def conclude_matrix(
         config=path,
         requested=cmake_arguments(config),
         left_out=left_out,
+        advisories=load_corpus(),
     )
     page = write_files(report, run.path / "report.html")
     run.close()

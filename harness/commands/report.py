@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.suspects import FaultKind
 from harness.commands.arguments import COMMON_EXITS, add_results
 from harness.domain.commits import read_commits
@@ -183,6 +184,7 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},
         left_out={k: v for run in runs for k, v in run.left_out.items()},
+        advisories=load_corpus(),
     )
 
 

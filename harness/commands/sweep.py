@@ -65,7 +65,7 @@ examples:
   nox -s sweep -- --versions 20250503 20261020           what changes between two releases
   nox -s sweep -- --versions 20261020                    what is wrong in one
   nox -s sweep -- --versions 20250503 20261020 --layers Convolution,Softmax --cases 200
-  nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect
+  nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect all
   nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
 
 a case's id says all of it: the layer's type, its parameters as in a .param file, the shapes of its
@@ -123,7 +123,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--case", action="append", default=[], metavar="ID", help="only this case; again for more"
     )
     parser.add_argument(
-        "--bisect", action="store_true", help="find the commit of each change (with --repo)"
+        "--bisect",
+        nargs="?",
+        const="changes",
+        choices=("changes", "all"),
+        help="find the commit of each change, in a clone with --repo, else the release; with "
+        "'all' also since when there is what is wrong in all versions",
     )
     parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted sweep")
     parser.add_argument(
@@ -205,15 +210,7 @@ def execute(options: argparse.Namespace) -> int:
             )
     if options.bisect:
         bisection = SweepBisection(options=options, folder=run.path, console=console)
-        found = [
-            replace(
-                each,
-                finding=each.finding.model_copy(
-                    update={"commits": bisection.commits(each.finding)}
-                ),
-            )
-            for each in found
-        ]
+        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
     about = about_sweep(
         options,
         subjects,
@@ -266,7 +263,7 @@ def _subjects(
         # All of them by name, since ncnn leaves some out of a build that asks for none.
         everything = options.layers == EVERY_LAYER and not options.case
         wanted = known if everything else {*layers, *ACTIVATIONS.values()} & known
-        spec = BuildSpec(revision=revision, flags=flags, layers=wanted)
+        spec = BuildSpec(revision=revision, flags=flags, layers=frozenset(wanted))
         build = machine.resolver.build(spec)
         fields = read_option_fields(tree)
         labels[version] += 1

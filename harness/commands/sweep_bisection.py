@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,12 @@ from harness.commands import bisect
 from harness.util.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from harness.analysis.sweep.finding import SweepFinding
+    from harness.analysis.sweep.finding import Explained, SweepFinding
 
 ANSWER = "bisection.json"
 
@@ -36,35 +36,63 @@ class SweepBisection:
     """Where answers go."""
     console: Console
 
-    def commits(self, finding: SweepFinding) -> tuple[CommitFound, ...]:
-        """Return the commit of each change of a finding, or why there is none."""
-        return tuple(self._commit(finding, older, newer) for older, newer in transitions(finding))
+    def completed(self, explained: Explained, *, standing: bool) -> Explained:
+        """Return a finding with the commit of each change, or why there is none.
+
+        Args:
+            explained: the finding.
+            standing: whether to look also for since when there is what no version is without.
+        """
+        finding = explained.finding
+        commits = [self._commit(finding, *places) for places in transitions(finding)]
+        if standing and not finding.good:
+            commits.append(self._since(finding))
+        return replace(explained, finding=finding.model_copy(update={"commits": tuple(commits)}))
 
     def _commit(self, finding: SweepFinding, older: int, newer: int) -> CommitFound:
+        """Return the commit of a change between two builds."""
         becomes_bad = finding.states[newer] is State.BAD
-        versions = [finding.builds[place].partition("#")[0] for place in (older, newer)]
+        before, after = (_version(finding.builds[place]) for place in (older, newer))
+        found = CommitFound(before=before, after=after, becomes_bad=becomes_bad)
+        ends = ["--good", before, "--bad", after]
+        if not becomes_bad:
+            ends = ["--find-fix", "--bad", before, "--good", after]
+        return self._bisected(finding, found, ends)
+
+    def _since(self, finding: SweepFinding) -> CommitFound:
+        """Return the commit that made what the oldest build has already."""
+        oldest = _version(finding.bad[0])
+        found = CommitFound(before="", after=oldest, becomes_bad=True)
+        return self._bisected(finding, found, ["--bad", oldest])
+
+    def _bisected(
+        self, finding: SweepFinding, found: CommitFound, ends: Sequence[str]
+    ) -> CommitFound:
         config = write_project(
             parse_case(finding.case),
             self.folder / finding.id,
-            versions=versions,
+            versions=[version for version in (found.before, found.after) if version],
             flags=self.options.flags.partition(",")[0],
             run="default",
         )
-        good, bad = versions if becomes_bad else reversed(versions)
         parser = argparse.ArgumentParser()
         bisect.add_arguments(parser)
-        words = ["--config", str(config), "--good", good, "--bad", bad]
-        words += ["--flags", finding.flags, "--run", finding.run]
+        words = ["--config", str(config), *ends]
+        words += ["--flags", self.options.flags, "--run", finding.run]
         words += ["--builds", str(self.options.builds), "--results", str(config.parent)]
         words += ["--jobs", str(self.options.jobs)]
         words += ["--repo", self.options.repo] if self.options.repo else []
-        words += [] if becomes_bad else ["--find-fix"]
-        found = CommitFound(before=versions[0], after=versions[1], becomes_bad=becomes_bad)
+        self.console.print(f"bisecting {finding.case} with {finding.run}", soft_wrap=True)
         try:
             bisect.execute(parser.parse_args(words))
         except HarnessError as error:
             return found.model_copy(update={"problem": str(error)})
         return _answer(found, config.parent)
+
+
+def _version(label: str) -> str:
+    """Return the version that a build is of, which may be there twice."""
+    return label.partition("#")[0]
 
 
 def _answer(found: CommitFound, folder: Path) -> CommitFound:

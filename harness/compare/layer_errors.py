@@ -60,6 +60,8 @@ def _record(
         name=layer.name,
         type=layer.type,
         blob=alignment.blob,
+        params=" ".join(value.assignment(key) for key, value in layer.params),
+        inputs=layer.inputs,
         aligned="none",
         note=alignment.note,
         shape=() if isinstance(actual, str) else actual.shape,

@@ -42,7 +42,7 @@ def load_config(path: Path) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}. Correct the file.") from error
-    config = _validated(Config, data, str(path))
+    config = validated(Config, data, str(path))
     config = config.model_copy(
         update={
             "flags": _builtin("flags.toml", FlagTable) | config.flags,
@@ -121,7 +121,12 @@ def _check_names(config: Config, path: Path) -> None:
                 )
 
 
-def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
+def validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
+    """Return a table of a TOML file as a model.
+
+    Raises:
+        ConfigError: it is not valid; every mistake is one line, with the place and the key.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -132,7 +137,7 @@ def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
 def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     """Turn one validation error into `key: what is wrong (did you mean ...)`."""
     location = [str(part) for part in detail["loc"]]
-    key = ".".join(location) or "(top level)"
+    key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         valid = _valid_keys(model, location[:-1])
         return f"{key}: unknown key{_nearest(location[-1], valid)} Valid keys: {', '.join(valid)}"
@@ -140,7 +145,7 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
         return f"{key}: missing. Add it."
     message = detail["msg"].removeprefix("Value error, ")
     shown = "" if detail["type"] == "value_error" else f", not {detail['input']!r}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+    return f"{key}{': ' if key else ''}{message[0].lower()}{message[1:]}{shown}"
 
 
 def _valid_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:

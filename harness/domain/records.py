@@ -127,6 +127,10 @@ class LayerRecord(StoredValue):
     name: str
     type: str
     blob: str
+    params: str | None = None
+    """Its parameters as in a `.param` file; None in records that do not have them."""
+    inputs: tuple[str, ...] = ()
+    """Names of its input blobs."""
     value: str = ""
     """Name of the ONNX value that the blob holds; empty if none is known."""
     aligned: str

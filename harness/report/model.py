@@ -13,12 +13,14 @@ from harness.domain.records import CellRecord, Verdict
 from harness.report.advice import Recommendation, recommend, verdict_sentence
 from harness.report.changes import Changes, compare
 from harness.report.dataset import Scope, absent, scopes
+from harness.report.known_faults import KnownFault, known_in
 from harness.report.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from harness.advisories.advisory import Advisory
     from harness.analysis.attribution.causes import Cause
     from harness.domain.commits import FaultyCommit
     from harness.domain.findings import Finding
@@ -38,6 +40,12 @@ class Part:
     recommendation: Recommendation | None
     left_out: Mapping[str, str]
     """Why cells were not run that the axes have, by their ids, as far as that is known."""
+    advisories: tuple[Advisory, ...] = ()
+    """Known faults of ncnn."""
+
+    def known(self, cause: Cause) -> tuple[KnownFault, ...]:
+        """Return the known faults that a cause is, in all of its cells or in some."""
+        return known_in(cause, (*self.scope.records, *self.scope.experiments), self.advisories)
 
     @property
     def recommended(self) -> tuple[CellRecord, ...]:
@@ -141,6 +149,7 @@ def assemble(
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
     left_out: Mapping[str, str] = NOTHING,
+    advisories: Sequence[Advisory] = (),
 ) -> Report:
     """Work out everything that the report says.
 
@@ -154,6 +163,7 @@ def assemble(
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
         left_out: why cells were not run, by their ids.
+        advisories: known faults of ncnn, to tell where a cause is one of them.
     """
     parts = []
     for scope in scopes(records):
@@ -163,6 +173,7 @@ def assemble(
             sentence=verdict_sentence(scope),
             recommendation=recommend(scope.records),
             left_out=left_out,
+            advisories=tuple(advisories),
         )
         parts.append(part)
     current = [record for part in parts for record in part.scope.records]

@@ -52,6 +52,9 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
         "--good-run=fp16-off", "--bad-run=default",
     ],
     "bisect-step": lambda flags: ["bisect-step", f"--flags={flags}", "--threshold=1e-4"],
+    "sweep": lambda flags: [
+        "sweep", "--versions", "new", f"--flags={flags}", "--case=InnerProduct:0=2,2=6:3",
+    ],
     "bench": lambda flags: ["bench", "--version=new", f"--flags={flags}", "--no-matrix"],
 }  # fmt: skip
 

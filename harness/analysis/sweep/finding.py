@@ -18,8 +18,9 @@ class CommitFound(StoredValue):
     """What a bisection says of one change of a finding."""
 
     before: str
+    """The version before it; empty where it was looked for in all older ones."""
     after: str
-    """The versions between which it is."""
+    """The version behind it."""
     becomes_bad: bool
     """Whether the fault comes, or goes."""
     commit: str = ""

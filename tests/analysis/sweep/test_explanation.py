@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.analysis.sweep.explanation import explain
-from harness.analysis.sweep.finding import Explained
 from harness.analysis.sweep.laboratory import Laboratory, Subject
 from harness.analysis.sweep.runs import sweep_runs
 from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
@@ -17,11 +16,14 @@ from harness.cases.generation import generate
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.cases.layer_case import LayerCase
 from harness.domain.records import BuildRecord
-from harness.domain.spec import RunSpec
 from harness.domain.verdict import Tolerance
 from harness.execution.case_runner import CaseRecord, CaseRunner
 from harness.report.cause_text import fix_words
 from harness.sources.options import OptionField
+
+if TYPE_CHECKING:
+    from harness.analysis.sweep.finding import Explained
+    from harness.domain.spec import RunSpec
 
 FIELDS = tuple(
     OptionField(name=name, is_bool=True, default=default)
@@ -85,7 +87,7 @@ def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explai
         for version in versions
     ]
     laboratory = Laboratory(
-        subjects=subjects, runner=cast(CaseRunner, runner), tolerance=Tolerance()
+        subjects=subjects, runner=cast("CaseRunner", runner), tolerance=Tolerance()
     )
     cases = list(generate(kind, seed=0, count=60))
     tables = [

@@ -1,0 +1,86 @@
+"""The corpus: files of advisories, checked, with one clear line per mistake."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.advisories.advisory import Advisory
+from harness.config.loading import validated
+from harness.util.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHECKOUT = Path(__file__).parents[2] / "configs" / "corpus"
+"""Where it is in a checkout of this project; an installed package has a copy inside."""
+
+
+def corpus_folder() -> Path:
+    """Return the folder with the corpus of this project, in a checkout or installed.
+
+    Raises:
+        ConfigError: neither has it.
+    """
+    packaged = Path(str(resources.files("harness.advisories"))) / "corpus"
+    for folder in (packaged, _CHECKOUT):
+        if folder.is_dir():
+            return folder
+    raise ConfigError(f"{_CHECKOUT}: no such folder. Name one with --corpus.")
+
+
+def load_corpus(folder: Path | None = None) -> tuple[Advisory, ...]:
+    """Read all files of a folder, the project's own by default.
+
+    Returns:
+        Advisories in the order of the files' names.
+
+    Raises:
+        ConfigError: there is none, a file cannot be read or is not valid, or two have one id.
+    """
+    folder = corpus_folder() if folder is None else folder
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise ConfigError(f"{folder}: no .toml files there. Name the folder of a corpus.")
+    found: dict[str, Path] = {}
+    advisories: list[Advisory] = []
+    for file in files:
+        for advisory in load_file(file):
+            if advisory.id in found:
+                raise ConfigError(
+                    f"{file}: advisory {advisory.id}: id: {found[advisory.id]} has one of the same "
+                    "id. Rename one of them."
+                )
+            found[advisory.id] = file
+            advisories.append(advisory)
+    return tuple(advisories)
+
+
+def load_file(path: Path) -> Sequence[Advisory]:
+    """Read one file.
+
+    Raises:
+        ConfigError: not readable, not TOML, or not valid; every mistake is one line.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}. Give an existing file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}. Correct the file.") from error
+    entries = data.pop("advisory", [])
+    if data or not isinstance(entries, list):
+        key = next(iter(data), "advisory")
+        raise ConfigError(f"{path}: {key}: not known here. Write tables of the form [[advisory]].")
+    found, mistakes = [], []
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("id", f"number {number}")
+        try:
+            found.append(validated(Advisory, entry, f"{path}: advisory {name}"))
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return found

@@ -1,0 +1,66 @@
+"""Which known fault a measured one is: what a record says of a cell, as conditions ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.advisories.condition import Unknown
+from harness.advisories.matching import meets
+from harness.advisories.subject import Setting, Subject
+from harness.model.param import MAGIC, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.advisories.advisory import Advisory
+    from harness.domain.records import CellRecord, LayerRecord
+
+_SHAPE = Unknown("the shape of a blob that was not measured")
+
+
+def known_faults(
+    record: CellRecord, layer: LayerRecord, advisories: Iterable[Advisory]
+) -> list[Advisory]:
+    """Return the faults that a layer of a cell meets for certain.
+
+    None where options were set too late, by mistake: which of them held is not known.
+
+    Args:
+        record: a cell.
+        layer: one of its layers.
+        advisories: known faults.
+    """
+    candidates = [each for each in advisories if each.layer == layer.type]
+    if not candidates or not _arch(record) or record.when != "first":
+        return []
+    setting, subject = _setting(record), _subject(record, layer)
+    return [each for each in candidates if meets(each, subject, setting).met]
+
+
+def _setting(record: CellRecord) -> Setting:
+    flags = {k: v for k, v in record.build.cmake_cache.items() if k.startswith("NCNN_")}
+    return Setting(
+        version=record.version,
+        arch=_arch(record),
+        options=record.options,
+        threads=record.threads,
+        flags=flags or None,
+    )
+
+
+def _arch(record: CellRecord) -> str:
+    """Return the architecture whose kernels a build has; empty if it is not known."""
+    return next((arch for arch in ("x86", "arm") if f"_{arch}" in record.build.compile_command), "")
+
+
+def _subject(record: CellRecord, layer: LayerRecord) -> Subject:
+    shapes = {each.blob: each.shape for each in record.layers if each.shape}
+    line = f"{MAGIC}\n1 1\n{layer.type} layer 0 1 out {layer.params or ''}\n"
+    (parsed,) = parse(line).layers
+    return Subject(
+        layer=replace(parsed, name=layer.name, inputs=layer.inputs, outputs=(layer.blob,)),
+        inputs=tuple(shapes.get(blob, _SHAPE) for blob in layer.inputs),
+        outputs=(shapes.get(layer.blob, _SHAPE),),
+        has_params=layer.params is not None,
+    )

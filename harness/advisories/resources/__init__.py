@@ -1,0 +1,1 @@
+"""Defaults of ncnn's run options, by date."""
