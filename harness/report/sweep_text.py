@@ -113,6 +113,13 @@ def _named(layers: list[str]) -> str:
     return f"{', '.join(names[:_NAMED])} and {count(len(names) - _NAMED, 'more layer type')}"
 
 
+def count_words(report: SweepReport) -> str:
+    """Return how many changes and other faults were found."""
+    changes = sum(explained.finding.is_change for explained in report.findings)
+    rest = len(report.findings) - changes
+    return f"{count(changes, 'change')}, {count(rest, 'other finding')}"
+
+
 def scope_words(report: SweepReport) -> str:
     """Return what was tried, in one line."""
     about = report.about
@@ -248,6 +255,8 @@ def commit_words(found: CommitFound) -> str:
     """Return what a bisection says of one change."""
     what = "introduced" if found.becomes_bad else "repaired"
     between = f"between {found.before} and {found.after}"
+    if not found.before:
+        between = f"before {found.after}"
     if found.problem:
         return f"{what} {between}; not bisected: {found.problem}"
     if not found.commit:

@@ -79,6 +79,10 @@ def test_a_finding_in_one_line(found: Explained, expected: str) -> None:
             "introduced between 1 and 2 by one of 2 commits",
         ),
         (
+            CommitFound(before="", after="2", becomes_bad=True, suspects=(SHA,)),
+            "introduced before 2 by one of 1 commit",
+        ),
+        (
             CommitFound(before="1", after="2", becomes_bad=False, problem="no history."),
             "repaired between 1 and 2; not bisected: no history.",
         ),
@@ -162,5 +166,5 @@ def test_nothing_found_is_four_lines() -> None:
         "Not all cases were tried everywhere, see the report",
         "",
         "Nothing was found in 20250503, 20250916 and 20261020",
-        "1 layer type, 12 cases for each version, 0 runs; flag set avx2, seed 7",
+        "0 changes, 0 other findings; 1 layer type, 12 cases for each version, 0 runs; flag set avx2, seed 7",
     ]
