@@ -166,5 +166,6 @@ def test_nothing_found_is_four_lines() -> None:
         "Not all cases were tried everywhere, see the report",
         "",
         "Nothing was found in 20250503, 20250916 and 20261020",
-        "0 changes, 0 other findings; 1 layer type, 12 cases for each version, 0 runs; flag set avx2, seed 7",
+        "0 changes, 0 other findings; 1 layer type, 12 cases for each version, 0 runs; "
+        "flag set avx2, seed 7",
     ]
