@@ -88,6 +88,7 @@ def _finding(report: SweepReport, explained: Explained) -> dict[str, Any]:
             for fix in fixes_of(explained)
         ],
         "causes": [f"{cause_head(cause)} {cause_title(cause)}" for cause in causes_of(explained)],
+        "known": [known.advisory.id for known in report.known(explained)],
         "command": report.command(finding),
     }
 

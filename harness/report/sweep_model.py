@@ -14,6 +14,7 @@ from harness.analysis.sweep.suspects import FaultKind
 from harness.domain.records import CellRecord
 from harness.execution.case_runner import CaseRecord
 from harness.report.sweep_about import read_about
+from harness.report.sweep_known import known_faults
 from harness.report.sweep_table import layer_rows
 from harness.util.files import read_lines, write_atomically
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from harness.advisories.advisory import Advisory
+    from harness.report.known_faults import KnownFault
     from harness.report.sweep_about import SweepAbout
     from harness.report.sweep_table import LayerRow
 
@@ -37,6 +40,8 @@ class SweepReport:
     tables: tuple[tuple[CaseRecord, ...], ...]
     """What became of the cases, for each build."""
     findings: tuple[Explained, ...]
+    advisories: tuple[Advisory, ...] = ()
+    """Known faults of ncnn."""
 
     @cached_property
     def rows(self) -> tuple[LayerRow, ...]:
@@ -73,6 +78,10 @@ class SweepReport:
         """Return the findings of a layer type."""
         return tuple(each for each in self.findings if each.finding.layer == layer)
 
+    def known(self, explained: Explained) -> tuple[KnownFault, ...]:
+        """Return the known faults that a finding is."""
+        return known_faults(explained, self.advisories)
+
     def command(self, finding: SweepFinding) -> str:
         """Return the command that shows a finding again."""
         words = ["--versions", *self.about.versions, *self.about.arguments]
@@ -88,8 +97,12 @@ def keep_findings(found: Iterable[Explained], folder: Path) -> None:
         write_atomically(folder / name, "".join(f"{line}\n" for line in lines))
 
 
-def read_sweep(folder: Path) -> SweepReport:
+def read_sweep(folder: Path, advisories: Sequence[Advisory] = ()) -> SweepReport:
     """Read the run directory of a sweep.
+
+    Args:
+        folder: the directory.
+        advisories: known faults of ncnn, to tell where a finding is one of them.
 
     Raises:
         UsageError: it is none.
@@ -103,6 +116,7 @@ def read_sweep(folder: Path) -> SweepReport:
             _explained(finding, cells, about)
             for finding in read_lines(folder / FINDINGS, SweepFinding.model_validate_json)
         ),
+        advisories=tuple(advisories),
     )
 
 

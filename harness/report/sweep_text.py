@@ -192,6 +192,8 @@ def finding_lines(report: SweepReport, explained: Explained) -> Iterator[str]:
         yield f"{len(fixes) - FIXES} more stop it, see the report"
     for found in finding.commits:
         yield commit_words(found)
+    for known in report.known(explained):
+        yield known.words
     yield f"again: {report.command(finding)}"
 
 
