@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -115,9 +116,11 @@ def _named(layers: list[str]) -> str:
 
 def count_words(report: SweepReport) -> str:
     """Return how many changes and other faults were found."""
-    changes = sum(explained.finding.is_change for explained in report.findings)
-    rest = len(report.findings) - changes
-    return f"{count(changes, 'change')}, {count(rest, 'other finding')}"
+    ways = Counter(direction(explained.finding) for explained in report.findings)
+    narrow, rest = ways[Direction.NARROW], ways[Direction.LASTING]
+    words = [count(len(report.findings) - narrow - rest, "change")]
+    words += [f"{count(narrow, 'change')} of rounding"] if narrow else []
+    return ", ".join([*words, count(rest, "other finding")])
 
 
 def scope_words(report: SweepReport) -> str:
@@ -133,8 +136,6 @@ def fault_words(finding: SweepFinding) -> str:
     """Return what a layer does wrong, with the size."""
     verdict = finding.worst
     fault = _FAULTS[finding.kind]
-    if finding.kind is FaultKind.NARROW and verdict.narrow:
-        fault = f"is only as precise as {verdict.narrow}"
     about = [size_words(verdict), verdict.reason]
     return f"{fault} ({'; '.join(filter(None, about))})" if any(about) else fault
 
@@ -303,18 +304,20 @@ def calm_words(report: SweepReport) -> str:
 def gaps(report: SweepReport) -> dict[str, list[str]]:
     """Return what was not tried or not judged: the reason, with layer types and numbers of cases.
 
-    Reasons of one version are told with its name.
+    The reason begins with the versions that it holds for, where it is not one for all.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for build in report.about.builds:
         for layer, reasons in build.left_out.items():
             for reason, cases in reasons.items():
-                found.setdefault(f"{build.label}: {reason}", []).append(f"{layer} ({cases})")
+                found.setdefault((reason, layer), {})[build.label] = cases
     for row in report.rows:
-        for label, refusals in row.refused.items():
-            for reason, cases in refusals.items():
-                words = f"{label}: refused with any options: {reason or 'no reason given'}"
-                found.setdefault(words, []).append(f"{row.layer} ({cases})")
-        for reason, cases in row.unjudged.items():
-            found.setdefault(f"not judged: {reason}", []).append(f"{row.layer} ({cases})")
-    return found
+        for label, undecided in row.undecided.items():
+            for reason, cases in undecided.items():
+                found.setdefault((reason, row.layer), {})[label] = cases
+    told: dict[str, list[str]] = {}
+    for (reason, layer), by_label in found.items():
+        everywhere = len(by_label) == len(report.about.labels)
+        where = "" if everywhere else f"{listed(list(by_label))}: "
+        told.setdefault(f"{where}{reason}", []).append(f"{layer} ({max(by_label.values())})")
+    return told
