@@ -95,7 +95,7 @@ def diagnose(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def sweep(session: nox.Session) -> None:
-    """Try every layer type in several versions, without a model."""
+    """Try every layer type of ncnn in several versions, without a model."""
     _harness(session, "sweep")
 
 
@@ -109,6 +109,12 @@ def audit(session: nox.Session) -> None:
 def corpus(session: nox.Session) -> None:
     """Run the known faults of ncnn where they should show, and where they should not."""
     _harness(session, "corpus")
+
+
+@nox.session(venv_backend="none")
+def reproducer(session: nox.Session) -> None:
+    """Write a finding as a test for ncnn's tree and as a program, and try both."""
+    _harness(session, "reproducer")
 
 
 @nox.session

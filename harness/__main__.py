@@ -34,6 +34,7 @@ COMMANDS = {
         "bisect-step",
         "report",
         "diagnose",
+        "reproducer",
         "store",
         "bench",
     )

@@ -10,12 +10,14 @@ import json
 import os
 import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from harness.build import cmake
 from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
+from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
 from harness.build.linker_output import undefined_symbols
 from harness.build.needs import Needs, NeedsMemory
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
 
 BuildWatch: TypeAlias = "Callable[[str, int, int], None]"
 """Told the name of a build, and how many of how many steps of it are done."""
+
+Lay: TypeAlias = "Callable[[Path], None]"
+"""Puts a source tree into a directory that is not there yet."""
+
+SOURCE, BUILD = "source", "build"
+"""Directories of a workplace."""
 
 SLOT = "HARNESS_SLOT"
 """Environment variable that marks what works in a build directory."""
@@ -176,15 +184,54 @@ class Builder:
         """What linkers said of each version, for whoever plans a build."""
         return NeedsMemory(store=self.store)
 
-    def _compile(self, plan: BuildPlan) -> Build:
-        started = time.monotonic()
+    @contextmanager
+    def workplace(self, plan: BuildPlan, lay: Lay, *, log: Path) -> Iterator[Path]:
+        """Compile a plan, and yield the directory in which that was done, before it is removed.
+
+        It has `source`, and `build` with the static library; nothing of it is kept.
+
+        Args:
+            plan: what to compile.
+            lay: puts the source into a directory that is not there yet.
+            log: file that receives what CMake and the compiler print.
+
+        Raises:
+            BuildError: it does not configure or compile.
+            MachineError: the disk or the memory is full.
+        """
+        self.store.prepare()
+        with self._slot() as work:
+            lay(work / SOURCE)
+            try:
+                made = self._attempts(plan, work)
+                shutil.copy2(work / LOG, log)
+                if made.failure:
+                    self._check_machine(plan, made.failure)
+                    error = made.failure.error
+                    raise BuildError(error, log=str(log), first_error=error)
+                yield work
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    @contextmanager
+    def _slot(self) -> Iterator[Path]:
+        """Yield an absent directory to compile in."""
         with self.store.slot() as work:
             # A harness that was killed outright could not end its compilers.
             end_strays(SLOT, str(work))
             shutil.rmtree(work, ignore_errors=True)
-            made = self._attempt(plan, work, shortcuts=True)
-            if made.failure and made.failure.may_be_of_shortcuts:
-                made = self._attempt(made.plan, work, shortcuts=False)
+            yield work
+
+    def _attempts(self, plan: BuildPlan, work: Path) -> _Attempt:
+        made = self._attempt(plan, work, shortcuts=True)
+        if made.failure and made.failure.may_be_of_shortcuts:
+            made = self._attempt(made.plan, work, shortcuts=False)
+        return made
+
+    def _compile(self, plan: BuildPlan) -> Build:
+        started = time.monotonic()
+        with self._slot() as work:
+            made = self._attempts(plan, work)
             if made.failure:
                 # Of the plan that was asked for: this is where it is looked for.
                 self._fail(plan, work, made.failure)
@@ -198,11 +245,11 @@ class Builder:
 
         Where it does not link, what is missing is compiled besides, and linked again.
         """
-        build = work / "build"
+        build = work / BUILD
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
-        source = work / "source"
-        if not source.is_symlink():
+        source = work / SOURCE
+        if not source.exists():
             source.symlink_to(plan.tree.path.absolute(), target_is_directory=True)
         cmake.query_file_api(build)
         write_atomically(build / "option_fields.inc", plan.option_fields)
@@ -225,7 +272,7 @@ class Builder:
         How it is done faster goes through the environment and not through CMake's cache, which
         says what is built. See `native/*.cmake`.
         """
-        source, build = work / "source", work / "build"
+        source, build = work / SOURCE, work / BUILD
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
         # Linkers speak the user's language, and what they say is read.
         environment = {"HARNESS_PROBES": str(answers), SLOT: str(work), "LANGUAGE": "C"}
@@ -268,20 +315,22 @@ class Builder:
         return {"HARNESS_LAUNCHER": str(cache.program), **cache.environment}
 
     def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
-        build = work / "build"
+        build = work / BUILD
         record = self._describe(plan, build, seconds)
         with directory_atomically(self.store.modules / plan.folder) as folder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
             shutil.copy2(build / "compile_commands.json", folder)
+            if plan.spec.flags.wants_coverage:
+                keep_notes(build, folder)
             write_atomically(folder / RECORD, record.model_dump_json(indent=1))
         shutil.rmtree(self.store.failures / plan.folder, ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)
         prune(self.store)
         return Build(core=self.store.modules / plan.folder / CORE, record=record)
 
-    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
-        """Keep log and reason of a failed build, then raise."""
+    def _check_machine(self, plan: BuildPlan, failed: _Failure) -> None:
+        """Raise if a build failed for want of disk or memory."""
         sign = cmake.is_transient(failed.output)
         if sign:
             free = shutil.disk_usage(self.store.root).free / 2**30
@@ -289,6 +338,10 @@ class Builder:
                 f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
                 f"{self.store.root}). Free disk or memory, or lower --jobs, and run again."
             )
+
+    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
+        """Keep log and reason of a failed build, then raise."""
+        self._check_machine(plan, failed)
         folder = self.store.failures / plan.folder
         shutil.rmtree(folder, ignore_errors=True)
         with directory_atomically(folder) as failure:

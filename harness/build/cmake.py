@@ -74,6 +74,8 @@ class CompileCommand:
 
     file: Path
     command: str
+    directory: Path
+    """Where it was run: the build directory."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -85,7 +87,12 @@ class CompileCommand:
 def read_compile_commands(build: Path) -> list[CompileCommand]:
     """Return the compile commands of a configured build."""
     entries = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
-    return [CompileCommand(file=Path(entry["file"]), command=entry["command"]) for entry in entries]
+    return [
+        CompileCommand(
+            file=Path(entry["file"]), command=entry["command"], directory=Path(entry["directory"])
+        )
+        for entry in entries
+    ]
 
 
 def representative(commands: Iterable[CompileCommand], arch: str) -> CompileCommand | None:

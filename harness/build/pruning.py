@@ -65,6 +65,7 @@ def _prunable(store: Store) -> Iterator[Path]:
         (store.failures, "*/record.json"),
         (store.sources, "git-*/source"),
         (store.sources, "index-*/source"),
+        (store.sources, "tests-git-*/source"),
         (store.references, "*/*"),
         (store.measurements, "*/record.json"),
     )

@@ -18,7 +18,7 @@ from harness.definition import IllFormedError, NoDefinitionError, compute
 from harness.definition.arithmetic import EXACT
 from harness.domain.metrics import INFINITE, measure
 from harness.domain.verdict import FAINTEST
-from harness.model.integer_blobs import REQUANTISING, is_quantised
+from harness.model.integer_blobs import gives_int8, is_quantised
 from harness.model.layouts import layout
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from harness.cases.sample import Sample
     from harness.domain.records import Metrics
-    from harness.model.param import Layer
 
     Array = NDArray[Any]
 
@@ -182,7 +181,7 @@ def expect(sample: Sample) -> Expectation:
 def _steps(sample: Sample, exact: Sequence[Array]) -> list[float]:
     """Return what one rounding to int8 may move in each output, relative to its scale."""
     layer = sample.case.layer
-    if _gives_int8(layer):
+    if gives_int8(layer):
         return [max(STEP, 1 / _scale(y)) for y in exact]
     if not is_quantised(layer):
         return [0.0] * len(exact)
@@ -197,11 +196,6 @@ def _steps(sample: Sample, exact: Sequence[Array]) -> list[float]:
 ACTIVATION = (9, 10)
 """The parameters of what these layers have fused."""
 _FUSING = frozenset({"Convolution", "ConvolutionDepthWise", "InnerProduct"})
-
-
-def _gives_int8(layer: Layer) -> bool:
-    requantised = layer.type.startswith("Convolution") and layer.integer(8, 0) > REQUANTISING
-    return requantised or layer.type in ("Quantize", "Requantize")
 
 
 def _scale(y: Array) -> float:

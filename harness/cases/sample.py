@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.cases.distributions import draw
-from harness.model.integer_blobs import integer_blobs, is_quantised
+from harness.model.integer_blobs import gives_int8, integer_blobs, is_quantised
 from harness.model.layouts import layout
 from harness.model.param import write
 from harness.model.weights import weights_bytes
@@ -97,6 +97,15 @@ def sample_of(case: LayerCase) -> Sample:
             for name, array in tensors.items()
         }
     return Sample(case=case, tensors=tensors, inputs=inputs)
+
+
+def has_integer_blobs(case: LayerCase) -> bool:
+    """Return whether a layer takes or gives a blob of int8 or int32 that no user sees.
+
+    Ids of tokens are none of them: a program hands them in.
+    """
+    takes = any(name.startswith("int32-") for name in case.values)
+    return takes or gives_int8(case.layer)
 
 
 def _tensor(case: LayerCase, slot: Slot, random: np.random.RandomState) -> Array:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING
 
 import harness
 from harness.analysis.sweep.collection import CasePlan, Collection
 from harness.analysis.sweep.explanation import explain
 from harness.analysis.sweep.laboratory import Laboratory, Subject
-from harness.analysis.sweep.runs import exact_run, sweep_runs
+from harness.analysis.sweep.preparation import prepare_subjects
+from harness.analysis.sweep.runs import exact_run
 from harness.analysis.sweep.suspects import suspect_groups
-from harness.build.trim import listed_layers
+from harness.build.coverage import with_coverage
 from harness.cases.generation import SKETCHES
-from harness.cases.generation.support import unsupported
 from harness.cases.layer_case import parse_case
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -31,27 +29,32 @@ from harness.commands.arguments import (
 )
 from harness.commands.sweep_bisection import SweepBisection
 from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
+from harness.commands.sweep_coverage import CoverageWork
 from harness.config.axes import with_axes
-from harness.config.cells import revision_of
+from harness.config.cells import revision_of, run_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
-from harness.domain.spec import BuildSpec, content_key
+from harness.domain.coverage import write_coverage
+from harness.domain.spec import content_key
 from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
-from harness.execution.run_directory import open_run
-from harness.model.param import ACTIVATIONS
+from harness.execution.run_directory import RunDirectory, open_run
 from harness.report.console import saying, wide_console
+from harness.report.coverage_text import show_coverage
 from harness.report.sweep_progress import SweepProgress
-from harness.sources.options import read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from harness.analysis.sweep.finding import Explained
+    from harness.analysis.sweep.runs import Options
+    from harness.build.resolver import BuildResolver
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
-    from harness.domain.spec import FlagSet
+    from harness.domain.coverage import BuildCoverage
+    from harness.domain.spec import FlagSet, Revision
 
 HELP = "try every layer type in several versions, without a model: what changed between them"
 DESCRIPTION = """\
@@ -66,6 +69,7 @@ examples:
   nox -s sweep -- --versions 20261020                    what is wrong in one
   nox -s sweep -- --versions 20250503 20261020 --layers Convolution,Softmax --cases 200
   nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect all
+  nox -s sweep -- --versions 20250503 --layers Softmax --coverage      what the cases do not reach
   nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
 
 a case's id says all of it: the layer's type, its parameters as in a .param file, the shapes of its
@@ -130,6 +134,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="find the commit of each change, in a clone with --repo, else the release; with "
         "'all' also since when there is what is wrong in all versions",
     )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="also tell what of the layers' sources the cases reach, and what they do not: in "
+        "builds by GCC that count, which take minutes for all layers; the cases run once more",
+    )
     parser.add_argument("--fresh", action="store_true", help="do not continue an interrupted sweep")
     parser.add_argument(
         "--list", action="store_true", help="print the ids of the cases and do nothing"
@@ -163,7 +173,6 @@ def execute(options: argparse.Namespace) -> int:
         configured(options), versions=options.versions, flags=[options.flags], runs=_runs(options)
     )
     console = wide_console()
-    store = Store(root=options.builds.resolve())
     run = open_run(
         options.results,
         name="sweep",
@@ -172,13 +181,98 @@ def execute(options: argparse.Namespace) -> int:
         fresh=options.fresh,
     )
     with saying(console, "fetching sources") as say:
+        sweep = _Sweep.prepared(options, config, plan, run, say)
+        known = sweep.collection.recall(sweep.subjects)
+        if known:
+            sweep.progress.resumed(known)
+            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
+        count = sweep.collection.run(sweep.subjects, plan, options.budget)
+        found = sweep.findings()
+        coverage = sweep.coverage() if options.coverage else []
+        if coverage:
+            write_coverage(run.path, coverage)
+    if options.bisect:
+        bisection = SweepBisection(options=options, folder=run.path, console=console)
+        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
+    about = about_sweep(
+        options,
+        sweep.subjects,
+        sweep.collection,
+        layers=layers,
+        cases=count,
+        tolerance=config.tolerance,
+    )
+    conclude_sweep(run, about, found, console)
+    show_coverage(console, coverage)
+    return EXIT_FINDINGS if found else EXIT_OK
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What is compiled for a sweep."""
+
+    revisions: Sequence[Revision]
+    layers: Sequence[str] | None
+    """None for all."""
+    base: Options
+    """Run options that all runs have."""
+
+    @classmethod
+    def of(
+        cls, options: argparse.Namespace, config: Config, layers: Sequence[str] | None
+    ) -> _Source:
+        """Return what a command line asks for."""
+        folder = options.config.resolve().parent
+        shared = run_of(config.matrix.runs[0], config).options if options.run else ()
+        return cls(
+            revisions=[revision_of(version, config, folder) for version in config.matrix.versions],
+            layers=layers,
+            base=shared,
+        )
+
+    def subjects(self, resolver: BuildResolver, flags: FlagSet) -> list[Subject]:
+        """Compile it with a flag set."""
+        return prepare_subjects(resolver, self.revisions, flags, layers=self.layers, base=self.base)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sweep:
+    """The builds of a sweep, with what runs cases in them."""
+
+    config: Config
+    machine: LocalMachine
+    source: _Source
+    flags: FlagSet
+    subjects: Sequence[Subject]
+    runner: CaseRunner
+    collection: Collection
+    progress: SweepProgress
+    say: Callable[[str], None]
+
+    @classmethod
+    def prepared(
+        cls,
+        options: argparse.Namespace,
+        config: Config,
+        plan: CasePlan,
+        run: RunDirectory,
+        say: Callable[[str], None],
+    ) -> _Sweep:
+        """Compile what is to be swept.
+
+        Raises:
+            HarnessError: a version cannot be had or built.
+        """
         machine = LocalMachine.prepared(
             config,
-            store,
+            Store(root=options.builds.resolve()),
             jobs=options.jobs,
             watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
         )
-        subjects = _subjects(options, config, machine, layers)
+        flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
+        every = options.layers == EVERY_LAYER and not options.case
+        source = _Source.of(options, config, None if every else plan.layers)
+        subjects = source.subjects(machine.resolver, flags)
         runner = CaseRunner(
             binding=machine.binding.result,
             tolerance=config.tolerance,
@@ -187,40 +281,51 @@ def execute(options: argparse.Namespace) -> int:
             workers=options.jobs,
         )
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
-        collection = Collection(
-            folder=run.path,
+        return cls(
+            config=config,
+            machine=machine,
+            source=source,
+            flags=flags,
+            subjects=subjects,
             runner=runner,
-            advanced=progress,
+            collection=Collection(folder=run.path, runner=runner, advanced=progress),
+            progress=progress,
+            say=say,
         )
-        known = collection.recall(subjects)
-        if known:
-            progress.resumed(known)
-            console.print(f"resuming {run.path}: {known} cases are there already", soft_wrap=True)
-        count = collection.run(subjects, plan, options.budget)
-        laboratory = Laboratory(subjects=subjects, runner=runner, tolerance=config.tolerance)
-        tables = [list(collection.records[subject.label].values()) for subject in subjects]
-        found = []
-        groups = suspect_groups(tables)
-        say("making findings smaller")
+
+    def findings(self) -> list[Explained]:
+        """Return what is wrong, by the smallest cases that show it."""
+        laboratory = Laboratory(
+            subjects=self.subjects, runner=self.runner, tolerance=self.config.tolerance
+        )
+        records = self.collection.records
+        groups = suspect_groups([list(records[s.label].values()) for s in self.subjects])
+        found: list[Explained] = []
+        self.say("making findings smaller")
         for explained in explain(groups, laboratory, evaluations=EVALUATIONS):
             found.append(explained)
-            say(
-                f"making findings smaller: {len(found)} done, of about "
-                f"{max(len(groups), len(found))}"
-            )
-    if options.bisect:
-        bisection = SweepBisection(options=options, folder=run.path, console=console)
-        found = [bisection.completed(each, standing=options.bisect == "all") for each in found]
-    about = about_sweep(
-        options,
-        subjects,
-        collection,
-        layers=layers,
-        cases=count,
-        tolerance=config.tolerance,
-    )
-    conclude_sweep(run, about, found, console)
-    return EXIT_FINDINGS if found else EXIT_OK
+            total = max(len(groups), len(found))
+            self.say(f"making findings smaller: {len(found)} done, of about {total}")
+        return found
+
+    def coverage(self) -> list[BuildCoverage]:
+        """Run all cases once more in builds that count what is executed."""
+        self.say("building with coverage")
+        counting = with_coverage(self.flags)
+        work = CoverageWork(
+            runner=self.runner,
+            compiler=self.machine.resolver.compiler(counting),
+            flags=self.flags.name,
+            advanced=lambda build, done, total: self.say(
+                f"{build}: coverage of {done} of {total} cases"
+            ),
+        )
+        subjects = self.source.subjects(self.machine.resolver, counting)
+        return [
+            work.of(subject, map(parse_case, self.collection.records[subject.label]))
+            for subject in subjects
+            if subject.label in self.config.matrix.versions  # the first of several of a version
+        ]
 
 
 def _runs(options: argparse.Namespace) -> list[str]:
@@ -242,42 +347,6 @@ def _layers(text: str) -> list[str]:
             )
         found |= dict.fromkeys(matching)
     return sorted(found)
-
-
-def _subjects(
-    options: argparse.Namespace, config: Config, machine: LocalMachine, layers: Sequence[str]
-) -> list[Subject]:
-    """Compile each version with the layers that it has of those wanted."""
-    base = options.config.resolve().parent
-    flags: FlagSet = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
-    shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
-    labels: Counter[str] = Counter()
-    subjects = []
-    machine.resolver.fetch(
-        [revision_of(version, config, base) for version in dict.fromkeys(config.matrix.versions)]
-    )
-    for version in config.matrix.versions:
-        revision = revision_of(version, config, base)
-        tree = machine.resolver.source(revision).path
-        known = frozenset(listed_layers(tree))
-        # All of them by name, since ncnn leaves some out of a build that asks for none.
-        everything = options.layers == EVERY_LAYER and not options.case
-        wanted = known if everything else {*layers, *ACTIVATIONS.values()} & known
-        spec = BuildSpec(revision=revision, flags=flags, layers=frozenset(wanted))
-        build = machine.resolver.build(spec)
-        fields = read_option_fields(tree)
-        labels[version] += 1
-        again = f"#{labels[version]}" if labels[version] > 1 else ""
-        subjects.append(
-            Subject(
-                label=f"{version}{again}",
-                build=replace(build, record=build.record.model_copy(update={"version": version})),
-                runs=sweep_runs(fields, shared if options.run else ()),
-                defaults={f.name: f.default for f in fields if f.default is not None},
-                unsupported=partial(unsupported, tree=tree),
-            )
-        )
-    return subjects
 
 
 def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:

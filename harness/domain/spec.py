@@ -96,6 +96,11 @@ class FlagSet:
         )
 
     @property
+    def wants_coverage(self) -> bool:
+        """Whether the builds count which of their lines and branches are run."""
+        return "--coverage" in dict(self.options).get("CMAKE_CXX_FLAGS", "").split()
+
+    @property
     def names_glslang(self) -> bool:
         """Whether a shader compiler for Vulkan is on the machine, so that none is to be made."""
         return ("NCNN_SYSTEM_GLSLANG", "ON") in self.options

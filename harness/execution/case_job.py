@@ -44,6 +44,8 @@ class CaseJob(MessageValue):
     """After which a run of one case is taken to hang."""
     memory_bytes: int = 0
     """Limit of the process's address space; 0 for none."""
+    counts: bool = False
+    """Whether the build counts what is run of it, see `harness.build.coverage`."""
 
 
 class RunDone(MessageValue):

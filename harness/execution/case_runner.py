@@ -115,19 +115,7 @@ class CaseRunner:
         """Run each case once, in as few processes as possible."""
         names = {run.name: run for _, runs in requests for run in runs}
         places = {name: place for place, name in enumerate(names)}
-        job = CaseJob(
-            binding="" if build.runner else str(self.binding()),
-            runner=build.runner,
-            library=build.library,
-            core=str(build.core),
-            runs=tuple(_message(run) for run in names.values()),
-            exact=_message(self.exact),
-            items=(),
-            tolerance=self.tolerance,
-            heap=heap,
-            seconds=self.seconds,
-            memory_bytes=0 if build.library else self.memory_bytes,
-        )
+        job = self.job(build, list(names.values()), heap)
         found: list[dict[str, CaseVerdict]] = [{} for _ in requests]
         pending = {
             place: [places[run.name] for run in runs]
@@ -144,10 +132,10 @@ class CaseRunner:
                     for number in numbers
                 )
                 place = folder / str(attempt)
-                ended = self._process(job.model_copy(update={"items": items}), place)
-                done = _results(place)
+                ended = self.process(job.model_copy(update={"items": items}), place)
+                done = results(place)
                 if not ended.ok:
-                    done.append(_death(place, ended, build.core))
+                    done.append(death_of(place, ended, build.core))
                 left = defaultdict(list, {n: list(runs) for n, runs in pending.items()})
                 for message in done:
                     number = numbers[message.item]
@@ -159,7 +147,26 @@ class CaseRunner:
             for (case, _), verdicts in zip(requests, found, strict=True)
         ]
 
-    def _process(self, job: CaseJob, place: Path) -> Completed:
+    def job(self, build: Build, runs: Sequence[RunSpec], heap: Heap) -> CaseJob:
+        """Return the work of one process, without any case."""
+        return CaseJob(
+            binding="" if build.runner else str(self.binding()),
+            runner=build.runner,
+            library=build.library,
+            core=str(build.core),
+            runs=tuple(_message(run) for run in runs),
+            exact=_message(self.exact),
+            items=(),
+            tolerance=self.tolerance,
+            heap=heap,
+            seconds=self.seconds,
+            memory_bytes=0 if build.library else self.memory_bytes,
+        )
+
+    def process(
+        self, job: CaseJob, place: Path, environment: Mapping[str, str] | None = None
+    ) -> Completed:
+        """Run a job in a process, whose files go to a new directory."""
         place.mkdir(parents=True)
         (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
         return self.processes.call(
@@ -167,7 +174,7 @@ class CaseRunner:
             [place / "job.json"],
             log=place / "log",
             timeout=PROCESS_SECONDS,
-            env={"OMP_WAIT_POLICY": "passive"},
+            env={"OMP_WAIT_POLICY": "passive", **(environment or {})},
             library=job.library,
         )
 
@@ -176,11 +183,12 @@ def _message(run: RunSpec) -> CaseRun:
     return CaseRun(name=run.name, options=dict(run.options), threads=run.threads)
 
 
-def _results(place: Path) -> list[RunDone]:
+def results(place: Path) -> list[RunDone]:
+    """Return what a process has done so far."""
     return read_lines(place / MESSAGES_FILE, RunDone.model_validate_json)
 
 
-def _death(place: Path, ended: Completed, core: Path) -> RunDone:
+def death_of(place: Path, ended: Completed, core: Path) -> RunDone:
     """Return what a process died of.
 
     Raises:

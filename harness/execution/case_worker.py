@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.build.coverage import dump_counts
 from harness.cases.expectation import Expectation, ExpectedOutput, NotDefinedError, expect
 from harness.cases.judgement import CaseOutcome, CaseVerdict, judge_case
 from harness.cases.layer_case import parse_case
@@ -63,6 +64,9 @@ def main(arguments: list[str]) -> int:
         for message in _messages(job, path.parent, position):
             stream.write(message.model_dump_json() + "\n")
             stream.flush()
+    if job.counts and not job.runner:
+        # This process ends without what a program does at its end; a runner does it.
+        dump_counts(Path(job.core))
     return 0
 
 

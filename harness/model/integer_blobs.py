@@ -33,6 +33,13 @@ def is_quantised(layer: Layer) -> bool:
     return layer.type == "Quantize" or (term is not None and layer.integer(term, 0) != 0)
 
 
+def gives_int8(layer: Layer) -> bool:
+    """Return whether what a layer gives is int8, whatever it takes."""
+    made = layer.type in ("Convolution", "ConvolutionDepthWise")
+    requantised = made and layer.integer(8, 0) > REQUANTISING
+    return requantised or layer.type in ("Quantize", "Requantize")
+
+
 def quantised_blobs(param: Param) -> frozenset[str]:
     """Return the blobs that are int8 inside of ncnn, between quantised layers."""
     found: set[str] = set()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.sources.checkout import obtain_git
+from harness.sources.checkout import obtain_git, obtain_git_tests
 from harness.sources.directory import obtain_directory
 from harness.sources.index import obtain_index
-from harness.sources.tree import SourceTree
+from harness.sources.tree import TESTS, SourceTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from harness.domain.spec import Revision
 
-__all__ = ["SourceTree", "obtain", "obtain_all"]
+__all__ = ["SourceTree", "obtain", "obtain_all", "obtain_tests"]
 
 _BY_KIND = {"index": obtain_index, "git": obtain_git, "directory": obtain_directory}
 
@@ -55,3 +55,24 @@ def obtain_all(
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         return dict(zip(distinct, pool.map(one, distinct), strict=True))
+
+
+def obtain_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
+    """Return the folder with ncnn's own tests of a revision, to be read only.
+
+    Args:
+        revision: which revision, and where it comes from.
+        store: as for `obtain`.
+        log: as for `obtain`.
+
+    Returns:
+        The folder; None where there are none, as in the releases of the package index.
+
+    Raises:
+        SourceError: the revision cannot be obtained.
+        MachineError: no network, no git, no space.
+    """
+    if revision.kind == "git":
+        return obtain_git_tests(revision, store=store, log=log)
+    tests = Path(revision.name).expanduser().absolute() / TESTS
+    return tests if revision.kind == "directory" and tests.is_dir() else None

@@ -20,6 +20,7 @@ from harness.sources import git
 from harness.sources.tree import (
     GLSLANG,
     PARTS,
+    TESTS,
     SourceTree,
     check_complete,
     joined_with_glslang,
@@ -74,6 +75,27 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
         glslang=glslang,
         glslang_digest=glslang_digest,
     )
+
+
+def obtain_git_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
+    """Return ncnn's own tests of a commit; see `harness.sources.obtain_tests`.
+
+    Raises:
+        SourceError: no such repository or revision, or the clone lacks files that are needed.
+        MachineError: no git, disk full.
+    """
+    repo = open_repository(revision.where, store=store, log=log)
+    commit = find_or_fetch(repo, revision.where, revision.name, log=log)
+    place = f"{_redacted(revision.where)}, commit {commit[:12]}"
+    blobs = _blobs(repo, commit, (TESTS,))
+    if not blobs:
+        return None
+
+    def fill(root: Path) -> None:
+        _write(repo, commit, blobs, root, place, log)
+
+    path, _ = stored(store / f"{TESTS}-git-{_key(repo, commit, (TESTS,))}", fill, (TESTS,))
+    return path / TESTS
 
 
 def open_repository(where: str, *, store: Path, log: Path) -> Path:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""
 GLSLANG = "glslang"
+TESTS = "tests"
+"""Where ncnn has its own tests, which no build of the library needs."""
 
 
 @dataclass(frozen=True, kw_only=True)

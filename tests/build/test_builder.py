@@ -7,7 +7,7 @@ import pytest
 
 from harness.build import builder as building
 from harness.build import cmake
-from harness.build.builder import LOG, Build, Builder
+from harness.build.builder import BUILD, LOG, SOURCE, Build, Builder
 from harness.build.compiler_cache import CompilerCache
 from harness.build.plan import CORE, BuildPlan, configure_command, plan_build, with_needs
 from harness.build.toolchain import Compiler
@@ -236,3 +236,53 @@ def test_what_decides_how_fast_is_not_in_the_key(plan: BuildPlan, tmp_path: Path
     words = [str(word) for word in configure_command(plan, tmp_path, tmp_path)]
     assert "-DWITH_LAYER_rnn=OFF" in words
     assert not [word for word in words if "LAUNCHER" in word or "SHORTCUTS" in word]
+
+
+def lay(source: Path) -> None:
+    source.mkdir(parents=True)
+    (source / "own").touch()
+
+
+def test_a_workplace_is_there_while_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan, tmp_path: Path
+) -> None:
+    tools = run_with(monkeypatch, "a.cpp: error: with", "")
+    log = tmp_path / "log"
+    with builder.workplace(plan, lay, log=log) as work:
+        assert (work / SOURCE / "own").exists()
+        assert (work / BUILD / CORE).exists()
+        assert str(work / SOURCE) in tools.configured[-1]
+    assert not work.exists()
+    assert shortcuts(tools) == [True, False]
+    assert "error: with" in log.read_text()
+    # It is nobody else's business.
+    assert builder.find(plan) is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "error", "message"),
+    [
+        (("a.cpp: error: with", "a.cpp: error: without"), BuildError, "error: without"),
+        (("a.s: error: No space left on device",), MachineError, "Free disk"),
+    ],
+)
+def test_a_workplace_that_does_not_compile(
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Builder,
+    plan: BuildPlan,
+    tmp_path: Path,
+    ends: tuple[str, ...],
+    error: type[Exception],
+    message: str,
+) -> None:
+    run_with(monkeypatch, *ends)
+    log = tmp_path / "log"
+    with (
+        pytest.raises(error, match=message),
+        builder.workplace(plan, lay, log=log),
+    ):
+        pytest.fail("there is nothing to use")
+    assert ends[-1] in log.read_text()
+    assert not list(builder.store.work.iterdir())
+    run_with(monkeypatch, "")
+    assert builder.build(plan)

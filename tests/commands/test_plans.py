@@ -55,6 +55,9 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "sweep": lambda flags: [
         "sweep", "--versions", "new", f"--flags={flags}", "--case=InnerProduct:0=2,2=6:3",
     ],
+    "reproducer": lambda flags: [
+        "reproducer", "--case=InnerProduct:0=2,2=6:3", "--bad=new", f"--flags={flags}",
+    ],
     "bench": lambda flags: ["bench", "--version=new", f"--flags={flags}", "--no-matrix"],
 }  # fmt: skip
 

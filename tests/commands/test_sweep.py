@@ -48,9 +48,7 @@ def test_errors(words: list[str], said: str, capsys: pytest.CaptureFixture[str])
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600)])
 def test_budgets(text: str, seconds: float) -> None:
     assert arguments("--budget", text).budget == seconds
 
@@ -61,7 +59,9 @@ def test_a_budget_without_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     assert "90s, 10m or 1h" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "kind"), [([], None), (["--bisect"], "changes"), (["--bisect", "all"], "all")])
+@pytest.mark.parametrize(
+    ("words", "kind"), [([], None), (["--bisect"], "changes"), (["--bisect", "all"], "all")]
+)
 def test_what_is_bisected(words: list[str], kind: str | None) -> None:
     assert arguments(*words).bisect == kind
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.domain.spec import Revision
-from harness.sources import SourceTree, obtain
+from harness.sources import SourceTree, obtain, obtain_tests
 from harness.sources.checkout import is_url
 from harness.sources.tree import tree_digest
 from harness.util.errors import SourceError
@@ -42,6 +42,30 @@ def test_only_what_a_build_needs(repo: Repo, tmp_path: Path) -> None:
     assert tree.commit == sha
     assert tree.date == "2020-01-01T12:00:00+08:00"
     assert tree.description == f"commit {sha} (20200101) of {repo.path}"
+
+
+def obtained(where: Path, rev: str, tmp_path: Path) -> Path | None:
+    revision = Revision(label="x", kind="git", name=rev, where=str(where))
+    return obtain_tests(revision, store=tmp_path / "store", log=tmp_path / "log")
+
+
+def test_tests_are_apart_from_what_a_build_needs(repo: Repo, tmp_path: Path) -> None:
+    assert obtained(repo.path, "20200101", tmp_path) is None
+    repo.write("tests/CMakeLists.txt", "first")
+    one = repo.commit("tests", tests__test_a="int a;", tests__perf__b="int b;")
+    repo.write("tests/CMakeLists.txt", "second")
+    two = repo.commit("more")
+    folder = obtained(repo.path, one, tmp_path)
+    assert folder is not None
+    assert contents(folder) == {
+        "CMakeLists.txt": "first",
+        "test_a.cpp": "int a;",
+        "perf/b.cpp": "int b;",
+    }
+    other = obtained(repo.path, two, tmp_path)
+    assert other is not None
+    assert contents(other)["CMakeLists.txt"] == "second"
+    assert contents(get(repo.path, two, tmp_path).path) == NCNN
 
 
 def test_users_repository_stays_as_it_is(repo: Repo, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness.domain.spec import Revision
-from harness.sources import SourceTree, obtain
+from harness.sources import SourceTree, obtain, obtain_tests
 from harness.util.errors import SourceError
 from tests.local_index import NCNN
 from tests.sources.test_tree import plant
@@ -42,3 +42,16 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     root = plant(tmp_path / "ncnn", {"CMakeLists.txt": "", "src/CMakeLists.txt": ""})
     with pytest.raises(SourceError, match=r"ncnn: no src/layer, so this is not the C\+\+ source"):
         get(root)
+
+
+def test_tests_of_the_directory(tmp_path: Path) -> None:
+    root = plant(tmp_path / "ncnn", NCNN)
+    revision = Revision(label="mine", kind="directory", name=str(root))
+    assert obtain_tests(revision, store=tmp_path, log=tmp_path / "log") is None
+    plant(root, {"tests/CMakeLists.txt": ""})
+    assert obtain_tests(revision, store=tmp_path, log=tmp_path / "log") == root / "tests"
+
+
+def test_releases_of_the_index_have_no_tests(tmp_path: Path) -> None:
+    revision = Revision(label="20250503", kind="index", name="20250503")
+    assert obtain_tests(revision, store=tmp_path, log=tmp_path / "log") is None

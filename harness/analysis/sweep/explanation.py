@@ -11,7 +11,7 @@ from harness.analysis.attribution.experiments import ROUNDS, changed_run, sugges
 from harness.analysis.sweep.cells import cell_record, finding_id
 from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.runs import run_words
-from harness.analysis.sweep.suspects import State, suspect_groups
+from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
 from harness.cases.judgement import CaseOutcome
 from harness.cases.layer_case import parse_case
 from harness.cases.shrinking import shrink
@@ -49,7 +49,7 @@ def explain(
             if not left:
                 break
             explained = _explained(left, laboratory, evaluations)
-            left = _others(left[1:], explained, laboratory)
+            left = _others(left[0], left[1:], explained, laboratory)
             finding = explained.finding
             cases = {s.case for s in group.suspects} - {s.case for s in left}
             finding = finding.model_copy(update={"cases": len(cases)})
@@ -62,12 +62,12 @@ def explain(
 def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations: int) -> Explained:
     """Return the finding of the first suspect."""
     suspect = suspects[0]
-    original = parse_case(suspect.case)
-    smallest = shrink(
-        original,
-        lambda case: _shows(case, suspect, laboratory),
-        budget=evaluations,
-    )
+    original = smallest = parse_case(suspect.case)
+    if suspect.kind is not FaultKind.NARROW:
+        # What a narrow format costs is much the same whatever the case.
+        smallest = shrink(
+            original, lambda case: _shows(case, suspect, laboratory), budget=evaluations
+        )
     tables = laboratory.tables(smallest)
     seen = _same_fault(tables, suspect)
     if seen is None:
@@ -189,12 +189,12 @@ class _CaseTable:
 
 
 def _others(
-    suspects: Sequence[Suspect], explained: Explained, laboratory: Laboratory
+    first: Suspect, suspects: Sequence[Suspect], explained: Explained, laboratory: Laboratory
 ) -> list[Suspect]:
-    """Return the suspects of the group that have another fault than the one explained.
+    """Return the suspects of a group that have another fault than its first, which is explained.
 
     Theirs is the same if what was proved to clear the fault clears it there as well, which is
-    measured; and if nothing clears the fault, if no options do there.
+    measured; and if nothing clears the fault, if it shows with the same options.
     """
     changes = [
         fix.change
@@ -203,7 +203,7 @@ def _others(
         if fix.proved and all(setting.axis == "run" for setting in fix.change)
     ]
     if not changes:
-        return [suspect for suspect in suspects if suspect.clean_runs]
+        return [suspect for suspect in suspects if suspect.run not in first.faulty_runs]
     tried = {
         suspect: [
             run

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.cases.sample import has_integer_blobs
 from harness.model.integer_blobs import is_quantised
 from harness.sources.options import QUANTISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from harness.build.builder import Build
     from harness.cases.layer_case import LayerCase
@@ -25,20 +27,34 @@ class Subject:
     label: str
     """Names it in the sweep: the version, or `version#2` for one that is there twice."""
     build: Build
+    tree: Path
+    """Its source."""
     runs: tuple[RunSpec, ...]
     defaults: Mapping[str, OptionValue]
     """Options as the version sets them by itself, as far as its source tells."""
     unsupported: Callable[[LayerCase], str]
     """Why a case means nothing to this version; empty if it does."""
 
+    narrow_blobs: frozenset[str] = frozenset()
+    """Options that have this build keep blobs, those that are fed included, in a narrow format."""
+
     def runs_of(self, case: LayerCase) -> tuple[RunSpec, ...]:
         """Return what a case is run with.
 
         Weights in int8 belong to a model, and without int8 inference ncnn does not read them.
+        Blobs of integers are between layers in a model: fed as they are here, they would be
+        converted as if they were floats.
         """
-        if not is_quantised(case.layer):
-            return self.runs
-        return tuple(run for run in self.runs if dict(run.options).get(QUANTISED, True))
+        runs = self.runs
+        if is_quantised(case.layer):
+            runs = tuple(run for run in runs if dict(run.options).get(QUANTISED, True))
+        if has_integer_blobs(case):
+            runs = tuple(run for run in runs if not self._narrows(run))
+        return runs
+
+    def _narrows(self, run: RunSpec) -> bool:
+        options = {**self.defaults, **dict(run.options)}
+        return any(options.get(name) for name in self.narrow_blobs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,15 +45,14 @@ def reads(source: str) -> Mapping[int, str]:
     text = _COMMENT.sub(" ", source)
     found: dict[int, str] = {}
     for start in _LOAD.finditer(text):
-        body = _balanced(text, start.end(), "{}")
+        body = _balanced(text, start.end(), "{", "}")
         for get in _GET.finditer(body):
-            found.setdefault(int(get[1]), _balanced(body, get.end(), "()").strip())
+            found.setdefault(int(get[1]), _balanced(body, get.end(), "(", ")").strip())
     return found
 
 
-def _balanced(text: str, start: int, pair: str) -> str:
+def _balanced(text: str, start: int, opening: str, closing: str) -> str:
     """Return what stands before the bracket that closes the one before `start`."""
-    opening, closing = pair
     depth = 1
     for place in range(start, len(text)):
         depth += (text[place] == opening) - (text[place] == closing)

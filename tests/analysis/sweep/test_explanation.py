@@ -33,12 +33,7 @@ FIELDS = tuple(
         ("use_sgemm_convolution", True),
     )
 )
-DEFAULTS: dict[str, bool | int] = {
-    "use_fp16_storage": True,
-    "use_packing_layout": True,
-    "use_sgemm_convolution": True,
-    "num_threads": 1,
-}
+DEFAULTS = {field.name: field.default for field in FIELDS if field.default is not None}
 RIGHT = CaseVerdict(outcome=CaseOutcome.OK, error=1e-7, limit=4e-5)
 DROP = CaseVerdict(outcome=CaseOutcome.DROP, error=1e-3, limit=4e-5)
 WRONG = CaseVerdict(outcome=CaseOutcome.BROKEN, error=1.5, limit=4e-5)
@@ -80,6 +75,7 @@ def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explai
                 core=Path("core"),
                 record=BuildRecord(id=f"{version}-f", key="k", version=version, flags="f"),
             ),
+            tree=Path("source"),
             runs=sweep_runs(FIELDS),
             defaults=DEFAULTS,
             unsupported=lambda _: "",
