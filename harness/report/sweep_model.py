@@ -11,6 +11,7 @@ from harness.analysis.attribution.causes import attribute
 from harness.analysis.sweep.collection import cases_file
 from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.suspects import FaultKind
+from harness.domain.coverage import read_coverage
 from harness.domain.records import CellRecord
 from harness.execution.case_runner import CaseRecord
 from harness.report.sweep_about import read_about
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.advisories.advisory import Advisory
+    from harness.domain.coverage import BuildCoverage
     from harness.report.known_faults import KnownFault
     from harness.report.sweep_about import SweepAbout
     from harness.report.sweep_table import LayerRow
@@ -42,6 +44,8 @@ class SweepReport:
     findings: tuple[Explained, ...]
     advisories: tuple[Advisory, ...] = ()
     """Known faults of ncnn."""
+    coverage: tuple[BuildCoverage, ...] = ()
+    """What the cases reached in the sources, where that was asked for."""
 
     @cached_property
     def rows(self) -> tuple[LayerRow, ...]:
@@ -117,6 +121,7 @@ def read_sweep(folder: Path, advisories: Sequence[Advisory] = ()) -> SweepReport
             for finding in read_lines(folder / FINDINGS, SweepFinding.model_validate_json)
         ),
         advisories=tuple(advisories),
+        coverage=read_coverage(folder),
     )
 
 

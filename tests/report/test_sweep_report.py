@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
+from harness.domain.coverage import (
+    BuildCoverage,
+    FileCoverage,
+    LayerCoverage,
+    Reached,
+    write_coverage,
+)
 from harness.report.markdown import LIMIT
+from harness.report.sweep_exports import sweep_json
 from harness.report.sweep_known import known_faults
 from harness.report.sweep_model import read_sweep
 from harness.report.sweep_page import sweep_html, sweep_markdown
@@ -135,6 +143,25 @@ def test_page_has_a_section_per_layer_type_with_faults(texts: dict[str, str]) ->
     assert "<ncnn::forward>" not in text
     assert "for want of a definition" in text
     assert "src=" not in text.replace("data:", "")
+
+
+def test_what_the_cases_reached_is_told_where_it_is_known(folder: Path) -> None:
+    assert 'id="coverage"' not in sweep_html(read_sweep(folder))
+    kernel = FileCoverage(
+        file="x86/softmax_x86.cpp",
+        lines=Reached(reached=3, total=4),
+        branches=Reached(reached=1, total=2),
+        never_entered=("softmax_pack<8>",),
+    )
+    layers = (LayerCoverage(layer="Softmax", files=(kernel,)),)
+    build = BuildCoverage(
+        build="20250503", flags="avx2", compiler="GNU 12.2.0", cases=12, layers=layers
+    )
+    write_coverage(folder, [build])
+    known = read_sweep(folder)
+    assert "softmax_pack&lt;8&gt;" in sweep_html(known)
+    assert "| Softmax | 75 % of 4 | 50 % of 2 | softmax_pack<8> |  |" in sweep_markdown(known)
+    assert json.loads(sweep_json(known))["coverage"][0]["cases"] == 12
 
 
 def test_page_of_a_sweep_without_findings() -> None:
