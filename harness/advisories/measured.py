@@ -34,11 +34,12 @@ def known_faults(
     candidates = [each for each in advisories if each.layer == layer.type]
     if not candidates or not _arch(record) or record.when != "first":
         return []
-    setting, subject = _setting(record), _subject(record, layer)
+    setting, subject = setting_of(record), _subject(record, layer)
     return [each for each in candidates if meets(each, subject, setting).met]
 
 
-def _setting(record: CellRecord) -> Setting:
+def setting_of(record: CellRecord) -> Setting:
+    """Return how a cell was built and run; the architecture is empty if it is not known."""
     flags = {k: v for k, v in record.build.cmake_cache.items() if k.startswith("NCNN_")}
     return Setting(
         version=record.version,

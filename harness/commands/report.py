@@ -158,7 +158,7 @@ def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
     for name in ("compare", "junit"):
         if getattr(options, name):
             raise UsageError(f"--{name} is not for sweeps. Leave it out.")
-    report = read_sweep(folders[0])
+    report = read_sweep(folders[0], load_corpus())
     page = write_sweep(report, options.out or folders[0] / "report.html")
     if options.github_summary:
         append_line(Path(os.environ[SUMMARY_VARIABLE]), sweep_markdown(report))

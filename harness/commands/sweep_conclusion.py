@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import harness
+from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.runs import run_words
 from harness.commands.reproduction import file_words
 from harness.execution.cell_runner import machine
@@ -33,7 +34,7 @@ def conclude_sweep(
     """Keep what a sweep found, write its report, show what it says, and close its directory."""
     keep_findings(found, run.path)
     write_about(about, run.path)
-    report = read_sweep(run.path)
+    report = read_sweep(run.path, load_corpus())
     page = write_sweep(report, run.path / "report.html")
     run.close()
     show_sweep(console, report)

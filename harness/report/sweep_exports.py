@@ -49,6 +49,7 @@ def sweep_json(report: SweepReport) -> str:
         "findings": [_finding(report, explained) for explained in report.findings],
         "not_tried": gaps(report),
         "table": list(_rows(report)),
+        "coverage": [each.model_dump(mode="json") for each in report.coverage],
     }
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -88,6 +89,7 @@ def _finding(report: SweepReport, explained: Explained) -> dict[str, Any]:
             for fix in fixes_of(explained)
         ],
         "causes": [f"{cause_head(cause)} {cause_title(cause)}" for cause in causes_of(explained)],
+        "known": [known.advisory.id for known in report.known(explained)],
         "command": report.command(finding),
     }
 

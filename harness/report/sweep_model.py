@@ -11,9 +11,11 @@ from harness.analysis.attribution.causes import attribute
 from harness.analysis.sweep.collection import cases_file
 from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.suspects import FaultKind
+from harness.domain.coverage import read_coverage
 from harness.domain.records import CellRecord
 from harness.execution.case_runner import CaseRecord
 from harness.report.sweep_about import read_about
+from harness.report.sweep_known import known_faults
 from harness.report.sweep_table import layer_rows
 from harness.util.files import read_lines, write_atomically
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from harness.advisories.advisory import Advisory
+    from harness.domain.coverage import BuildCoverage
+    from harness.report.known_faults import KnownFault
     from harness.report.sweep_about import SweepAbout
     from harness.report.sweep_table import LayerRow
 
@@ -37,6 +42,10 @@ class SweepReport:
     tables: tuple[tuple[CaseRecord, ...], ...]
     """What became of the cases, for each build."""
     findings: tuple[Explained, ...]
+    advisories: tuple[Advisory, ...] = ()
+    """Known faults of ncnn."""
+    coverage: tuple[BuildCoverage, ...] = ()
+    """What the cases reached in the sources, where that was asked for."""
 
     @cached_property
     def rows(self) -> tuple[LayerRow, ...]:
@@ -73,6 +82,10 @@ class SweepReport:
         """Return the findings of a layer type."""
         return tuple(each for each in self.findings if each.finding.layer == layer)
 
+    def known(self, explained: Explained) -> tuple[KnownFault, ...]:
+        """Return the known faults that a finding is."""
+        return known_faults(explained, self.advisories)
+
     def command(self, finding: SweepFinding) -> str:
         """Return the command that shows a finding again."""
         words = ["--versions", *self.about.versions, *self.about.arguments]
@@ -88,8 +101,12 @@ def keep_findings(found: Iterable[Explained], folder: Path) -> None:
         write_atomically(folder / name, "".join(f"{line}\n" for line in lines))
 
 
-def read_sweep(folder: Path) -> SweepReport:
+def read_sweep(folder: Path, advisories: Sequence[Advisory] = ()) -> SweepReport:
     """Read the run directory of a sweep.
+
+    Args:
+        folder: the directory.
+        advisories: known faults of ncnn, to tell where a finding is one of them.
 
     Raises:
         UsageError: it is none.
@@ -103,6 +120,8 @@ def read_sweep(folder: Path) -> SweepReport:
             _explained(finding, cells, about)
             for finding in read_lines(folder / FINDINGS, SweepFinding.model_validate_json)
         ),
+        advisories=tuple(advisories),
+        coverage=read_coverage(folder),
     )
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from harness.analysis.sweep.suspects import State
 from harness.domain.formatting import assignments
+from harness.report.coverage_text import HEADINGS, NOTE, coverage_head, coverage_rows
 from harness.report.markdown import LIMIT
 from harness.report.page import template_file
 from harness.report.sweep_table import (
@@ -125,6 +126,9 @@ def _engine(report: SweepReport) -> Environment:
         "narrow": narrow_lines(report),
         "narrow_heading": str(Direction.NARROW),
         "gaps": gaps(report),
+        "coverage": [(coverage_head(each), coverage_rows(each)) for each in report.coverage],
+        "coverage_headings": HEADINGS,
+        "coverage_note": NOTE,
         "calm": calm_words(report),
         "counts_words": counts_words,
         "SIGNS": SIGNS,

@@ -93,6 +93,11 @@ _STATES = {
     CaseOutcome.UNJUDGED: CellState.UNJUDGED,
 }
 
+_UNDECIDED = {
+    CellState.UNJUDGED: "not judged",
+    CellState.UNSUPPORTED: "refused with any options",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableCell:
@@ -126,10 +131,8 @@ class LayerRow:
     """By the labels of builds and the names of run options."""
     cases: Mapping[str, Mapping[CellState, int]]
     """By build, how many cases are how with the run options that are worst for each."""
-    unjudged: Mapping[str, int]
-    """Why cases were not judged in any build, and how many."""
-    refused: Mapping[str, Mapping[str, int]]
-    """By build, why cases mean something else to it whatever the options, and how many."""
+    undecided: Mapping[str, Mapping[str, int]]
+    """By build, why cases were not judged, or are refused whatever the options; how many."""
 
     @cached_property
     def state(self) -> CellState:
@@ -204,8 +207,7 @@ class _Collected:
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str], list[tuple[CellState, str, CaseVerdict]]] = {}
         self._cases: dict[str, Counter[CellState]] = {}
-        self._unjudged: Counter[str] = Counter()
-        self._refused: dict[str, Counter[str]] = {}
+        self._undecided: dict[str, Counter[str]] = {}
 
     def add(self, label: str, record: CaseRecord, faults: set[tuple[str, str]]) -> None:
         worst: tuple[CellState, CaseVerdict] | None = None
@@ -217,10 +219,9 @@ class _Collected:
         if worst is None:
             return
         self._cases.setdefault(label, Counter())[worst[0]] += 1
-        if worst[0] is CellState.UNJUDGED:
-            self._unjudged[worst[1].reason] += 1
-        if worst[0] is CellState.UNSUPPORTED:
-            self._refused.setdefault(label, Counter())[worst[1].reason] += 1
+        if worst[0] in _UNDECIDED:
+            reason = f"{_UNDECIDED[worst[0]]}: {worst[1].reason or 'no reason given'}"
+            self._undecided.setdefault(label, Counter())[reason] += 1
 
     def row(self, layer: str, about: SweepAbout) -> LayerRow:
         return LayerRow(
@@ -228,8 +229,7 @@ class _Collected:
             reference=about.references[layer],
             cells={key: _cell(entries) for key, entries in self._cells.items()},
             cases={label: _sorted(counts) for label, counts in self._cases.items()},
-            unjudged=dict(self._unjudged),
-            refused={label: dict(reasons) for label, reasons in self._refused.items()},
+            undecided={label: dict(reasons) for label, reasons in self._undecided.items()},
         )
 
 

@@ -11,6 +11,7 @@ from harness.domain.formatting import count
 from harness.report.sweep_text import (
     Direction,
     calm_words,
+    count_words,
     counts_words,
     directions,
     finding_head,
@@ -57,7 +58,7 @@ def show_sweep(console: Console, report: SweepReport) -> None:
     if untried:
         _line(console, "\nNot all cases were tried everywhere, see the report")
     console.print(Text(f"\n{sentence(report)}", style="bold"), soft_wrap=True)
-    _line(console, scope_words(report))
+    _line(console, f"{count_words(report)}; {scope_words(report)}")
 
 
 def _table(report: SweepReport) -> Table:

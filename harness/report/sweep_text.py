@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,15 @@ def _named(layers: list[str]) -> str:
     return f"{', '.join(names[:_NAMED])} and {count(len(names) - _NAMED, 'more layer type')}"
 
 
+def count_words(report: SweepReport) -> str:
+    """Return how many changes and other faults were found."""
+    ways = Counter(direction(explained.finding) for explained in report.findings)
+    narrow, rest = ways[Direction.NARROW], ways[Direction.LASTING]
+    words = [count(len(report.findings) - narrow - rest, "change")]
+    words += [f"{count(narrow, 'change')} of rounding"] if narrow else []
+    return ", ".join([*words, count(rest, "other finding")])
+
+
 def scope_words(report: SweepReport) -> str:
     """Return what was tried, in one line."""
     about = report.about
@@ -126,8 +136,6 @@ def fault_words(finding: SweepFinding) -> str:
     """Return what a layer does wrong, with the size."""
     verdict = finding.worst
     fault = _FAULTS[finding.kind]
-    if finding.kind is FaultKind.NARROW and verdict.narrow:
-        fault = f"is only as precise as {verdict.narrow}"
     about = [size_words(verdict), verdict.reason]
     return f"{fault} ({'; '.join(filter(None, about))})" if any(about) else fault
 
@@ -185,6 +193,8 @@ def finding_lines(report: SweepReport, explained: Explained) -> Iterator[str]:
         yield f"{len(fixes) - FIXES} more stop it, see the report"
     for found in finding.commits:
         yield commit_words(found)
+    for known in report.known(explained):
+        yield known.words
     yield f"again: {report.command(finding)}"
 
 
@@ -248,6 +258,8 @@ def commit_words(found: CommitFound) -> str:
     """Return what a bisection says of one change."""
     what = "introduced" if found.becomes_bad else "repaired"
     between = f"between {found.before} and {found.after}"
+    if not found.before:
+        between = f"before {found.after}"
     if found.problem:
         return f"{what} {between}; not bisected: {found.problem}"
     if not found.commit:
@@ -292,18 +304,20 @@ def calm_words(report: SweepReport) -> str:
 def gaps(report: SweepReport) -> dict[str, list[str]]:
     """Return what was not tried or not judged: the reason, with layer types and numbers of cases.
 
-    Reasons of one version are told with its name.
+    The reason begins with the versions that it holds for, where it is not one for all.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for build in report.about.builds:
         for layer, reasons in build.left_out.items():
             for reason, cases in reasons.items():
-                found.setdefault(f"{build.label}: {reason}", []).append(f"{layer} ({cases})")
+                found.setdefault((reason, layer), {})[build.label] = cases
     for row in report.rows:
-        for label, refusals in row.refused.items():
-            for reason, cases in refusals.items():
-                words = f"{label}: refused with any options: {reason or 'no reason given'}"
-                found.setdefault(words, []).append(f"{row.layer} ({cases})")
-        for reason, cases in row.unjudged.items():
-            found.setdefault(f"not judged: {reason}", []).append(f"{row.layer} ({cases})")
-    return found
+        for label, undecided in row.undecided.items():
+            for reason, cases in undecided.items():
+                found.setdefault((reason, row.layer), {})[label] = cases
+    told: dict[str, list[str]] = {}
+    for (reason, layer), by_label in found.items():
+        everywhere = len(by_label) == len(report.about.labels)
+        where = "" if everywhere else f"{listed(list(by_label))}: "
+        told.setdefault(f"{where}{reason}", []).append(f"{layer} ({max(by_label.values())})")
+    return told

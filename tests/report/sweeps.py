@@ -152,7 +152,12 @@ def caused() -> Explained:
     for label, marks in zip(VERSIONS, (".b", ".b", ".."), strict=True):
         options: dict[str, bool | int] = {"use_bf16_storage": False, "use_packing_layout": True}
         build = BuildRecord(
-            id=f"{label}-avx2", key=label, version=label, flags="avx2", options=options
+            id=f"{label}-avx2",
+            key=label,
+            version=label,
+            flags="avx2",
+            options=options,
+            compile_command="c++ -o softmax_x86.cpp.o",
         )
         for run, mark in zip(("default", "num_threads=2"), marks, strict=True):
             spec = RunSpec(name=run, threads=2 if "=" in run else 1)

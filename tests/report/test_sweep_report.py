@@ -9,12 +9,22 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
+from harness.domain.coverage import (
+    BuildCoverage,
+    FileCoverage,
+    LayerCoverage,
+    Reached,
+    write_coverage,
+)
 from harness.report.markdown import LIMIT
+from harness.report.sweep_exports import sweep_json
+from harness.report.sweep_known import known_faults
 from harness.report.sweep_model import read_sweep
 from harness.report.sweep_page import sweep_html, sweep_markdown
 from harness.report.sweep_text import causes_of, fixes_of
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
-from tests.report.sweeps import finding, report, write_sweep_run
+from tests.advisories.entries import advisory
+from tests.report.sweeps import VERSIONS, finding, report, write_sweep_run
 
 
 @pytest.fixture
@@ -45,6 +55,27 @@ def test_causes_of_other_runs_of_a_case_are_not_told(folder: Path) -> None:
     assert [cause.fixes[0].pairs[0][0] for cause in causes_of(softmax)] == [
         "20250503-avx2/num_threads=2/case"
     ]
+
+
+@pytest.mark.parametrize(
+    ("when", "expect", "until", "is_known"),
+    [
+        ("threads > 1 and w % 2", "broken", VERSIONS[1], True),
+        ("threads > 1 and w % 2 == 0", "broken", VERSIONS[1], False),
+        ("threads == 1", "broken", VERSIONS[1], False),
+        ("threads > 1", "crash", VERSIONS[1], False),
+        # Repaired before the last version that shows it: it is not the same.
+        ("threads > 1", "broken", VERSIONS[0], False),
+    ],
+)
+def test_what_is_known_of_it(
+    folder: Path, when: str, expect: str, until: str, *, is_known: bool
+) -> None:
+    good = VERSIONS[VERSIONS.index(until) + 1 :]
+    bad = VERSIONS[: VERSIONS.index(until) + 1]
+    known = advisory(when=when, expect=expect, bad=bad, good=good, introduced=None, repaired=None)
+    (softmax,) = read_sweep(folder).of("Softmax")[:1]
+    assert [each.advisory.id for each in known_faults(softmax, [known])] == [known.id] * is_known
 
 
 def test_all_forms_are_written(texts: dict[str, str]) -> None:
@@ -112,6 +143,25 @@ def test_page_has_a_section_per_layer_type_with_faults(texts: dict[str, str]) ->
     assert "<ncnn::forward>" not in text
     assert "for want of a definition" in text
     assert "src=" not in text.replace("data:", "")
+
+
+def test_what_the_cases_reached_is_told_where_it_is_known(folder: Path) -> None:
+    assert 'id="coverage"' not in sweep_html(read_sweep(folder))
+    kernel = FileCoverage(
+        file="x86/softmax_x86.cpp",
+        lines=Reached(reached=3, total=4),
+        branches=Reached(reached=1, total=2),
+        never_entered=("softmax_pack<8>",),
+    )
+    layers = (LayerCoverage(layer="Softmax", files=(kernel,)),)
+    build = BuildCoverage(
+        build="20250503", flags="avx2", compiler="GNU 12.2.0", cases=12, layers=layers
+    )
+    write_coverage(folder, [build])
+    known = read_sweep(folder)
+    assert "softmax_pack&lt;8&gt;" in sweep_html(known)
+    assert "| Softmax | 75 % of 4 | 50 % of 2 | softmax_pack<8> |  |" in sweep_markdown(known)
+    assert json.loads(sweep_json(known))["coverage"][0]["cases"] == 12
 
 
 def test_page_of_a_sweep_without_findings() -> None:

@@ -65,7 +65,7 @@ def test_what_only_the_newer_version_refuses_is_a_fault() -> None:
     comes, goes = rows(["....."], ["rrrrr"])["Softmax"], rows(["rrrrr"], ["....."])["Softmax"]
     assert comes.cells["20250501", "default"].state is CellState.REFUSED
     assert goes.cells["20250500", "default"].state is CellState.UNSUPPORTED
-    assert goes.refused == {"20250500": {"forward failed": 1}}
+    assert goes.undecided == {"20250500": {"refused with any options: forward failed": 1}}
 
 
 def test_a_version_without_the_layer_has_no_place() -> None:

@@ -14,6 +14,7 @@ from harness.report.sweep_terminal import show_sweep
 from harness.report.sweep_text import (
     Direction,
     commit_words,
+    count_words,
     direction,
     finding_head,
     gaps,
@@ -21,7 +22,7 @@ from harness.report.sweep_text import (
     sentence,
     title,
 )
-from tests.report.sweeps import REPAIRED, SHA, VERSIONS, finding, findings, report
+from tests.report.sweeps import REPAIRED, SHA, VERSIONS, about, finding, findings, record, report
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,10 @@ def test_a_finding_in_one_line(found: Explained, expected: str) -> None:
             "introduced between 1 and 2 by one of 2 commits",
         ),
         (
+            CommitFound(before="", after="2", becomes_bad=True, suspects=(SHA,)),
+            "introduced before 2 by one of 1 commit",
+        ),
+        (
             CommitFound(before="1", after="2", becomes_bad=False, problem="no history."),
             "repaired between 1 and 2; not bisected: no history.",
         ),
@@ -124,6 +129,17 @@ def test_narrow_formats_are_told_by_their_options() -> None:
 
 def test_what_was_not_tried() -> None:
     assert gaps(report()) == {"20250503: no such layer": ["SDPA (4)"]}
+    table = (record("ReLU::5", "rrrrr"), record("ReLU::6", "?????"))
+    made = SweepReport(about=about(), tables=(table, table, ()), findings=())
+    assert gaps(made) == {
+        "20250503: no such layer": ["SDPA (4)"],
+        "20250503 and 20250916: refused with any options: forward failed": ["ReLU (1)"],
+        "20250503 and 20250916: not judged: other roundings give other values": ["ReLU (1)"],
+    }
+
+
+def test_changes_of_rounding_are_counted_apart() -> None:
+    assert count_words(report(*findings())) == "2 changes, 2 changes of rounding, 1 other finding"
 
 
 def shown(made: SweepReport, width: int = 160) -> list[str]:
@@ -162,5 +178,6 @@ def test_nothing_found_is_four_lines() -> None:
         "Not all cases were tried everywhere, see the report",
         "",
         "Nothing was found in 20250503, 20250916 and 20261020",
-        "1 layer type, 12 cases for each version, 0 runs; flag set avx2, seed 7",
+        "0 changes, 0 other findings; 1 layer type, 12 cases for each version, 0 runs; "
+        "flag set avx2, seed 7",
     ]
