@@ -61,7 +61,7 @@ def known_in(
     for record in records if fitting else ():
         if record.cell in wanted:
             layers = [layer for layer in record.layers if layer.name in cause.layers]
-            met = [{each.id for each in known_faults(record, x, fitting)} for x in layers]
+            met = [{each.id for each in found} for found in known_faults(record, layers, fitting)]
             for name in set.intersection(*met) if met else ():
                 cells[name].append(record.version)
     found = [
