@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.advisories.condition import Unknown
-from harness.advisories.matching import meets
+from harness.advisories.matching import meets, needed
+from harness.advisories.names import STORAGE
 from harness.advisories.subject import Setting, Subject
 from harness.model.param import MAGIC, parse
 
@@ -21,8 +22,11 @@ _SHAPE = Unknown("the shape of a blob that was not measured")
 
 def known_faults(
     record: CellRecord, layers: Sequence[LayerRecord], advisories: Sequence[Advisory]
-) -> list[list[Advisory]]:
-    """Return the faults that each of some layers of a cell meets for certain.
+) -> list[dict[str, bool]]:
+    """Return the faults that each of some layers of a cell meets, by id.
+
+    True where it meets them for certain; false where that depends on what no record tells, values
+    and how weights are stored, and on nothing else.
 
     None where options were set too late, by mistake: which of them held is not known. Nor in
     records of before layers had their parameters in them.
@@ -33,17 +37,24 @@ def known_faults(
         advisories: known faults.
     """
     if not _arch(record) or record.when != "first":
-        return [[] for _ in layers]
+        return [{} for _ in layers]
     setting = _setting(record)
     shapes = {each.blob: each.shape for each in record.layers if each.shape}
-    found: list[list[Advisory]] = []
+    found: list[dict[str, bool]] = []
     for layer in layers:
         candidates = [each for each in advisories if each.layer == layer.type]
         if layer.params is None or not candidates:
-            found.append([])
+            found.append({})
             continue
         subject = _subject(layer, layer.params, shapes)
-        found.append([each for each in candidates if meets(each, subject, setting).met])
+        answers = [(each, meets(each, subject, setting)) for each in candidates]
+        found.append(
+            {
+                each.id: answer.met is True
+                for each, answer in answers
+                if answer.met is not False and set(answer.missing) <= {STORAGE, needed(each)}
+            }
+        )
     return found
 
 

@@ -13,6 +13,7 @@ from harness.advisories.names import (
     FLAGS,
     INPUTS,
     OUTPUT,
+    STORAGE,
     STORE,
     THREADS,
     blob_names,
@@ -131,7 +132,7 @@ class Subject:
             OUTPUT, self.outputs[0] if self.outputs else Unknown("its output's shape")
         )
         names[COUNT] = len(self.inputs)
-        names[STORE] = self.storage or Unknown("how its weights are stored (the .bin file)")
+        names[STORE] = self.storage or Unknown(STORAGE)
         return names | {name: self._parameter(name, standing_for) for name in standing_for}
 
     def _mask(self, version: str) -> int:
