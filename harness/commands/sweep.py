@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING
 
 import harness
 from harness.analysis.sweep.collection import CasePlan, Collection
 from harness.analysis.sweep.explanation import explain
 from harness.analysis.sweep.laboratory import Laboratory, Subject
-from harness.analysis.sweep.runs import exact_run, sweep_runs
+from harness.analysis.sweep.preparation import prepare_subjects
+from harness.analysis.sweep.runs import exact_run
 from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.coverage import with_coverage
-from harness.build.trim import listed_layers
 from harness.cases.generation import SKETCHES
-from harness.cases.generation.support import unsupported
 from harness.cases.layer_case import parse_case
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -34,19 +31,17 @@ from harness.commands.sweep_bisection import SweepBisection
 from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
 from harness.commands.sweep_coverage import CoverageWork
 from harness.config.axes import with_axes
-from harness.config.cells import revision_of
+from harness.config.cells import revision_of, run_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
 from harness.domain.coverage import write_coverage
-from harness.domain.spec import BuildSpec, content_key
+from harness.domain.spec import content_key
 from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
-from harness.model.param import ACTIVATIONS
 from harness.report.console import saying, wide_console
 from harness.report.coverage_text import show_coverage
 from harness.report.sweep_progress import SweepProgress
-from harness.sources.options import read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
@@ -54,10 +49,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.analysis.sweep.finding import Explained
+    from harness.analysis.sweep.runs import Options
+    from harness.build.resolver import BuildResolver
     from harness.cases.layer_case import LayerCase
     from harness.config.tables import Config
     from harness.domain.coverage import BuildCoverage
-    from harness.domain.spec import FlagSet
+    from harness.domain.spec import FlagSet, Revision
 
 HELP = "try every layer type in several versions, without a model: what changed between them"
 DESCRIPTION = """\
@@ -85,7 +82,6 @@ EXITS = {
 }
 
 EVERY_LAYER = "*"
-HALF_STORAGE = ("use_fp16_storage", "use_fp16_packed")
 CASES = 40
 EVALUATIONS = 150
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -212,13 +208,40 @@ def execute(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What is compiled for a sweep."""
+
+    revisions: Sequence[Revision]
+    layers: Sequence[str] | None
+    """None for all."""
+    base: Options
+    """Run options that all runs have."""
+
+    @classmethod
+    def of(
+        cls, options: argparse.Namespace, config: Config, layers: Sequence[str] | None
+    ) -> _Source:
+        """Return what a command line asks for."""
+        folder = options.config.resolve().parent
+        shared = run_of(config.matrix.runs[0], config).options if options.run else ()
+        return cls(
+            revisions=[revision_of(version, config, folder) for version in config.matrix.versions],
+            layers=layers,
+            base=shared,
+        )
+
+    def subjects(self, resolver: BuildResolver, flags: FlagSet) -> list[Subject]:
+        """Compile it with a flag set."""
+        return prepare_subjects(resolver, self.revisions, flags, layers=self.layers, base=self.base)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Sweep:
     """The builds of a sweep, with what runs cases in them."""
 
-    options: argparse.Namespace
     config: Config
     machine: LocalMachine
-    layers: Sequence[str]
+    source: _Source
     flags: FlagSet
     subjects: Sequence[Subject]
     runner: CaseRunner
@@ -247,7 +270,9 @@ class _Sweep:
             watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
         )
         flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
-        subjects = _subjects(options, config, machine, plan.layers, flags)
+        every = options.layers == EVERY_LAYER and not options.case
+        source = _Source.of(options, config, None if every else plan.layers)
+        subjects = source.subjects(machine.resolver, flags)
         runner = CaseRunner(
             binding=machine.binding.result,
             tolerance=config.tolerance,
@@ -257,10 +282,9 @@ class _Sweep:
         )
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
         return cls(
-            options=options,
             config=config,
             machine=machine,
-            layers=plan.layers,
+            source=source,
             flags=flags,
             subjects=subjects,
             runner=runner,
@@ -296,7 +320,7 @@ class _Sweep:
                 f"{build}: coverage of {done} of {total} cases"
             ),
         )
-        subjects = _subjects(self.options, self.config, self.machine, self.layers, counting)
+        subjects = self.source.subjects(self.machine.resolver, counting)
         return [
             work.of(subject, map(parse_case, self.collection.records[subject.label]))
             for subject in subjects
@@ -323,50 +347,6 @@ def _layers(text: str) -> list[str]:
             )
         found |= dict.fromkeys(matching)
     return sorted(found)
-
-
-def _subjects(
-    options: argparse.Namespace,
-    config: Config,
-    machine: LocalMachine,
-    layers: Sequence[str],
-    flags: FlagSet,
-) -> list[Subject]:
-    """Compile each version with the layers that it has of those wanted."""
-    base = options.config.resolve().parent
-    shared = tuple(sorted(config.runs[config.matrix.runs[0]].options.items()))
-    labels: Counter[str] = Counter()
-    # On x86 fp16 is for weights alone.
-    halves = machine.resolver.arch(flags) != "x86" or flags.wants_vulkan
-    narrow = frozenset({"use_bf16_storage", *(HALF_STORAGE if halves else ())})
-    subjects = []
-    machine.resolver.fetch(
-        [revision_of(version, config, base) for version in dict.fromkeys(config.matrix.versions)]
-    )
-    for version in config.matrix.versions:
-        revision = revision_of(version, config, base)
-        tree = machine.resolver.source(revision).path
-        known = frozenset(listed_layers(tree))
-        # All of them by name, since ncnn leaves some out of a build that asks for none.
-        everything = options.layers == EVERY_LAYER and not options.case
-        wanted = known if everything else {*layers, *ACTIVATIONS.values()} & known
-        spec = BuildSpec(revision=revision, flags=flags, layers=frozenset(wanted))
-        build = machine.resolver.build(spec)
-        fields = read_option_fields(tree)
-        labels[version] += 1
-        again = f"#{labels[version]}" if labels[version] > 1 else ""
-        subjects.append(
-            Subject(
-                label=f"{version}{again}",
-                build=replace(build, record=build.record.model_copy(update={"version": version})),
-                tree=tree,
-                runs=sweep_runs(fields, shared if options.run else ()),
-                defaults={f.name: f.default for f in fields if f.default is not None},
-                unsupported=partial(unsupported, tree=tree),
-                narrow_blobs=narrow,
-            )
-        )
-    return subjects
 
 
 def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:

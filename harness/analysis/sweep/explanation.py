@@ -11,7 +11,7 @@ from harness.analysis.attribution.experiments import ROUNDS, changed_run, sugges
 from harness.analysis.sweep.cells import cell_record, finding_id
 from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.runs import run_words
-from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
+from harness.analysis.sweep.suspects import CLEAR, FaultKind, State, suspect_groups
 from harness.cases.judgement import CaseOutcome
 from harness.cases.layer_case import parse_case
 from harness.cases.shrinking import shrink
@@ -117,7 +117,9 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
         is_bad = record.verdicts[suspect.run].outcome is not CaseOutcome.OK
         if is_bad is not (suspect.states[place] is State.BAD):
             return False
-    return _same_fault(tables, suspect) is not None
+    found = _same_fault(tables, suspect)
+    # Not one at the very limit, which the next build may be on the other side of by chance.
+    return found is not None and found.excess >= min(suspect.excess, CLEAR)
 
 
 def _same_fault(tables: Sequence[CaseRecord | None], suspect: Suspect) -> Suspect | None:

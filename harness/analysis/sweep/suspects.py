@@ -7,6 +7,7 @@ to which the case means something else. So is what only an older version refuses
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,6 +92,17 @@ class Suspect:
         """Whether builds differ."""
         return State.GOOD in self.states and State.BAD in self.states
 
+    @property
+    def excess(self) -> float:
+        """The smallest error of the builds that have the fault, in units of its limit."""
+        pairs = zip(self.verdicts, self.states, strict=True)
+        bad = [verdict for verdict, state in pairs if verdict and state is State.BAD]
+        return min((v.error / v.limit if v.limit else math.inf for v in bad), default=math.inf)
+
+
+CLEAR = 4.0
+"""Times of a limit from which on an error is a clear one: that shows a fault best."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SuspectGroup:
@@ -99,7 +111,7 @@ class SuspectGroup:
     layer: str
     states: tuple[State, ...]
     suspects: tuple[Suspect, ...]
-    """The worst kind first, and of each the simplest."""
+    """Those known of most builds first, then the worst kind, and of each the simplest."""
 
 
 def settled(record: CaseRecord) -> dict[str, CaseVerdict]:
@@ -229,13 +241,16 @@ def _fault(
 
 
 def _prominence(suspect: Suspect) -> tuple[object, ...]:
-    """Return what sorts suspects: the worst kind, then usual options and numbers, few of them."""
+    """Return what sorts suspects: those known of most builds, then the worst kind, then usual
+    options and numbers, few of them."""
     case = parse_case(suspect.case)
     numbers = sum(prod(shape) for shape in case.shapes)
     unusual = (case.values, case.weights, case.storage) != (("normal",), "normal", "fp32")
     run = _PROMINENT.index(suspect.run) if suspect.run in _PROMINENT else len(_PROMINENT)
     return (
+        suspect.states.count(State.UNKNOWN),
         _SEVERITY.index(suspect.kind),
+        suspect.excess < CLEAR,
         run,
         unusual,
         numbers,

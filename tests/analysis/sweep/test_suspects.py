@@ -103,6 +103,14 @@ def test_a_run_that_one_version_lacks_makes_no_group_of_its_own() -> None:
     assert group.states == (State.BAD, State.GOOD)
 
 
+def test_a_case_that_all_versions_know_stands_for_the_others() -> None:
+    older = [record("....", "Softmax::9x9")]
+    newer = [record("b...", "Softmax::9x9"), record("b...", "Softmax::2x1x1x1")]
+    (group,) = suspect_groups([older, newer])
+    assert [s.case for s in group.suspects] == ["Softmax::9x9", "Softmax::2x1x1x1"]
+    assert group.suspects[0].is_change
+
+
 def test_changes_come_first_then_the_worst() -> None:
     rows = [
         (record("b...", "A::2"), record("b...", "A::2")),
