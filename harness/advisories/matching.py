@@ -44,7 +44,12 @@ def _answers(advisory: Advisory, subject: Subject, setting: Setting) -> Iterator
     except ValueError as error:
         yield Answer(met=None, missing=(f"what `when` means here: {error}",))
     if advisory.needs:
-        yield Answer(met=None, missing=(f"whether there is {advisory.needs}",))
+        yield Answer(met=None, missing=(needed(advisory),))
+
+
+def needed(advisory: Advisory) -> str:
+    """Return what is missing where it is not known whether there is what a fault needs."""
+    return f"whether there is {advisory.needs}"
 
 
 def _on_arch(advisory: Advisory, arch: str, vulkan: object) -> Answer:

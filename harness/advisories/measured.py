@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.advisories.condition import Unknown
-from harness.advisories.matching import meets
+from harness.advisories.matching import meets, needed
+from harness.advisories.names import STORAGE
 from harness.advisories.subject import Setting, Subject
 from harness.model.param import MAGIC, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from harness.advisories.advisory import Advisory
     from harness.domain.records import CellRecord, LayerRecord
@@ -20,22 +21,41 @@ _SHAPE = Unknown("the shape of a blob that was not measured")
 
 
 def known_faults(
-    record: CellRecord, layer: LayerRecord, advisories: Iterable[Advisory]
-) -> list[Advisory]:
-    """Return the faults that a layer of a cell meets for certain.
+    record: CellRecord, layers: Sequence[LayerRecord], advisories: Sequence[Advisory]
+) -> list[dict[str, bool]]:
+    """Return the faults that each of some layers of a cell meets, by id.
 
-    None where options were set too late, by mistake: which of them held is not known.
+    True where it meets them for certain; false where that depends on what no record tells, values
+    and how weights are stored, and on nothing else.
+
+    None where options were set too late, by mistake: which of them held is not known. Nor in
+    records of before layers had their parameters in them.
 
     Args:
         record: a cell.
-        layer: one of its layers.
+        layers: layers of it.
         advisories: known faults.
     """
-    candidates = [each for each in advisories if each.layer == layer.type]
-    if not candidates or not _arch(record) or record.when != "first":
-        return []
-    setting, subject = setting_of(record), _subject(record, layer)
-    return [each for each in candidates if meets(each, subject, setting).met]
+    if not _arch(record) or record.when != "first":
+        return [{} for _ in layers]
+    setting = setting_of(record)
+    shapes = {each.blob: each.shape for each in record.layers if each.shape}
+    found: list[dict[str, bool]] = []
+    for layer in layers:
+        candidates = [each for each in advisories if each.layer == layer.type]
+        if layer.params is None or not candidates:
+            found.append({})
+            continue
+        subject = _subject(layer, layer.params, shapes)
+        answers = [(each, meets(each, subject, setting)) for each in candidates]
+        found.append(
+            {
+                each.id: answer.met is True
+                for each, answer in answers
+                if answer.met is not False and set(answer.missing) <= {STORAGE, needed(each)}
+            }
+        )
+    return found
 
 
 def setting_of(record: CellRecord) -> Setting:
@@ -55,13 +75,11 @@ def _arch(record: CellRecord) -> str:
     return next((arch for arch in ("x86", "arm") if f"_{arch}" in record.build.compile_command), "")
 
 
-def _subject(record: CellRecord, layer: LayerRecord) -> Subject:
-    shapes = {each.blob: each.shape for each in record.layers if each.shape}
-    line = f"{MAGIC}\n1 1\n{layer.type} layer 0 1 out {layer.params or ''}\n"
+def _subject(layer: LayerRecord, params: str, shapes: Mapping[str, tuple[int, ...]]) -> Subject:
+    line = f"{MAGIC}\n1 1\n{layer.type} layer 0 1 out {params}\n"
     (parsed,) = parse(line).layers
     return Subject(
         layer=replace(parsed, name=layer.name, inputs=layer.inputs, outputs=(layer.blob,)),
         inputs=tuple(shapes.get(blob, _SHAPE) for blob in layer.inputs),
         outputs=(shapes.get(layer.blob, _SHAPE),),
-        has_params=layer.params is not None,
     )

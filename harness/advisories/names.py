@@ -80,3 +80,5 @@ KNOWN: frozenset[str] = frozenset(
     )
 )
 """All names."""
+STORAGE = "how its weights are stored"
+"""What is missing where `store` is not known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.advisories.condition import Unknown
@@ -12,6 +13,7 @@ from harness.advisories.names import (
     FLAGS,
     INPUTS,
     OUTPUT,
+    STORAGE,
     STORE,
     THREADS,
     blob_names,
@@ -67,8 +69,8 @@ class Setting:
     flags: Mapping[str, str] | None = None
     """CMake options that were given, None where they are not known."""
 
-    @property
-    def names(self) -> dict[str, Any]:
+    @cached_property
+    def names(self) -> Mapping[str, Any]:
         """Values of the names that do not depend on the layer."""
         day = date_of(self.version)
         options: dict[str, Any] = {
@@ -108,8 +110,6 @@ class Subject:
     outputs: tuple[Shape | Unknown, ...] = ()
     storage: str = ""
     """How its weights are stored: `fp32`, `fp16` or `int8`; empty where that is not known."""
-    has_params: bool = True
-    """Whether the layer has its parameters."""
 
     def names(self, setting: Setting, standing_for: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of all names.
@@ -118,7 +118,7 @@ class Subject:
             setting: how it is run.
             standing_for: what stands for parameters that it leaves out, see `Advisory.defaults`.
         """
-        names = setting.names
+        names = dict(setting.names)
         mask = self._mask(setting.version)
         off = (name for name, bit in _MASKED.items() if mask >> bit & 1)
         names |= {f"opt.{name}": False for name in off}
@@ -132,10 +132,8 @@ class Subject:
             OUTPUT, self.outputs[0] if self.outputs else Unknown("its output's shape")
         )
         names[COUNT] = len(self.inputs)
-        names[STORE] = self.storage or Unknown("how its weights are stored (the .bin file)")
-        if self.has_params:
-            return names | {name: self._parameter(name, standing_for) for name in standing_for}
-        return names | dict.fromkeys(standing_for, Unknown("its parameters"))
+        names[STORE] = self.storage or Unknown(STORAGE)
+        return names | {name: self._parameter(name, standing_for) for name in standing_for}
 
     def _mask(self, version: str) -> int:
         mask = self.layer.get(MASK)

@@ -36,12 +36,12 @@ def cause_lines(part: Part) -> Iterator[str]:
         together.setdefault(f"{cause.level} {cause.layer_type}", []).append(cause)
     for cause, *others in list(together.values())[:CAUSES]:
         yield f"• {cause_head(cause)} {cause_title(cause)}. {remedies(cause)}"
-        yield from (f"  {known.words}" for known in part.known(cause))
         lines = [f"{fix_words(fix)} ({fix_evidence(fix)})" for fix in cause.fixes]
         lines += [f"{easing_words(fix)} ({fix_evidence(fix)})" for fix in cause.easing]
         yield from (f"  - {line}" for line in lines[:FIXES])
         if len(lines) > FIXES:
             yield f"  - {len(lines) - FIXES} more, see the report"
+        yield from (f"  {known.words}" for known in part.known(cause))
         for other in others[:OTHERS]:
             yield f"  • it {cause_title(other)}. {_briefly(other)}"
             yield from (f"    {known.words}" for known in part.known(other))

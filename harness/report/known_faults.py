@@ -38,6 +38,8 @@ class KnownFault:
     cells: int
     of: int
     """In how many of the cells of the cause."""
+    certain: bool
+    """Whether nothing that the records do not tell decides about it."""
 
     @property
     def words(self) -> str:
@@ -45,7 +47,8 @@ class KnownFault:
         found = self.advisory
         where = "" if self.cells == self.of else f" in {self.cells} of {count(self.of, 'cell')}"
         place = span(found, self.version).words
-        return f"known{where}: {found.title}, {place} ({found.id}). {found.advice}"
+        known = "known" if self.certain else "perhaps known"
+        return f"{known}{where}: {found.title}, {place} ({found.id}). {found.advice}"
 
 
 def known_in(
@@ -56,20 +59,21 @@ def known_in(
     A cell counts if each layer of the cause that it has is of the fault's type and meets it.
     """
     fitting = [each for each in advisories if cause.level in _LEVELS.get(each.expect, ())]
-    cells: dict[str, list[str]] = defaultdict(list)
+    cells: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     wanted = set(cause.cells)
     for record in records if fitting else ():
         if record.cell in wanted:
             layers = [layer for layer in record.layers if layer.name in cause.layers]
-            met = [{each.id for each in known_faults(record, x, fitting)} for x in layers]
-            for name in set.intersection(*met) if met else ():
-                cells[name].append(record.version)
+            met = known_faults(record, layers, fitting)
+            for name in set.intersection(*map(set, met)) if met else ():
+                cells[name].append((record.version, all(each[name] for each in met)))
     found = [
         KnownFault(
             advisory=advisory,
-            version=ordered_versions(cells[advisory.id])[-1],
+            version=ordered_versions(version for version, _ in cells[advisory.id])[-1],
             cells=len(cells[advisory.id]),
             of=len(wanted),
+            certain=all(certain for _, certain in cells[advisory.id]),
         )
         for advisory in fitting
         if advisory.id in cells

@@ -45,7 +45,12 @@ class Part:
 
     def known(self, cause: Cause) -> tuple[KnownFault, ...]:
         """Return the known faults that a cause is, in all of its cells or in some."""
-        return known_in(cause, (*self.scope.records, *self.scope.experiments), self.advisories)
+        return self._known[cause]
+
+    @cached_property
+    def _known(self) -> Mapping[Cause, tuple[KnownFault, ...]]:
+        records = (*self.scope.records, *self.scope.experiments)
+        return {cause: known_in(cause, records, self.advisories) for cause in self.summary.causes}
 
     @property
     def recommended(self) -> tuple[CellRecord, ...]:

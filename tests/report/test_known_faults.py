@@ -48,7 +48,7 @@ def report(*records: CellRecord, known: Any = KNOWN) -> Report:
 
 def known_lines(found: Report) -> list[str]:
     (part,) = found.parts
-    return [line.strip() for line in cause_lines(part) if line.strip().startswith("known")]
+    return [line.strip() for line in cause_lines(part) if WORDS in line]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,13 @@ def test_wrong_values_are_no_known_loss_of_precision() -> None:
 def test_a_cause_may_be_known_in_some_of_its_cells() -> None:
     wide = record(input_name="wide", width=8)
     assert known_lines(report(record(), wide)) == [f"known in 1 of 2 cells: {WORDS}"]
+
+
+@pytest.mark.parametrize("more", [{"needs": "a huge value"}, {"when": "store == 'fp16'"}])
+def test_what_no_record_tells_makes_it_perhaps(more: dict[str, Any]) -> None:
+    known = advisory(**({"when": "w % 2"} | more))
+    assert known_lines(report(record(), known=known)) == [f"perhaps known: {WORDS}"]
+    assert not known_lines(report(record(version="20251001"), known=known))
 
 
 def test_without_a_fault_nothing_is_said_of_it() -> None:
