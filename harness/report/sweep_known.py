@@ -46,7 +46,7 @@ def known_faults(explained: Explained, advisories: Sequence[Advisory]) -> tuple[
         return ()
     subject = subject_of(parse_case(finding.case))
     return tuple(
-        KnownFault(advisory=each, version=finding.bad[-1], cells=1, of=1)
+        KnownFault(advisory=each, version=finding.bad[-1], certain=True, cells=1, of=1)
         for each in advisories
         if each.expect in _EXPECTED[finding.kind]
         and all(meets(each, subject, setting).met for setting in settings)
