@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.domain.formatting import number, option_text, short
+from harness.model.integer_blobs import integer_blobs
 from harness.model.layouts import layout
 from harness.model.param import write
 from harness.reproducers.literals import (
@@ -174,7 +175,7 @@ def _render(template: str, reproducer: Reproducer, **values: Any) -> str:
             it=reproducer,
             case=sample.case,
             inputs=[
-                _Data(blob, "int" if x.dtype.kind == "i" else "float", numbers(x), x.shape, 4)
+                _input(blob, x, whole=blob in integer_blobs(sample.case.param))
                 for blob, x in zip(sample.case.layer.inputs, sample.inputs, strict=True)
             ],
             outputs=[_expected(each) for each in reproducer.outputs],
@@ -201,6 +202,12 @@ def _environment() -> Environment:
     )
     made.filters |= {"option_text": option_text, "number": number, "short": short}
     return made
+
+
+def _input(blob: str, x: Array, *, whole: bool) -> _Data:
+    """Return an input; ids of tokens, which are numbers here, as the integers that ncnn reads."""
+    x = x.astype(np.int32) if whole else x
+    return _Data(blob, "int" if x.dtype.kind == "i" else "float", numbers(x), x.shape, 4)
 
 
 def _expected(output: Output) -> _Data:

@@ -137,10 +137,20 @@ def test_weights_as_ncnn_gets_them() -> None:
     )
 
 
-def test_whole_numbers_as_inputs() -> None:
-    assert "static const int in0[] = {" in alone_text(
-        reproducer("Dequantize:0=1:3x4:x=int32-7"), b""
-    )
+@pytest.mark.parametrize(
+    "case",
+    [
+        "Dequantize:0=1:3x4:x=int32-7",
+        # Ids of tokens, which ncnn reads as the integers that they are.
+        "Embed:0=4,1=9,3=36:5:x=ids9",
+    ],
+)
+def test_whole_numbers_as_inputs(case: str) -> None:
+    made = reproducer(case)
+    (x,) = made.sample.inputs
+    first = f"static const int in0[] = {{\n    {int(x.flat[0])}, "
+    assert first in alone_text(made, b"")
+    assert first in tree_text(made)
 
 
 @pytest.mark.parametrize(("shape", "has_depth"), [("3x7", False), ("2x3x4x5", True)])
@@ -185,6 +195,11 @@ def test_compile_line() -> None:
         "x",
         "-mavx2",
     ]
+
+
+def test_readme_without_a_good_side() -> None:
+    assert "no good side" in readme_text(replace(tiny(), sides=SIDES[1:]), OUTCOMES[1:])
+    assert "no good side" not in readme_text(tiny(), OUTCOMES)
 
 
 def test_readme_without_a_check() -> None:
