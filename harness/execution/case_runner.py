@@ -74,28 +74,31 @@ class CaseRunner:
     """How many processes run at the same time."""
     processes: Processes = field(default_factory=lambda: Processes(preload=case_worker))
 
-    def run(self, build: Build, requests: Sequence[Request]) -> Iterator[CaseRecord]:
+    def run(
+        self, build: Build, requests: Sequence[Request], *, confirm: bool = True
+    ) -> Iterator[CaseRecord]:
         """Yield what became of each case, in chunks as they are done, in their order within.
 
         Args:
             build: must contain the cases' layers; those it lacks are refused.
             requests: cases with their run options.
+            confirm: whether what looks wrong is measured again by itself.
         """
         chunks = [requests[at : at + CHUNK] for at in range(0, len(requests), CHUNK)]
         with ThreadPoolExecutor(self.workers) as pool:
             try:
-                for records in pool.map(lambda chunk: self._chunk(build, chunk), chunks):
+                for records in pool.map(lambda chunk: self._chunk(build, chunk, confirm), chunks):
                     yield from records
             except BaseException:
                 self.processes.stop()
                 raise
 
-    def _chunk(self, build: Build, requests: Sequence[Request]) -> list[CaseRecord]:
+    def _chunk(self, build: Build, requests: Sequence[Request], confirm: bool) -> list[CaseRecord]:
         records = self._measured(build, requests, Heap.FILLED)
         for place, record in enumerate(records):
             case, runs = requests[place]
             doubtful = [run for run in runs if record.verdicts[run.name].is_fault]
-            if doubtful:
+            if confirm and doubtful:
                 confirmed = self._confirmed(build, case, doubtful)
                 verdicts = {**record.verdicts, **confirmed}
                 records[place] = record.model_copy(update={"verdicts": verdicts})

@@ -110,7 +110,8 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
             continue
         names = (suspect.run, *sorted(suspect.clean_runs)[:1])
         runs = [run for run in laboratory.subjects[place].runs if run.name in names]
-        record = laboratory.record(place, case, runs)
+        # What is left in the end is measured again, and told only if it is the same then.
+        record = laboratory.record(place, case, runs, confirm=False)
         if record is None or suspect.run not in record.verdicts:
             return False
         tables[place] = record
@@ -170,10 +171,11 @@ class _CaseTable:
         for _ in range(ROUNDS):
             new = self._wanted()[:left]
             left -= len(new)
-            for place, run in new:
-                record = self.laboratory.record(place, self.case, [run])
+            for place in sorted({place for place, _ in new}):
+                runs = [run for there, run in new if there == place]
+                record = self.laboratory.record(place, self.case, runs)
                 if record:
-                    self.add(place, record, [run], experiment=True)
+                    self.add(place, record, runs, experiment=True)
             if not new:
                 break
 

@@ -66,13 +66,21 @@ class Laboratory:
     tolerance: Tolerance
 
     def record(
-        self, place: int, case: LayerCase, runs: Sequence[RunSpec] = ()
+        self, place: int, case: LayerCase, runs: Sequence[RunSpec] = (), *, confirm: bool = True
     ) -> CaseRecord | None:
-        """Return what becomes of a case in a build; None if it means nothing to that version."""
+        """Return what becomes of a case in a build; None if it means nothing to that version.
+
+        Args:
+            place: of the build.
+            case: any case.
+            runs: its run options; by default those of the sweep.
+            confirm: whether what looks wrong is measured again by itself.
+        """
         subject = self.subjects[place]
         if subject.unsupported(case):
             return None
-        (record,) = self.records(place, [(case, runs or subject.runs_of(case))])
+        requests = [(case, runs or subject.runs_of(case))]
+        (record,) = self.runner.run(subject.build, requests, confirm=confirm)
         return record
 
     def tables(self, case: LayerCase) -> list[CaseRecord | None]:

@@ -51,7 +51,11 @@ class FakeRunner:
     world: World
 
     def run(
-        self, build: Build, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
+        self,
+        build: Build,
+        requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]],
+        *,
+        confirm: bool = True,
     ) -> Iterator[CaseRecord]:
         for case, runs in requests:
             verdicts = {
