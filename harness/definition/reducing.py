@@ -67,6 +67,13 @@ def _norm(x: Array, axes: tuple[int, ...], keep: bool) -> Array:
     return np.sqrt(np.where(squares < _TINY, 0, squares))
 
 
+def _log_sum_exp(x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+    """Without the overflow of single exponentials, which is none of the result."""
+    top = x.max(axes, keepdims=True)
+    powers = np.exp(x - top).sum(axes, keepdims=keep)
+    return np.asarray(np.log(powers) + (top if keep else top.squeeze(axes)))
+
+
 _REDUCTIONS: dict[int, Callable[[Array, tuple[int, ...], bool], Array]] = {
     0: lambda x, axes, keep: x.sum(axes, keepdims=keep),
     1: lambda x, axes, keep: np.abs(x).sum(axes, keepdims=keep),
@@ -78,7 +85,7 @@ _REDUCTIONS: dict[int, Callable[[Array, tuple[int, ...], bool], Array]] = {
     7: lambda x, axes, keep: np.abs(x).sum(axes, keepdims=keep),
     8: _norm,
     9: lambda x, axes, keep: np.log(x.sum(axes, keepdims=keep)),
-    10: lambda x, axes, keep: np.log(np.exp(x).sum(axes, keepdims=keep)),
+    10: _log_sum_exp,
 }
 
 

@@ -35,15 +35,28 @@ def _interp(layer: Layer, _: Tensors, inputs: Inputs, __: Arithmetic) -> Array:
     height, width = _target(layer, inputs)
     if x.ndim == 1:
         return np.broadcast_to(x[:, None, None], (len(x), height, width))
-    axes = [(x.ndim - 1, width, 4, 2)]
+    axes = [(x.ndim - 1, width, _step(layer, x.shape[-1], width, 4, 2))]
     # Of two axes the outer one is left as it is.
     if x.ndim == 3:
-        axes.insert(0, (1, height, 3, 1))
-    if all(x.shape[axis] == size for axis, size, _, _ in axes):
+        axes.insert(0, (1, height, _step(layer, x.shape[1], height, 3, 1)))
+    if all(x.shape[axis] == size for axis, size, _ in axes) and not (
+        kind == BICUBIC and any(step != 1 for _, _, step in axes)
+    ):
         return x
-    for axis, size, size_key, scale_key in axes:
-        x = _resized(layer, x, axis, size, (size_key, scale_key))
+    for axis, size, step in axes:
+        x = _resized(layer, x, axis, size, step)
     return x
+
+
+def _step(layer: Layer, extent: int, size: int, size_key: int, scale_key: int) -> float:
+    """Return elements of the input per element of the output.
+
+    Where a scale is given it is what counts, as in PyTorch and ONNX, though the size that follows
+    from it is cut off (ncnn issue #6836).
+    """
+    if layer.integer(size_key, 0) or layer.integer(5, 0):
+        return extent / size
+    return 1 / number(layer, scale_key, 1)
 
 
 def _target(layer: Layer, inputs: Inputs) -> tuple[int, int]:
@@ -65,17 +78,14 @@ def _target(layer: Layer, inputs: Inputs) -> tuple[int, int]:
     return height, width
 
 
-def _resized(layer: Layer, x: Array, axis: int, size: int, keys: tuple[int, int]) -> Array:
+def _resized(layer: Layer, x: Array, axis: int, size: int, step: float) -> Array:
     kind, extent = layer.integer(0, 0), x.shape[axis]
     if kind == NEAREST:
-        size_key, scale_key = keys
-        step = np.float32(extent) / np.float32(size)
-        # By reference versions up to 2026-07 take a scale of one.
-        if not layer.integer(size_key, 0) and not layer.integer(5, 0):
-            step = np.float32(1) / np.float32(number(layer, scale_key, 1))
-        places = (np.arange(size, dtype=np.float32) * step).astype(int)
+        places = (np.arange(size, dtype=np.float32) * np.float32(step)).astype(int)
         return np.asarray(x.take(np.minimum(places, extent - 1), axis))
-    places, shares = _places(extent, size, bool(layer.integer(6, 0)))
+    if kind == BILINEAR and extent == size:
+        step = 1.0
+    places, shares = _places(extent, size, step, bool(layer.integer(6, 0)))
     if kind == BICUBIC and extent < MIN_CUBIC:
         raise NoDefinitionError(f"cubic resizing of {extent} elements")
     taps = _linear(places, shares, extent) if kind == BILINEAR else _cubic(places, shares)
@@ -87,13 +97,13 @@ def _resized(layer: Layer, x: Array, axis: int, size: int, keys: tuple[int, int]
     return total
 
 
-def _places(extent: int, size: int, corners: bool) -> tuple[Array, Array]:
+def _places(extent: int, size: int, step: float, corners: bool) -> tuple[Array, Array]:
     """Return the element before each place, and how far the place is behind it."""
     steps = np.arange(size)
     if corners:
         where = steps * ((extent - 1) / (size - 1)) if size > 1 else steps * 0.0
     else:
-        where = (steps + 0.5) * (extent / size) - 0.5
+        where = (steps + 0.5) * step - 0.5
     single = where.astype(np.float32)
     before = np.floor(single)
     return before.astype(int), (single - before).astype(np.float64)

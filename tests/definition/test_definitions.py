@@ -242,6 +242,31 @@ def test_float32_is_less_exact_than_float64_but_not_by_much(kind: str) -> None:
     assert 1e-9 < error < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (1, [0, 0, 1, 2, 2, 3, 4]),
+        # Of PyTorch, as told in ncnn issue #6836: not those of 5 / 7 elements a step.
+        (2, [0, 1 / 2, 7 / 6, 11 / 6, 5 / 2, 19 / 6, 23 / 6]),
+    ],
+)
+def test_interp_goes_by_the_scale_that_is_given(kind: int, expected: list[float]) -> None:
+    made = layer("Interp", {0: kind, 1: 1.0, 2: 1.5})
+    row = np.arange(5.0).reshape(1, 1, 5)
+    np.testing.assert_allclose(compute(made, {}, [row])[0, 0], expected, atol=1e-6)
+
+
+def test_interp_to_the_size_of_another_blob_goes_by_the_sizes() -> None:
+    made = layer("Interp", {0: 1, 5: 1}, inputs=2)
+    row = np.arange(2.0).reshape(1, 1, 2)
+    assert compute(made, {}, [row, np.zeros((1, 1, 4))])[0, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_the_logarithm_of_a_sum_of_powers_does_not_overflow() -> None:
+    made = layer("Reduction", {0: 10, 1: 1})
+    assert compute(made, {}, [np.array([1000.0, 1000.0])]) == pytest.approx(1000 + np.log(2))
+
+
 def test_every_definition_that_is_promised_is_there() -> None:
     assert {
         "InnerProduct", "Gemm", "MatMul", "MultiHeadAttention", "Convolution",
