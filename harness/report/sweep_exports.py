@@ -14,7 +14,6 @@ from harness.report.sweep_text import (
     causes_of,
     direction,
     finding_head,
-    fixes_of,
     gaps,
     sentence,
     title,
@@ -86,7 +85,7 @@ def _finding(report: SweepReport, explained: Explained) -> dict[str, Any]:
         "sentence": finding_head(report, explained),
         "fixes": [
             {"change": fix_words(fix), "proved": fix.proved, "evidence": fix_evidence(fix)}
-            for fix in fixes_of(explained)
+            for fix in explained.fixes
         ],
         "causes": [f"{cause_head(cause)} {cause_title(cause)}" for cause in causes_of(explained)],
         "known": [known.advisory.id for known in report.known(explained)],

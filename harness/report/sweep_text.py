@@ -186,7 +186,7 @@ def finding_lines(report: SweepReport, explained: Explained) -> Iterator[str]:
     """Yield what else is said of a finding in brief: its case, what stops it, since when."""
     finding = explained.finding
     yield f"smallest case {finding.case}{others_words(finding)}"
-    fixes = fixes_of(explained)
+    fixes = explained.fixes
     for fix in fixes[:FIXES]:
         yield f"{brief_fix(fix)} stops it ({evidence_words(fix)})"
     if len(fixes) > FIXES:
@@ -214,18 +214,6 @@ def causes_of(explained: Explained) -> list[Cause]:
         if record.run == finding.run and record.version in finding.bad
     }
     return [cause for cause in explained.causes if own.intersection(cause.cells)]
-
-
-def fixes_of(explained: Explained) -> list[Fix]:
-    """Return what stops a finding with its own run options, those that were proved first."""
-    run = explained.finding.run
-    fixes = [
-        fix
-        for cause in causes_of(explained)
-        for fix in cause.fixes
-        if any(cell.split("/")[1] == run for cell, _ in fix.pairs)
-    ]
-    return sorted(fixes, key=lambda fix: not fix.proved)
 
 
 def brief_fix(fix: Fix) -> str:

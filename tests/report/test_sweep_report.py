@@ -21,7 +21,7 @@ from harness.report.sweep_exports import sweep_json
 from harness.report.sweep_known import known_faults
 from harness.report.sweep_model import read_sweep
 from harness.report.sweep_page import sweep_html, sweep_markdown
-from harness.report.sweep_text import causes_of, fixes_of
+from harness.report.sweep_text import causes_of
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, UsageError
 from tests.advisories.entries import advisory
 from tests.report.sweeps import VERSIONS, finding, report, write_sweep_run
@@ -45,7 +45,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_causes_are_found_again_in_what_is_on_disk(folder: Path) -> None:
     (softmax,) = read_sweep(folder).of("Softmax")[:1]
-    (fix,) = fixes_of(softmax)
+    (fix,) = softmax.fixes
     assert {(s.name, s.after) for s in fix.change} == {("num_threads", "1")}
 
 

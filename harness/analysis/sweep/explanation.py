@@ -202,8 +202,7 @@ def _others(
     """
     changes = [
         fix.change
-        for cause in explained.causes
-        for fix in cause.fixes
+        for fix in explained.fixes
         if fix.proved and all(setting.axis == "run" for setting in fix.change)
     ]
     if not changes:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from harness.analysis.sweep.suspects import FaultKind, State
 from harness.cases.judgement import CaseVerdict
 from harness.domain.base import StoredValue
+from harness.domain.spec import THREADS
 
 if TYPE_CHECKING:
-    from harness.analysis.attribution.causes import Cause
+    from harness.analysis.attribution.causes import Cause, Fix
     from harness.domain.records import CellRecord
 
 
@@ -90,3 +91,27 @@ class Explained:
     finding: SweepFinding
     records: tuple[CellRecord, ...]
     causes: tuple[Cause, ...]
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """What stops the finding with its own run options, those that were proved first.
+
+        Another number of threads than one is left out: where it stops a fault it does so by how
+        this case is divided, and the next one is divided otherwise.
+        """
+        own = {
+            record.cell
+            for record in self.records
+            if record.run == self.finding.run and record.version in self.finding.bad
+        }
+        found = [
+            fix
+            for cause in self.causes
+            for fix in cause.fixes
+            if any(cell in own for cell, _ in fix.pairs) and not _divides_otherwise(fix)
+        ]
+        return tuple(sorted(found, key=lambda fix: not fix.proved))
+
+
+def _divides_otherwise(fix: Fix) -> bool:
+    return any(setting.name == THREADS and setting.after != "1" for setting in fix.change)

@@ -78,7 +78,7 @@ class Suspect:
     verdicts: tuple[CaseVerdict | None, ...]
     """The same."""
     faulty_runs: frozenset[str]
-    """All runs of this case that show a fault of the kind in the same builds."""
+    """All runs of this case that are bad in each build in which this one is."""
     clean_runs: frozenset[str]
     """All runs of it that show none in any build in which this one is bad."""
 
@@ -194,7 +194,11 @@ def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[
             kind=kind,
             states=states,
             verdicts=tuple(row.get(run) for row in rows),
-            faulty_runs=frozenset(other for other, what in seen.items() if what == (kind, states)),
+            faulty_runs=frozenset(
+                other
+                for other, (_, there) in seen.items()
+                if all(there[place] is State.BAD for place in bad)
+            ),
             clean_runs=frozenset(
                 other
                 for other, (_, there) in seen.items()
