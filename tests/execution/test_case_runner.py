@@ -43,15 +43,17 @@ def case(slope: float) -> LayerCase:
     return LayerCase.of("ReLU", {0: slope}, (3, 5))
 
 
-def run(core: Path, store: Store, *slopes: float) -> list[CaseRecord]:
+def run(
+    core: Path, store: Store, *slopes: float, runs: tuple[RunSpec, ...] = RUNS, seconds: int = 30
+) -> list[CaseRecord]:
     runner = CaseRunner(
         binding=lambda: build_binding(store, find_compiler("")),
         tolerance=Tolerance(),
         exact=PLAIN,
-        seconds=1,
+        seconds=seconds,
     )
     build = Build(core=core, record=BUILD)
-    return list(runner.run(build, [(case(slope), RUNS) for slope in slopes]))
+    return list(runner.run(build, [(case(slope), runs) for slope in slopes]))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,6 @@ def run(core: Path, store: Store, *slopes: float) -> list[CaseRecord]:
         (RIGHT, (ok, ok, ok)),
         (CRASHES, (crash, crash, crash)),
         (CRASHES_WITH_FP16, (crash, ok, crash)),
-        (HANGS, (hang, hang, hang)),
         (REFUSED, (refused, refused, refused)),
         (IMPRECISE_WITH_FP16, (drop, ok, drop)),
         (WRONG_WITH_THREADS, (ok, ok, broken)),
@@ -74,6 +75,11 @@ def test_each_misbehaviour_has_its_outcome(
 ) -> None:
     (record,) = run(case_core, store, slope)
     assert tuple(record.verdicts[r.name].outcome for r in RUNS) == outcomes
+
+
+def test_what_hangs_is_ended(case_core: Path, store: Store) -> None:
+    (record,) = run(case_core, store, HANGS, runs=(DEFAULT,), seconds=2)
+    assert record.verdicts["default"].outcome is hang
 
 
 def test_a_death_costs_no_other_case_and_names_its_place(case_core: Path, store: Store) -> None:
