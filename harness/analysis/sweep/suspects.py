@@ -78,7 +78,7 @@ class Suspect:
     verdicts: tuple[CaseVerdict | None, ...]
     """The same."""
     faulty_runs: frozenset[str]
-    """All runs of this case that are bad in each build in which this one is."""
+    """All runs of this case that are bad where this one is, as far as they are known there."""
     clean_runs: frozenset[str]
     """All runs of it that show none in any build in which this one is bad."""
 
@@ -197,7 +197,8 @@ def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[
             faulty_runs=frozenset(
                 other
                 for other, (_, there) in seen.items()
-                if all(there[place] is State.BAD for place in bad)
+                if State.BAD in (known := [there[place] for place in bad])
+                and State.GOOD not in known
             ),
             clean_runs=frozenset(
                 other

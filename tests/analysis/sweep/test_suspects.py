@@ -103,6 +103,11 @@ def test_a_run_that_one_version_lacks_makes_no_group_of_its_own() -> None:
     assert group.states == (State.BAD, State.GOOD)
 
 
+def test_a_run_that_one_version_lacks_is_faulty_beside_those_of_both() -> None:
+    (group,) = suspect_groups([[record("bbbb")], [record("bb-b")]])
+    assert group.suspects[0].faulty_runs == set(RUNS)
+
+
 def test_a_case_that_all_versions_know_stands_for_the_others() -> None:
     older = [record("....", "Softmax::9x9")]
     newer = [record("b...", "Softmax::9x9"), record("b...", "Softmax::2x1x1x1")]
