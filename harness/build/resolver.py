@@ -6,6 +6,7 @@ folder, emulator or runner, and which of Vulkan's headers and glslang it takes i
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,16 +16,18 @@ from harness.build.plan import BuildPlan, plan_build
 from harness.build.runner import compiler_of, runner_command
 from harness.build.sanitizer import asan_library
 from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing_features
+from harness.build.trim import listed_layers
 from harness.build.vulkan import check_sdk
+from harness.domain.spec import BuildSpec
 from harness.sources import SourceTree, obtain, obtain_all
-from harness.util.errors import MachineError
+from harness.util.errors import BuildError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from harness.build.builder import Build, Builder
     from harness.build.needs import Needs
-    from harness.domain.spec import BuildSpec, FlagSet, Revision
+    from harness.domain.spec import FlagSet, Revision
     from harness.util.build_store import Store
 
 
@@ -147,6 +150,32 @@ class BuildResolver:
                 f"flag set {spec.flags.name}: {lacking}. Choose another with --flags."
             )
         return self.make(self.plan(spec))
+
+    def build_with(
+        self, revision: Revision, flags: FlagSet, layers: Collection[str] | None
+    ) -> Build:
+        """Return a build of a version that has some layers, as far as that version has them.
+
+        One with all layers that is there already will do.
+
+        Args:
+            revision: the version.
+            flags: how it is compiled.
+            layers: layer types; None for all that it has.
+
+        Raises:
+            HarnessError: as `build`.
+        """
+        # All of them by name, since ncnn leaves some out of a build that asks for none.
+        known = frozenset(listed_layers(self.source(revision).path))
+        full = BuildSpec(revision=revision, flags=flags, layers=known)
+        if layers is None:
+            return self.build(full)
+        found = None
+        if not self.lacking(flags):
+            with contextlib.suppress(BuildError):
+                found = self.find(self.plan(full))
+        return found or self.build(replace(full, layers=known.intersection(layers)))
 
     def _runnable(self, build: Build, flags: FlagSet) -> Build:
         if flags.target is None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.corpus.trials import Result
-from harness.build.trim import listed_layers
-from harness.domain.spec import BuildSpec
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.errors import HarnessError
 
@@ -60,8 +58,7 @@ class CorpusRunner:
             wanted[trial.advisory.layer_case][trial.run.name] = trial.run
         tree = self.resolver.source(revision).path
         layers = frozenset[str]().union(*(case.param.layer_types() for case in wanted))
-        known = layers & frozenset(listed_layers(tree))
-        build = self.resolver.build(BuildSpec(revision=revision, flags=flags, layers=known))
+        build = self.resolver.build_with(revision, flags, layers)
         runner = replace(self.runner, exact=most_exact(read_option_fields(tree)))
         requests = [(case, list(runs.values())) for case, runs in wanted.items()]
         return {

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.sweep.laboratory import Subject
 from harness.analysis.sweep.runs import sweep_runs
-from harness.build.trim import listed_layers
 from harness.cases.generation.support import unsupported
-from harness.domain.spec import BuildSpec
 from harness.model.param import ACTIVATIONS
 from harness.sources.options import read_option_fields
-from harness.util.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.sweep.runs import Options
-    from harness.build.builder import Build
     from harness.build.resolver import BuildResolver
     from harness.domain.spec import FlagSet, Revision
 
@@ -51,12 +47,14 @@ def prepare_subjects(
     # On x86 fp16 is for weights alone.
     halves = resolver.arch(flags) != "x86" or flags.wants_vulkan
     narrow = frozenset({"use_bf16_storage", *(HALF_STORAGE if halves else ())})
+    # Whatever a layer may have fused.
+    wanted = None if layers is None else {*layers, *ACTIVATIONS.values()}
     seen: Counter[str] = Counter()
     subjects = []
     for revision in revisions:
         tree = resolver.source(revision).path
         fields = read_option_fields(tree)
-        build = _build(resolver, revision, flags, layers)
+        build = resolver.build_with(revision, flags, wanted)
         seen[revision.label] += 1
         again = f"#{seen[revision.label]}" if seen[revision.label] > 1 else ""
         record = build.record.model_copy(update={"version": revision.label})
@@ -72,23 +70,3 @@ def prepare_subjects(
             )
         )
     return subjects
-
-
-def _build(
-    resolver: BuildResolver, revision: Revision, flags: FlagSet, layers: Sequence[str] | None
-) -> Build:
-    """Return a build with the layers; one with all of them that is there already will do."""
-    # By name, since ncnn leaves some out of a build that asks for none.
-    known = frozenset(listed_layers(resolver.source(revision).path))
-    full = BuildSpec(revision=revision, flags=flags, layers=known)
-    if layers is None:
-        return resolver.build(full)
-    if not resolver.lacking(flags):
-        try:
-            found = resolver.find(resolver.plan(full))
-        except BuildError:
-            found = None
-        if found:
-            return found
-    wanted = frozenset({*layers, *ACTIVATIONS.values()}) & known
-    return resolver.build(replace(full, layers=wanted))
