@@ -116,7 +116,9 @@ def shows(advisory: Advisory, verdict: CaseVerdict) -> bool:
     """Return whether a verdict is the fault that an advisory tells of."""
     if advisory.expect == "narrow":
         return verdict.outcome.is_fault and bool(verdict.narrow)
-    return verdict.is_fault and verdict.outcome == advisory.expect
+    # Another shape is no fault by itself; here it is known to be one.
+    counts = verdict.is_fault or verdict.outcome is CaseOutcome.SHAPE
+    return counts and verdict.outcome == advisory.expect
 
 
 def is_clean(advisory: Advisory, verdict: CaseVerdict) -> bool:
