@@ -91,6 +91,16 @@ class SweepReport:
         words = ["--versions", *self.about.versions, *self.about.arguments]
         return f"nox -s sweep -- {shlex.join([*words, '--case', finding.case])}"
 
+    def reproducer(self, finding: SweepFinding) -> str:
+        """Return the command that writes a change out for upstream; empty for anything else."""
+        if not finding.is_change or finding.kind is FaultKind.NARROW:
+            return ""
+        arguments = self.about.arguments
+        repo = arguments[arguments.index("--repo") :][:2] if "--repo" in arguments else ()
+        good, bad = (labels[-1].partition("#")[0] for labels in (finding.good, finding.bad))
+        words = ["--case", finding.case, "--run", finding.run, "--good", good, "--bad", bad]
+        return f"nox -s reproducer -- {shlex.join([*words, '--flags', finding.flags, *repo])}"
+
 
 def keep_findings(found: Iterable[Explained], folder: Path) -> None:
     """Write findings, and the cells that they rest on, into a run directory."""

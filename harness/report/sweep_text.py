@@ -196,6 +196,8 @@ def finding_lines(report: SweepReport, explained: Explained) -> Iterator[str]:
     for known in report.known(explained):
         yield known.words
     yield f"again: {report.command(finding)}"
+    if reproducer := report.reproducer(finding):
+        yield f"for ncnn's maintainers: {reproducer}"
 
 
 def others_words(finding: SweepFinding) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import io
+import shlex
 
 import pytest
 from rich.console import Console
 
 from harness.analysis.sweep.finding import CommitFound, Explained
 from harness.analysis.sweep.suspects import FaultKind
+from harness.commands import reproducer
 from harness.report.sweep_model import SweepReport
 from harness.report.sweep_terminal import show_sweep
 from harness.report.sweep_text import (
@@ -181,3 +184,27 @@ def test_nothing_found_is_four_lines() -> None:
         "0 changes, 0 other findings; 1 layer type, 12 cases for each version, 0 runs; "
         "flag set avx2, seed 7",
     ]
+
+
+@pytest.mark.parametrize(
+    ("states", "kind", "ends"),
+    [
+        ("+--", FaultKind.VALUES, "--good 20250503 --bad 20261020 --flags avx2"),
+        ("-++", FaultKind.VALUES, "--good 20261020 --bad 20250503 --flags avx2"),
+        ("---", FaultKind.VALUES, ""),
+        ("+--", FaultKind.NARROW, ""),
+    ],
+)
+def test_a_change_can_be_written_out_for_upstream(states: str, kind: FaultKind, ends: str) -> None:
+    found = finding("Softmax", states, run="num_threads=2", kind=kind)
+    command = report().reproducer(found.finding)
+    assert command.endswith(ends)
+    assert bool(command) == bool(ends)
+    assert not command or main_accepts(command)
+
+
+def main_accepts(command: str) -> bool:
+    """Return whether the command line is one that the command takes."""
+    parsed = argparse.ArgumentParser()
+    reproducer.add_arguments(parsed)
+    return bool(parsed.parse_args(shlex.split(command.partition(" -- ")[2])).case)
