@@ -9,7 +9,7 @@ from harness.advisories.advisory import Expected
 from harness.advisories.affected import affected, span
 from harness.advisories.condition import Unknown
 from harness.advisories.matching import meets
-from harness.advisories.subject import Subject
+from harness.advisories.subject import LayerSubject
 from harness.definition.blob_shapes import blob_shapes
 from harness.domain.base import StoredValue
 
@@ -65,7 +65,7 @@ def subjects_of(
     param: Param,
     shape_sets: Sequence[Mapping[str, Shape]],
     storages: Mapping[str, str],
-) -> list[Subject]:
+) -> list[LayerSubject]:
     """Return each layer of a model, once for each set of shapes.
 
     Args:
@@ -83,7 +83,7 @@ def subjects_of(
             return known.shapes.get(blob) or Unknown(missing)
 
         found += [
-            Subject(
+            LayerSubject(
                 layer=layer,
                 inputs=tuple(map(shape, layer.inputs)),
                 outputs=tuple(map(shape, layer.outputs)),
@@ -108,7 +108,7 @@ def _storage(tensor: Tensor) -> str:
 
 
 def audit(
-    advisories: Iterable[Advisory], subjects: Sequence[Subject], setting: Setting
+    advisories: Iterable[Advisory], subjects: Sequence[LayerSubject], setting: Setting
 ) -> tuple[MetAdvisory, ...]:
     """Return the faults that layers meet, those first that they meet for certain."""
     found = []
@@ -121,7 +121,7 @@ def audit(
 
 
 def _layers(
-    advisory: Advisory, subjects: Sequence[Subject], setting: Setting
+    advisory: Advisory, subjects: Sequence[LayerSubject], setting: Setting
 ) -> tuple[MetLayer, ...]:
     """Return the layers that meet a fault with some shapes, for certain if with any of them."""
     shapes: dict[tuple[str, bool], dict[str, None]] = defaultdict(dict)
@@ -139,7 +139,7 @@ def _layers(
     )
 
 
-def _words(subject: Subject) -> str:
+def _words(subject: LayerSubject) -> str:
     texts = (
         NO_SHAPE if isinstance(shape, Unknown) else "x".join(map(str, shape))
         for shape in subject.inputs

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.advisories.advisory import Advisory
-    from harness.advisories.subject import Setting, Subject
+    from harness.advisories.subject import LayerSubject, Setting
 
 _VULKAN_ARCH = ARCHES[-1]
 
 
-def meets(advisory: Advisory, subject: Subject, setting: Setting) -> Answer:
+def meets(advisory: Advisory, subject: LayerSubject, setting: Setting) -> Answer:
     """Return whether a layer meets a fault, run in a setting.
 
     What is in the corpus for not being a fault is met by nothing.
@@ -31,7 +31,7 @@ def meets(advisory: Advisory, subject: Subject, setting: Setting) -> Answer:
     return Answer(met=None, missing=tuple(missing)) if missing else YES
 
 
-def _answers(advisory: Advisory, subject: Subject, setting: Setting) -> Iterator[Answer]:
+def _answers(advisory: Advisory, subject: LayerSubject, setting: Setting) -> Iterator[Answer]:
     """Yield what must hold, the cheapest first."""
     if not advisory.is_fault or advisory.layer != subject.layer.type:
         yield NO

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.advisories.condition import Unknown
 from harness.advisories.matching import meets, needed
 from harness.advisories.names import STORAGE
-from harness.advisories.subject import Setting, Subject
+from harness.advisories.subject import LayerSubject, Setting
 from harness.model.param import MAGIC, parse
 
 if TYPE_CHECKING:
@@ -75,10 +75,12 @@ def _arch(record: CellRecord) -> str:
     return next((arch for arch in ("x86", "arm") if f"_{arch}" in record.build.compile_command), "")
 
 
-def _subject(layer: LayerRecord, params: str, shapes: Mapping[str, tuple[int, ...]]) -> Subject:
+def _subject(
+    layer: LayerRecord, params: str, shapes: Mapping[str, tuple[int, ...]]
+) -> LayerSubject:
     line = f"{MAGIC}\n1 1\n{layer.type} layer 0 1 out {params}\n"
     (parsed,) = parse(line).layers
-    return Subject(
+    return LayerSubject(
         layer=replace(parsed, name=layer.name, inputs=layer.inputs, outputs=(layer.blob,)),
         inputs=tuple(shapes.get(blob, _SHAPE) for blob in layer.inputs),
         outputs=(shapes.get(layer.blob, _SHAPE),),

@@ -101,7 +101,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class LayerSubject:
     """A layer of a model."""
 
     layer: Layer
@@ -150,14 +150,14 @@ class Subject:
         return usual
 
 
-def subject_of(case: LayerCase, outputs: Sequence[Shape] = ()) -> Subject:
+def subject_of(case: LayerCase, outputs: Sequence[Shape] = ()) -> LayerSubject:
     """Return the layer of a case.
 
     Args:
         case: the case.
         outputs: shapes of its outputs, if they are known.
     """
-    return Subject(
+    return LayerSubject(
         layer=case.layer, inputs=case.shapes, outputs=tuple(outputs), storage=case.storage
     )
 

@@ -11,7 +11,7 @@ from harness.advisories.loading import load_corpus
 from harness.analysis.bisection.history import Clone, index_releases
 from harness.analysis.corpus.commits import commits
 from harness.analysis.corpus.running import CorpusRunner
-from harness.analysis.corpus.trials import State, releases, trials
+from harness.analysis.corpus.trials import TrialState, releases, trials
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import run_of
@@ -123,7 +123,11 @@ def execute(options: argparse.Namespace) -> int:
             results[result.trial.advisory.id].append(result)
     show_corpus(console, [(each, results[each.id]) for each in advisories], left_out)
     states = {state_of(found) for found in results.values()}
-    return EXIT_OK if State.AS_EXPECTED in states and State.DIFFERS not in states else EXIT_FINDINGS
+    return (
+        EXIT_OK
+        if TrialState.AS_EXPECTED in states and TrialState.DIFFERS not in states
+        else EXIT_FINDINGS
+    )
 
 
 def _chosen(advisories: Sequence[Advisory], options: argparse.Namespace) -> list[Advisory]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import harness
 from harness.analysis.sweep.collection import CasePlan, Collection
 from harness.analysis.sweep.explanation import explain
-from harness.analysis.sweep.laboratory import Laboratory, Subject
+from harness.analysis.sweep.laboratory import Laboratory, SweepSubject
 from harness.analysis.sweep.preparation import prepare_subjects
 from harness.analysis.sweep.runs import exact_run
 from harness.analysis.sweep.suspects import suspect_groups
@@ -230,7 +230,7 @@ class _Source:
             base=shared,
         )
 
-    def subjects(self, resolver: BuildResolver, flags: FlagSet) -> list[Subject]:
+    def subjects(self, resolver: BuildResolver, flags: FlagSet) -> list[SweepSubject]:
         """Compile it with a flag set."""
         return prepare_subjects(resolver, self.revisions, flags, layers=self.layers, base=self.base)
 
@@ -243,7 +243,7 @@ class _Sweep:
     machine: LocalMachine
     source: _Source
     flags: FlagSet
-    subjects: Sequence[Subject]
+    subjects: Sequence[SweepSubject]
     runner: CaseRunner
     collection: Collection
     progress: SweepProgress

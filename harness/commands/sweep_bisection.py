@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.result import BisectionResult
 from harness.analysis.sweep.finding import CommitFound
-from harness.analysis.sweep.suspects import State
+from harness.analysis.sweep.suspects import FaultState
 from harness.cases.layer_case import parse_case
 from harness.cases.project import write_project
 from harness.commands import bisect
@@ -51,7 +51,7 @@ class SweepBisection:
 
     def _commit(self, finding: SweepFinding, older: int, newer: int) -> CommitFound:
         """Return the commit of a change between two builds."""
-        becomes_bad = finding.states[newer] is State.BAD
+        becomes_bad = finding.states[newer] is FaultState.BAD
         before, after = (_version(finding.builds[place]) for place in (older, newer))
         found = CommitFound(before=before, after=after, becomes_bad=becomes_bad)
         ends = ["--good", before, "--bad", after]
@@ -112,7 +112,7 @@ def _answer(found: CommitFound, folder: Path) -> CommitFound:
 
 def transitions(finding: SweepFinding) -> Iterator[tuple[int, int]]:
     """Yield places of neighbouring builds, as far as their states are known, that differ."""
-    known = [place for place, state in enumerate(finding.states) if state is not State.UNKNOWN]
+    known = [place for place, state in enumerate(finding.states) if state is not FaultState.UNKNOWN]
     for older, newer in pairwise(known):
         if finding.states[older] is not finding.states[newer]:
             yield older, newer

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.sweep.collection import Collection
     from harness.analysis.sweep.finding import Explained
-    from harness.analysis.sweep.laboratory import Subject
+    from harness.analysis.sweep.laboratory import SweepSubject
     from harness.domain.verdict import Tolerance
     from harness.execution.run_directory import RunDirectory
 
@@ -44,7 +44,7 @@ def conclude_sweep(
 
 def about_sweep(
     options: argparse.Namespace,
-    subjects: Sequence[Subject],
+    subjects: Sequence[SweepSubject],
     collection: Collection,
     *,
     layers: Iterable[str],
@@ -75,7 +75,7 @@ def about_sweep(
     )
 
 
-def _build(subject: Subject, collection: Collection) -> SweptBuild:
+def _build(subject: SweepSubject, collection: Collection) -> SweptBuild:
     record = subject.build.record
     left_out = collection.left_out.get(subject.label, {})
     return SweptBuild(

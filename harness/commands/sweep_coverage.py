@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from harness.analysis.sweep.laboratory import Subject
+    from harness.analysis.sweep.laboratory import SweepSubject
     from harness.build.toolchain import Compiler
     from harness.cases.layer_case import LayerCase
     from harness.execution.case_runner import CaseRunner
@@ -34,7 +34,7 @@ class CoverageWork:
     advanced: Callable[[str, int, int], None]
     """Told a build, how many of its cases are done, and of how many."""
 
-    def of(self, subject: Subject, cases: Iterable[LayerCase]) -> BuildCoverage:
+    def of(self, subject: SweepSubject, cases: Iterable[LayerCase]) -> BuildCoverage:
         """Return what cases reach in a build.
 
         Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.corpus.trials import Role, State
+from harness.analysis.corpus.trials import Role, TrialState
 from harness.domain.formatting import count, number
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from harness.advisories.advisory import Advisory
     from harness.analysis.corpus.trials import Result
 
-_STYLES = {State.AS_EXPECTED: "green", State.DIFFERS: "bold red", State.NOT_RUN: "dim"}
+_STYLES = {
+    TrialState.AS_EXPECTED: "green",
+    TrialState.DIFFERS: "bold red",
+    TrialState.NOT_RUN: "dim",
+}
 
 
 def show_corpus(
@@ -52,19 +56,21 @@ def show_corpus(
     for reason, names in left_out.items():
         console.print(f"{reason}: {', '.join(names)}", highlight=False, soft_wrap=True)
     states = Counter(state_of(found) for _, found in results)
-    parts = ", ".join(f"{states[state]} {state}" for state in State if states[state])
+    parts = ", ".join(f"{states[state]} {state}" for state in TrialState if states[state])
     console.print(f"{count(len(results), 'known fault')}: {parts}", highlight=False)
 
 
-def state_of(found: Sequence[Result]) -> State:
+def state_of(found: Sequence[Result]) -> TrialState:
     """Return what came of an advisory: one difference is enough, and one run, too."""
     states = {result.state for result in found}
-    return next((s for s in (State.DIFFERS, State.AS_EXPECTED) if s in states), State.NOT_RUN)
+    return next(
+        (s for s in (TrialState.DIFFERS, TrialState.AS_EXPECTED) if s in states), TrialState.NOT_RUN
+    )
 
 
 def _share(found: Sequence[Result], role: Role) -> str:
     mine = [result for result in found if result.trial.role is role]
-    right = sum(result.state is State.AS_EXPECTED for result in mine)
+    right = sum(result.state is TrialState.AS_EXPECTED for result in mine)
     return f"{right} of {len(mine)}" if mine else ""
 
 
@@ -80,10 +86,10 @@ def lines_of(found: Sequence[Result]) -> list[str]:
     """Return a line for each trial that differs, was not run, or is odd."""
     lines = []
     for result in found:
-        if result.state is State.DIFFERS:
+        if result.state is TrialState.DIFFERS:
             wanted = result.trial.advisory.expect if result.trial.role is Role.BAD else "ok"
             lines.append(f"{result.trial.name}: {wanted} expected, found {result.found}")
-        elif result.state is State.NOT_RUN:
+        elif result.state is TrialState.NOT_RUN:
             lines.append(f"{result.trial.name}: not run: {result.reason}")
         elif result.remark:
             lines.append(f"{result.trial.name}: {result.remark}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.analysis.sweep.suspects import State
+from harness.analysis.sweep.suspects import FaultState
 from harness.domain.formatting import assignments
 from harness.report.coverage_text import HEADINGS, NOTE, coverage_head, coverage_rows
 from harness.report.markdown import LIMIT
@@ -170,6 +170,6 @@ def short_run(name: str) -> str:
     return f"{option} {({'true': 'on', 'false': 'off'}).get(value, value)}".strip()
 
 
-def _verdict_state(verdict: CaseVerdict, state: State) -> str:
+def _verdict_state(verdict: CaseVerdict, state: FaultState) -> str:
     """Return what a verdict of a finding is in the table's words."""
-    return str(cell_state(verdict, is_fault=state is State.BAD))
+    return str(cell_state(verdict, is_fault=state is FaultState.BAD))

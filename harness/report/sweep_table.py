@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.analysis.sweep.runs import DEFAULT, EXACT, SINGLE_PRECISION
-from harness.analysis.sweep.suspects import FaultKind, State, settled, suspect_groups
+from harness.analysis.sweep.suspects import FaultKind, FaultState, settled, suspect_groups
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.domain.spec import THREADS
 
@@ -196,7 +196,7 @@ def _faults(tables: Sequence[Iterable[CaseRecord]]) -> list[set[tuple[str, str]]
             if suspect.kind is FaultKind.NARROW:
                 continue
             for place, state in enumerate(suspect.states):
-                if state is State.BAD:
+                if state is FaultState.BAD:
                     found[place].add((suspect.case, suspect.run))
     return found
 

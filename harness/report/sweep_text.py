@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.analysis.sweep.runs import DEFAULT, EXACT, SINGLE_PRECISION
-from harness.analysis.sweep.suspects import FaultKind, State
+from harness.analysis.sweep.suspects import FaultKind, FaultState
 from harness.domain.formatting import count, listed, number, short
 from harness.report.cause_text import fix_words
 
@@ -55,14 +55,14 @@ class Direction(StrEnum):
 
 def direction(finding: SweepFinding) -> Direction:
     """Return what becomes of a finding from the oldest version to the newest that are known."""
-    known = [state for state in finding.states if state is not State.UNKNOWN]
+    known = [state for state in finding.states if state is not FaultState.UNKNOWN]
     if not finding.is_change:
         return Direction.LASTING
     if finding.kind is FaultKind.NARROW:
         return Direction.NARROW
-    if known[-1] is State.BAD:
+    if known[-1] is FaultState.BAD:
         return Direction.WORSE
-    return Direction.BETTER if known[0] is State.BAD else Direction.BETWEEN
+    return Direction.BETTER if known[0] is FaultState.BAD else Direction.BETWEEN
 
 
 def directions(report: SweepReport) -> dict[str, tuple[Explained, ...]]:
@@ -156,7 +156,7 @@ def error_words(verdict: CaseVerdict) -> str:
 def versions_words(finding: SweepFinding) -> str:
     """Return in which builds it does, and in which not."""
     pairs = zip(finding.builds, finding.states, strict=True)
-    unknown = [build for build, state in pairs if state is State.UNKNOWN]
+    unknown = [build for build, state in pairs if state is FaultState.UNKNOWN]
     words = [f"in {listed(finding.bad)}"]
     words += [f"not in {listed(finding.good)}"] if finding.good else []
     words += [f"not known of {listed(unknown)}"] if unknown else []

@@ -8,7 +8,7 @@ import pytest
 
 from harness.advisories.condition import Unknown
 from harness.advisories.matching import meets
-from harness.advisories.subject import Setting, Subject
+from harness.advisories.subject import LayerSubject, Setting
 from harness.model.param import Layer
 from harness.model.value import Plain, Value
 from tests.advisories.entries import advisory
@@ -26,10 +26,10 @@ def setting(**changes: Any) -> Setting:
 
 def subject(
     params: dict[int, Plain] | None = None, kind: str = "Softmax", **changes: Any
-) -> Subject:
+) -> LayerSubject:
     pairs = tuple((key, Value.of(value)) for key, value in (params or {}).items())
     layer = Layer(kind, "a", ("x",), ("y",), pairs)
-    return Subject(layer=layer, **({"inputs": ((3, 7),), "outputs": ((3, 7),)} | changes))
+    return LayerSubject(layer=layer, **({"inputs": ((3, 7),), "outputs": ((3, 7),)} | changes))
 
 
 SHAPELESS: dict[str, Any] = {"inputs": (Unknown("shape"),), "outputs": (Unknown("shape"),)}

@@ -7,7 +7,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.analysis.sweep.finding import SweepFinding
-from harness.analysis.sweep.suspects import FaultKind, State
+from harness.analysis.sweep.suspects import FaultKind, FaultState
 from harness.cases.layer_case import parse_case
 from harness.commands.sweep import add_arguments
 from harness.commands.sweep_bisection import transitions
@@ -86,7 +86,7 @@ def arguments(*words: str) -> argparse.Namespace:
 def test_changes_are_between_neighbours_whose_states_are_known(
     states: str, pairs: list[tuple[int, int]]
 ) -> None:
-    kinds = {"+": State.GOOD, "-": State.BAD, "?": State.UNKNOWN}
+    kinds = {"+": FaultState.GOOD, "-": FaultState.BAD, "?": FaultState.UNKNOWN}
     finding = SweepFinding(
         id="x",
         layer="ReLU",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.sweep.cells import cell_record
 from harness.analysis.sweep.collection import cases_file
 from harness.analysis.sweep.finding import CommitFound, Explained, SweepFinding
-from harness.analysis.sweep.suspects import FaultKind, State
+from harness.analysis.sweep.suspects import FaultKind, FaultState
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.cases.layer_case import parse_case
 from harness.domain.records import BuildRecord
@@ -41,7 +41,7 @@ VERDICTS = {
     "?": CaseVerdict(outcome=CaseOutcome.UNJUDGED, reason="other roundings give other values"),
     "-": CaseVerdict(outcome=CaseOutcome.UNSUPPORTED, reason="no device"),
 }
-STATES = {"+": State.GOOD, "-": State.BAD, "?": State.UNKNOWN}
+STATES = {"+": FaultState.GOOD, "-": FaultState.BAD, "?": FaultState.UNKNOWN}
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 

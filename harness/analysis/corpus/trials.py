@@ -29,7 +29,7 @@ class Role(StrEnum):
     """With what clears it, in a version that has it."""
 
 
-class State(StrEnum):
+class TrialState(StrEnum):
     """What came of it."""
 
     AS_EXPECTED = "as expected"
@@ -79,16 +79,16 @@ class Result:
     """Why it was not run."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> TrialState:
         """Whether it is as the advisory says."""
         if self.verdict is None:
-            return State.NOT_RUN
+            return TrialState.NOT_RUN
         right = (
             shows(self.trial.advisory, self.verdict)
             if self.trial.role is Role.BAD
             else is_clean(self.trial.advisory, self.verdict)
         )
-        return State.AS_EXPECTED if right else State.DIFFERS
+        return TrialState.AS_EXPECTED if right else TrialState.DIFFERS
 
     @property
     def found(self) -> str:

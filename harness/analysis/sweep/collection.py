@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.analysis.sweep.laboratory import Subject
+    from harness.analysis.sweep.laboratory import SweepSubject
     from harness.cases.layer_case import LayerCase
     from harness.domain.spec import RunSpec
 
@@ -67,7 +67,7 @@ class Collection:
     left_out: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     """By build and layer type, why cases were not run, and how many."""
 
-    def recall(self, subjects: Sequence[Subject]) -> int:
+    def recall(self, subjects: Sequence[SweepSubject]) -> int:
         """Read what an interrupted sweep left, and return how many cases that are."""
         for subject in subjects:
             found = read_lines(
@@ -76,7 +76,7 @@ class Collection:
             self.records[subject.label] = {record.case: record for record in found}
         return sum(map(len, self.records.values()))
 
-    def run(self, subjects: Sequence[Subject], plan: CasePlan, budget: float) -> int:
+    def run(self, subjects: Sequence[SweepSubject], plan: CasePlan, budget: float) -> int:
         """Run the cases, and return how many of each build were run.
 
         Args:
@@ -93,7 +93,7 @@ class Collection:
                 self._run(subject, cases)
         return done
 
-    def _run(self, subject: Subject, cases: Sequence[LayerCase]) -> None:
+    def _run(self, subject: SweepSubject, cases: Sequence[LayerCase]) -> None:
         known = self.records[subject.label]
         wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = []
         left_out = self.left_out.setdefault(subject.label, {})

@@ -11,7 +11,7 @@ from harness.analysis.attribution.experiments import ROUNDS, changed_run, sugges
 from harness.analysis.sweep.cells import cell_record, finding_id
 from harness.analysis.sweep.finding import Explained, SweepFinding
 from harness.analysis.sweep.runs import run_words
-from harness.analysis.sweep.suspects import CLEAR, FaultKind, State, suspect_groups
+from harness.analysis.sweep.suspects import CLEAR, FaultKind, FaultState, suspect_groups
 from harness.cases.judgement import CaseOutcome
 from harness.cases.layer_case import parse_case
 from harness.cases.shrinking import shrink
@@ -42,7 +42,7 @@ def explain(
         laboratory: measures cases.
         evaluations: how many cases may be tried to make one smaller.
     """
-    told: set[tuple[str, str, tuple[State, ...]]] = set()
+    told: set[tuple[str, str, tuple[FaultState, ...]]] = set()
     for group in groups:
         left = list(group.suspects)
         for _ in range(PER_GROUP):
@@ -54,7 +54,7 @@ def explain(
             cases = {s.case for s in group.suspects} - {s.case for s in left}
             finding = finding.model_copy(update={"cases": len(cases)})
             key = (finding.case, finding.run, finding.states)
-            if State.BAD in finding.states and key not in told:
+            if FaultState.BAD in finding.states and key not in told:
                 told.add(key)
                 yield replace(explained, finding=finding)
 
@@ -104,9 +104,11 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
     """Return whether a case shows the same kind of fault, in the same builds and in no other."""
     tables: list[CaseRecord | None] = [None] * len(laboratory.subjects)
     # The builds that have it first: most cases that are tried do not show it.
-    order = sorted(range(len(tables)), key=lambda place: suspect.states[place] is not State.BAD)
+    order = sorted(
+        range(len(tables)), key=lambda place: suspect.states[place] is not FaultState.BAD
+    )
     for place in order:
-        if suspect.states[place] is State.UNKNOWN:
+        if suspect.states[place] is FaultState.UNKNOWN:
             continue
         names = (suspect.run, *sorted(suspect.clean_runs)[:1])
         runs = [run for run in laboratory.subjects[place].runs if run.name in names]
@@ -116,7 +118,7 @@ def _shows(case: LayerCase, suspect: Suspect, laboratory: Laboratory) -> bool:
             return False
         tables[place] = record
         is_bad = record.verdicts[suspect.run].outcome is not CaseOutcome.OK
-        if is_bad is not (suspect.states[place] is State.BAD):
+        if is_bad is not (suspect.states[place] is FaultState.BAD):
             return False
     found = _same_fault(tables, suspect)
     # Not one at the very limit, which the next build may be on the other side of by chance.
@@ -218,7 +220,7 @@ def _others(
     }
     left = {suspect: tried[suspect] for suspect in suspects}
     for place in range(len(laboratory.subjects)):
-        there = [s for s in suspects if s.states[place] is State.BAD and left[s]]
+        there = [s for s in suspects if s.states[place] is FaultState.BAD and left[s]]
         records = laboratory.records(place, [(parse_case(s.case), left[s]) for s in there])
         for suspect, record in zip(there, records, strict=True):
             # What clears it in every build that has it.

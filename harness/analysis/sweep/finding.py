@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.sweep.suspects import FaultKind, State
+from harness.analysis.sweep.suspects import FaultKind, FaultState
 from harness.cases.judgement import CaseVerdict
 from harness.domain.base import StoredValue
 from harness.domain.spec import THREADS
@@ -49,7 +49,7 @@ class SweepFinding(StoredValue):
     flags: str
     builds: tuple[str, ...]
     """Labels of the builds that were compared, oldest first."""
-    states: tuple[State, ...]
+    states: tuple[FaultState, ...]
     """What each of them does with the smallest case."""
     verdicts: tuple[CaseVerdict | None, ...]
     cases: int
@@ -62,12 +62,12 @@ class SweepFinding(StoredValue):
     @property
     def bad(self) -> tuple[str, ...]:
         """The builds that have it."""
-        return self._where(State.BAD)
+        return self._where(FaultState.BAD)
 
     @property
     def good(self) -> tuple[str, ...]:
         """The builds that do not have it."""
-        return self._where(State.GOOD)
+        return self._where(FaultState.GOOD)
 
     @property
     def is_change(self) -> bool:
@@ -77,10 +77,12 @@ class SweepFinding(StoredValue):
     @property
     def worst(self) -> CaseVerdict:
         """The verdict of the build that has it worst."""
-        bad = [v for v, s in zip(self.verdicts, self.states, strict=True) if v and s is State.BAD]
+        bad = [
+            v for v, s in zip(self.verdicts, self.states, strict=True) if v and s is FaultState.BAD
+        ]
         return max(bad, key=lambda verdict: verdict.error)
 
-    def _where(self, state: State) -> tuple[str, ...]:
+    def _where(self, state: FaultState) -> tuple[str, ...]:
         return tuple(b for b, s in zip(self.builds, self.states, strict=True) if s is state)
 
 

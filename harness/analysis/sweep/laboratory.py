@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class SweepSubject:
     """One build of a sweep, with what is run in it."""
 
     label: str
@@ -61,7 +61,7 @@ class Subject:
 class Laboratory:
     """Measures any case in the builds of a sweep."""
 
-    subjects: Sequence[Subject]
+    subjects: Sequence[SweepSubject]
     runner: CaseRunner
     tolerance: Tolerance
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.analysis.sweep.laboratory import Subject
+from harness.analysis.sweep.laboratory import SweepSubject
 from harness.analysis.sweep.runs import sweep_runs
 from harness.cases.generation.support import unsupported
 from harness.model.param import ACTIVATIONS
@@ -30,7 +30,7 @@ def prepare_subjects(
     *,
     layers: Sequence[str] | None,
     base: Options = (),
-) -> list[Subject]:
+) -> list[SweepSubject]:
     """Compile each version with the layers that it has of those wanted.
 
     Args:
@@ -59,7 +59,7 @@ def prepare_subjects(
         again = f"#{seen[revision.label]}" if seen[revision.label] > 1 else ""
         record = build.record.model_copy(update={"version": revision.label})
         subjects.append(
-            Subject(
+            SweepSubject(
                 label=f"{revision.label}{again}",
                 build=replace(build, record=record),
                 tree=tree,

@@ -57,7 +57,7 @@ _FAMILIES = {
 _REFUSALS = (CaseOutcome.REFUSED, CaseOutcome.SHAPE)
 
 
-class State(StrEnum):
+class FaultState(StrEnum):
     """What a build does in one run of one case."""
 
     GOOD = "good"
@@ -73,7 +73,7 @@ class Suspect:
     case: str
     run: str
     kind: FaultKind
-    states: tuple[State, ...]
+    states: tuple[FaultState, ...]
     """One per build, in the order of the builds."""
     verdicts: tuple[CaseVerdict | None, ...]
     """The same."""
@@ -90,13 +90,13 @@ class Suspect:
     @property
     def is_change(self) -> bool:
         """Whether builds differ."""
-        return State.GOOD in self.states and State.BAD in self.states
+        return FaultState.GOOD in self.states and FaultState.BAD in self.states
 
     @property
     def excess(self) -> float:
         """The smallest error of the builds that have the fault, in units of its limit."""
         pairs = zip(self.verdicts, self.states, strict=True)
-        bad = [verdict for verdict, state in pairs if verdict and state is State.BAD]
+        bad = [verdict for verdict, state in pairs if verdict and state is FaultState.BAD]
         return min((v.error / v.limit if v.limit else math.inf for v in bad), default=math.inf)
 
 
@@ -109,7 +109,7 @@ class SuspectGroup:
     """Suspects of one layer type and family of kinds that the same builds have."""
 
     layer: str
-    states: tuple[State, ...]
+    states: tuple[FaultState, ...]
     suspects: tuple[Suspect, ...]
     """Those known of most builds first, then the worst kind, and of each the simplest."""
 
@@ -139,7 +139,7 @@ def suspect_groups(tables: Sequence[Iterable[CaseRecord]]) -> list[SuspectGroup]
         for record in table:
             rows = found.setdefault(record.case, [{} for _ in tables])
             rows[place] = settled(record)
-    groups: dict[tuple[str, FaultKind, tuple[State, ...]], list[Suspect]] = defaultdict(list)
+    groups: dict[tuple[str, FaultKind, tuple[FaultState, ...]], list[Suspect]] = defaultdict(list)
     for case, rows in found.items():
         for suspect in _suspects(case, rows):
             family = _FAMILIES.get(suspect.kind, suspect.kind)
@@ -151,7 +151,7 @@ def suspect_groups(tables: Sequence[Iterable[CaseRecord]]) -> list[SuspectGroup]
     return sorted(made, key=_order)
 
 
-_Key = tuple[str, FaultKind, tuple[State, ...]]
+_Key = tuple[str, FaultKind, tuple[FaultState, ...]]
 
 
 def _joined(groups: Mapping[_Key, list[Suspect]]) -> dict[_Key, list[Suspect]]:
@@ -160,15 +160,15 @@ def _joined(groups: Mapping[_Key, list[Suspect]]) -> dict[_Key, list[Suspect]]:
     An option that one version lacks tells nothing of that version, and is no fault of its own.
     """
     joined: dict[_Key, list[Suspect]] = {}
-    for key in sorted(groups, key=lambda key: key[2].count(State.UNKNOWN)):
+    for key in sorted(groups, key=lambda key: key[2].count(FaultState.UNKNOWN)):
         hosts = [host for host in joined if host[:2] == key[:2] and _may_be(key[2], host[2])]
         joined.setdefault(hosts[0] if len(hosts) == 1 else key, []).extend(groups[key])
     return joined
 
 
-def _may_be(states: tuple[State, ...], others: tuple[State, ...]) -> bool:
+def _may_be(states: tuple[FaultState, ...], others: tuple[FaultState, ...]) -> bool:
     pairs = zip(states, others, strict=True)
-    return all(mine in (State.UNKNOWN, other) for mine, other in pairs)
+    return all(mine in (FaultState.UNKNOWN, other) for mine, other in pairs)
 
 
 _SEVERITY = list(FaultKind)
@@ -181,13 +181,13 @@ def _order(group: SuspectGroup) -> tuple[object, ...]:
 
 def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[Suspect]:
     runs = list(dict.fromkeys(run for row in rows for run in row))
-    seen: dict[str, tuple[FaultKind | None, tuple[State, ...]]] = {}
+    seen: dict[str, tuple[FaultKind | None, tuple[FaultState, ...]]] = {}
     for run in runs:
         seen[run] = _seen(run, rows)
     for run, (kind, states) in seen.items():
         if kind is None:
             continue
-        bad = [place for place, state in enumerate(states) if state is State.BAD]
+        bad = [place for place, state in enumerate(states) if state is FaultState.BAD]
         yield Suspect(
             case=case,
             run=run,
@@ -197,38 +197,38 @@ def _suspects(case: str, rows: Sequence[Mapping[str, CaseVerdict]]) -> Iterable[
             faulty_runs=frozenset(
                 other
                 for other, (_, there) in seen.items()
-                if State.BAD in (known := [there[place] for place in bad])
-                and State.GOOD not in known
+                if FaultState.BAD in (known := [there[place] for place in bad])
+                and FaultState.GOOD not in known
             ),
             clean_runs=frozenset(
                 other
                 for other, (_, there) in seen.items()
-                if all(there[place] is State.GOOD for place in bad)
+                if all(there[place] is FaultState.GOOD for place in bad)
             ),
         )
 
 
 def _seen(
     run: str, rows: Sequence[Mapping[str, CaseVerdict]]
-) -> tuple[FaultKind | None, tuple[State, ...]]:
+) -> tuple[FaultKind | None, tuple[FaultState, ...]]:
     """Return the worst kind of fault of a run, and what each build does."""
     faults = [_fault(row.get(run), run, rows, place) for place, row in enumerate(rows)]
     worst = min(filter(None, faults), key=_SEVERITY.index, default=None)
     states = tuple(
-        State.BAD
+        FaultState.BAD
         if fault and (worst is FaultKind.NARROW or fault is not FaultKind.NARROW)
         else _state(row.get(run))
         for fault, row in zip(faults, rows, strict=True)
     )
-    if worst is FaultKind.NARROW and State.GOOD not in states:
+    if worst is FaultKind.NARROW and FaultState.GOOD not in states:
         return None, states
     return worst, states
 
 
-def _state(verdict: CaseVerdict | None) -> State:
+def _state(verdict: CaseVerdict | None) -> FaultState:
     if verdict is None or not (verdict.outcome is CaseOutcome.OK or verdict.narrow):
-        return State.UNKNOWN
-    return State.GOOD
+        return FaultState.UNKNOWN
+    return FaultState.GOOD
 
 
 def _fault(
@@ -253,7 +253,7 @@ def _prominence(suspect: Suspect) -> tuple[object, ...]:
     unusual = (case.values, case.weights, case.storage) != (("normal",), "normal", "fp32")
     run = _PROMINENT.index(suspect.run) if suspect.run in _PROMINENT else len(_PROMINENT)
     return (
-        suspect.states.count(State.UNKNOWN),
+        suspect.states.count(FaultState.UNKNOWN),
         _SEVERITY.index(suspect.kind),
         suspect.excess < CLEAR,
         run,

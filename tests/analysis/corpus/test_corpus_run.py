@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,8 @@ from harness.analysis.corpus.trials import (
     Place,
     Result,
     Role,
-    State,
     Trial,
+    TrialState,
     is_clean,
     releases,
     shows,
@@ -32,6 +33,7 @@ from tests.advisories.entries import advisory
 from tests.source_tree import write_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 OK = CaseVerdict(outcome=CaseOutcome.OK, error=1e-7, limit=4e-5)
@@ -117,21 +119,29 @@ def result(role: Role, verdict: CaseVerdict | None, **changes: Any) -> Result:
 @pytest.mark.parametrize(
     ("found", "state", "words"),
     [
-        ([(Role.BAD, BROKEN), (Role.GOOD, OK), (Role.FIX, OK)], State.AS_EXPECTED, []),
-        ([(Role.BAD, OK)], State.DIFFERS, ["softmax-tail in 20250428: broken expected, found ok"]),
+        ([(Role.BAD, BROKEN), (Role.GOOD, OK), (Role.FIX, OK)], TrialState.AS_EXPECTED, []),
+        (
+            [(Role.BAD, OK)],
+            TrialState.DIFFERS,
+            ["softmax-tail in 20250428: broken expected, found ok"],
+        ),
         (
             [(Role.BAD, BROKEN), (Role.FIX, BROKEN)],
-            State.DIFFERS,
+            TrialState.DIFFERS,
             ["softmax-tail in 20250428 with num_threads=1: ok expected, found broken 1.5"],
         ),
-        ([(Role.GOOD, DROP)], State.DIFFERS, ["ok expected, found drop 1.0e-3"]),
-        ([(Role.GOOD, REFUSED)], State.DIFFERS, ["ok expected, found refused (no such layer)"]),
-        ([(Role.BAD, None)], State.NOT_RUN, ["20250428: not run: no compiler"]),
-        ([(Role.BAD, None), (Role.GOOD, OK)], State.AS_EXPECTED, ["not run: no compiler"]),
+        ([(Role.GOOD, DROP)], TrialState.DIFFERS, ["ok expected, found drop 1.0e-3"]),
+        (
+            [(Role.GOOD, REFUSED)],
+            TrialState.DIFFERS,
+            ["ok expected, found refused (no such layer)"],
+        ),
+        ([(Role.BAD, None)], TrialState.NOT_RUN, ["20250428: not run: no compiler"]),
+        ([(Role.BAD, None), (Role.GOOD, OK)], TrialState.AS_EXPECTED, ["not run: no compiler"]),
     ],
 )
 def test_the_table_says_what_differs(
-    found: list[tuple[Role, CaseVerdict | None]], state: State, words: list[str]
+    found: list[tuple[Role, CaseVerdict | None]], state: TrialState, words: list[str]
 ) -> None:
     results = [result(role, verdict) for role, verdict in found]
     assert state_of(results) is state
@@ -159,11 +169,11 @@ class Resolver:
     def source(self, _: Revision) -> Any:
         return type("Tree", (), {"path": self.tree})
 
-    def build(self, spec: Any) -> Any:
-        if spec.flags is SSE2:
+    def build_with(self, _: Revision, flags: FlagSet, layers: Collection[str]) -> Any:
+        if flags is SSE2:
             raise BuildError("does not compile")
-        self.layers.append(sorted(spec.layers))
-        return spec
+        self.layers.append(sorted(layers))
+        return SimpleNamespace(id=flags.name)
 
 
 @dataclass(frozen=True)
@@ -198,13 +208,12 @@ def test_what_shares_version_and_flags_is_run_in_one_build(tmp_path: Path) -> No
     runner: Any = Runner(exact=RunSpec(name="exact"))
     corpus = CorpusRunner(resolver=resolver, runner=runner, say=said.append)  # type: ignore[arg-type]
     results = list(corpus.run(planned))
-    # `Input` is in every model; this ncnn does not list it.
-    assert resolver.layers == [["ReLU", "Softmax"]]
+    assert resolver.layers == [["Input", "ReLU", "Softmax"]]
     assert said == ["build 1 of 2: 20250428-avx2", "build 2 of 2: 20250428-sse2"]
     assert [(r.trial.advisory.id, r.trial.role, r.state, r.reason) for r in results] == [
-        ("softmax-tail", Role.BAD, State.AS_EXPECTED, ""),
-        ("softmax-tail", Role.FIX, State.AS_EXPECTED, ""),
-        ("relu", Role.BAD, State.AS_EXPECTED, ""),
-        ("relu", Role.FIX, State.AS_EXPECTED, ""),
-        ("mish", Role.BAD, State.NOT_RUN, "does not compile"),
+        ("softmax-tail", Role.BAD, TrialState.AS_EXPECTED, ""),
+        ("softmax-tail", Role.FIX, TrialState.AS_EXPECTED, ""),
+        ("relu", Role.BAD, TrialState.AS_EXPECTED, ""),
+        ("relu", Role.FIX, TrialState.AS_EXPECTED, ""),
+        ("mish", Role.BAD, TrialState.NOT_RUN, "does not compile"),
     ]

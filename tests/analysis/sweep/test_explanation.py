@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.analysis.sweep.explanation import explain
-from harness.analysis.sweep.laboratory import Laboratory, Subject
+from harness.analysis.sweep.laboratory import Laboratory, SweepSubject
 from harness.analysis.sweep.runs import sweep_runs
-from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
+from harness.analysis.sweep.suspects import FaultKind, FaultState, suspect_groups
 from harness.build.builder import Build
 from harness.cases.generation import generate
 from harness.cases.judgement import CaseOutcome, CaseVerdict
@@ -73,7 +73,7 @@ def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explai
     """Return what a sweep of some versions finds."""
     runner = FakeRunner(world)
     subjects = [
-        Subject(
+        SweepSubject(
             label=version,
             build=Build(
                 core=Path("core"),
@@ -162,7 +162,7 @@ def test_a_crash_is_told_as_such() -> None:
         "2",
     )
     assert found.finding.kind is FaultKind.CRASH
-    assert found.finding.states == (State.GOOD, State.BAD)
+    assert found.finding.states == (FaultState.GOOD, FaultState.BAD)
 
 
 def test_a_layer_that_begins_to_use_fp16_is_told_as_that() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.analysis.sweep.suspects import FaultKind, State, suspect_groups
+from harness.analysis.sweep.suspects import FaultKind, FaultState, suspect_groups
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.execution.case_runner import CaseRecord
 
@@ -31,7 +31,7 @@ def record(marks: str, case: str = CASE) -> CaseRecord:
 
 def said(*rows: str) -> dict[str, tuple[str, str]]:
     """Return the kind of fault of each run, with the states of the builds: + - or ?."""
-    letters = {State.GOOD: "+", State.BAD: "-", State.UNKNOWN: "?"}
+    letters = {FaultState.GOOD: "+", FaultState.BAD: "-", FaultState.UNKNOWN: "?"}
     groups = suspect_groups([[record(row)] if row else [] for row in rows])
     return {
         suspect.run: (str(suspect.kind), "".join(letters[s] for s in suspect.states))
@@ -100,7 +100,7 @@ def test_drops_and_wrong_values_of_the_same_builds_are_one_group() -> None:
 
 def test_a_run_that_one_version_lacks_makes_no_group_of_its_own() -> None:
     (group,) = suspect_groups([[record("bbbb")], [record("..-.")]])
-    assert group.states == (State.BAD, State.GOOD)
+    assert group.states == (FaultState.BAD, FaultState.GOOD)
 
 
 def test_a_run_that_one_version_lacks_is_faulty_beside_those_of_both() -> None:
