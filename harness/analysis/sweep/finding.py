@@ -99,8 +99,10 @@ class Explained:
         """What stops the finding with its own run options, those that were proved first.
 
         Another number of threads than one is left out: where it stops a fault it does so by how
-        this case is divided, and the next one is divided otherwise.
+        this case is divided, and the next one is divided otherwise. So is what makes wrong values
+        imprecise ones.
         """
+        clean = {record.cell for record in self.records if record.verdict.is_clean}
         own = {
             record.cell
             for record in self.records
@@ -110,7 +112,8 @@ class Explained:
             fix
             for cause in self.causes
             for fix in cause.fixes
-            if any(cell in own for cell, _ in fix.pairs) and not _divides_otherwise(fix)
+            if any(cell in own and other in clean for cell, other in fix.pairs)
+            and not _divides_otherwise(fix)
         ]
         return tuple(sorted(found, key=lambda fix: not fix.proved))
 

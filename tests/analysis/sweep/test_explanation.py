@@ -146,6 +146,17 @@ def test_two_faults_of_one_layer_are_two_findings() -> None:
     }
 
 
+def test_what_makes_wrong_values_imprecise_ones_does_not_stop_it() -> None:
+    def world(_: str, case: LayerCase, options: Options) -> CaseVerdict:
+        if not options["use_fp16_storage"]:
+            return RIGHT
+        return WRONG if options["use_packing_layout"] else DROP
+
+    (found,) = findings(world, "1")
+    words = {fix_words(fix) for fix in found.fixes}
+    assert words == {"use_fp16_storage=false at run time"}
+
+
 def test_what_no_option_clears_is_told_without_a_fix() -> None:
     (found,) = findings(lambda _, case, __: WRONG if len(case.shapes[0]) == 4 else RIGHT, "1")
     assert fixes(found) == set()
