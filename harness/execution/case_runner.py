@@ -203,6 +203,11 @@ def death_of(place: Path, ended: Completed, core: Path) -> RunDone:
         raise RuntimeError(f"a worker ended before its first case ({ended.fate}): {ended.output}")
     if ended.returncode == -signal.SIGALRM or ended.timed_out:
         verdict = CaseVerdict(outcome=CaseOutcome.HANG, reason="no result in time")
+    elif ended.returncode > 0:
+        # It ended by itself, or by a mistake of the harness: nothing to accuse a layer of.
+        last = (ended.output.strip().splitlines() or [""])[-1]
+        reason = f"the worker ended with {ended.fate}: {last}"
+        verdict = CaseVerdict(outcome=CaseOutcome.UNJUDGED, reason=reason)
     else:
         crash = crash_of(place / TRACE_FILE, core)
         inner = next((f.function for f in crash.frames if f.function), "") if crash else ""

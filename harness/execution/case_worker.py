@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
 
 def _messages(job: CaseJob, folder: Path, position: int) -> Iterator[RunDone]:
     for number, item in enumerate(job.items):
-        case = _CaseWork(job, item.case, folder)
+        case = _CaseWork(job, number, folder)
         for run in item.runs:
             os.pwrite(position, f"{number} {run}".ljust(_WIDTH).encode(), 0)
             signal.alarm(job.seconds)
@@ -88,7 +88,10 @@ class _RefusedError(Exception):
 class _CaseWork:
     """One case: written once, run with many options."""
 
-    def __init__(self, job: CaseJob, text: str, folder: Path) -> None:
+    def __init__(self, job: CaseJob, number: int, folder: Path) -> None:
+        text = job.items[number].case
+        self._number = number
+        self._sessions = 0
         self._job = job
         self._folder = folder
         self._sample: Sample | None = None
@@ -131,7 +134,10 @@ class _CaseWork:
             trace=None if self._job.library or self._job.runner else self._folder / TRACE_FILE,
         )
         if self._job.runner:
-            return RemoteSession(self._job.runner, setup, self._folder / "remote")
+            # Each session wants a folder of its own.
+            self._sessions += 1
+            place = self._folder / f"remote-{self._number}-{self._sessions}"
+            return RemoteSession(self._job.runner, setup, place)
         return NativeSession(Path(self._job.binding), setup)
 
     def _pass(self, session: Session, sample: Sample) -> list[Array]:

@@ -23,7 +23,7 @@ THREADS = RunSpec(name="num_threads=2", threads=2)
 RUNS = (DEFAULT, PLAIN, THREADS)
 RIGHT, CRASHES, CRASHES_WITH_FP16, HANGS, REFUSED = 0.0, 101.0, 102.0, 103.0, 104.0
 SPOILS, IMPRECISE_WITH_FP16, WRONG_WITH_THREADS, COUNTS = 105.0, 106.0, 107.0, 108.0
-READS_WHAT_NOBODY_WROTE, TRANSPOSES = 109.0, 110.0
+READS_WHAT_NOBODY_WROTE, TRANSPOSES, LEAVES = 109.0, 110.0, 111.0
 
 ok, drop, broken, unstable = (
     CaseOutcome.OK,
@@ -90,6 +90,14 @@ def test_a_death_costs_no_other_case_and_names_its_place(case_core: Path, store:
     assert [record.case for record in records] == [
         case(slope).id for slope in (RIGHT, CRASHES, RIGHT, CRASHES_WITH_FP16, RIGHT)
     ]
+
+
+def test_a_worker_that_ends_by_itself_accuses_nobody(case_core: Path, store: Store) -> None:
+    left, other = run(case_core, store, LEAVES, RIGHT)
+    verdicts = left.verdicts.values()
+    assert {v.outcome for v in verdicts} == {CaseOutcome.UNJUDGED}
+    assert all("exit code 7" in v.reason for v in verdicts)
+    assert not other.faults
 
 
 def test_a_case_is_not_blamed_for_what_another_did(case_core: Path, store: Store) -> None:
