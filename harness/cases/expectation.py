@@ -8,7 +8,7 @@ unit in the last place, denormal numbers taken for zero. What moves much by that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -110,15 +110,23 @@ class Expectation:
 
     outputs: tuple[ExpectedOutput, ...]
     sample: Sample
+    _narrow: dict[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
 
     def narrow(self, kind: str) -> tuple[float, ...]:
         """Return what a narrow format costs each output, scale-relative, at best.
+
+        It is worked out once: a case is judged with many run options.
 
         Inputs, outputs and the tensors that ncnn may keep narrow are rounded once each.
 
         Args:
             kind: `fp16` or `bf16`.
         """
+        if kind not in self._narrow:
+            self._narrow[kind] = self._narrow_costs(kind)
+        return self._narrow[kind]
+
+    def _narrow_costs(self, kind: str) -> tuple[float, ...]:
         sample, rounded = self.sample, _ROUNDED[kind]
         stored = {slot.name for slot in layout(sample.case.layer) if slot.flagged}
         tensors = {

@@ -63,11 +63,6 @@ class CaseOutcome(StrEnum):
         """Whether it is one of those that a layer should not have."""
         return self in _FAULTS
 
-    @property
-    def decides(self) -> bool:
-        """Whether it says that the layer is right, or that it is not."""
-        return self.is_fault or self is CaseOutcome.OK
-
 
 _FAULTS = frozenset(
     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,9 @@ class Sample:
         (folder / PARAM).write_text(write(param), encoding="utf-8")
         (folder / BIN).write_bytes(weights_bytes(param, {self.case.layer.name: self.tensors}))
 
-    def feeds(self) -> dict[str, Array]:
-        """Return the inputs by blob as ncnn takes them: integers as floats of the same bits."""
+    @cached_property
+    def feeds(self) -> Mapping[str, Array]:
+        """The inputs by blob as ncnn takes them: integers as floats of the same bits."""
         integers = integer_blobs(self.case.param)
         return {
             blob: x.astype(np.int32).view(np.float32)

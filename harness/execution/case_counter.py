@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from harness.execution.case_job import CaseItem
-from harness.execution.case_runner import CHUNK, death_of, results
+from harness.execution.case_runner import death_of, results
 from harness.execution.heap import Heap
 from harness.util.files import scratch_directory
 
@@ -38,13 +37,7 @@ class CaseCounter:
 
         A run is lost of which the process died, so that nothing is known of what it reached.
         """
-        chunks = [requests[at : at + CHUNK] for at in range(0, len(requests), CHUNK)]
-        with ThreadPoolExecutor(self.runner.workers) as pool:
-            try:
-                yield from zip(map(len, chunks), pool.map(self._chunk, chunks), strict=True)
-            except BaseException:
-                self.runner.processes.stop()
-                raise
+        yield from self.runner.in_chunks(requests, self._chunk)
 
     def _chunk(self, requests: Sequence[Request]) -> int:
         """Run each case once, and return how many runs are lost.

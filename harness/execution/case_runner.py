@@ -11,7 +11,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.domain.base import StoredValue
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.domain.spec import RunSpec
     from harness.domain.verdict import Tolerance
     from harness.util.process import Completed
+
+T = TypeVar("T")
 
 CHUNK = 40
 """Cases of one process: enough that starting it costs little, and few enough to show progress."""
@@ -84,11 +86,25 @@ class CaseRunner:
             requests: cases with their run options.
             confirm: whether what looks wrong is measured again by itself.
         """
+        for _, records in self.in_chunks(requests, lambda some: self._chunk(build, some, confirm)):
+            yield from records
+
+    def in_chunks(
+        self, requests: Sequence[Request], work: Callable[[Sequence[Request]], T]
+    ) -> Iterator[tuple[int, T]]:
+        """Do some work on chunks of cases, several at the same time, and yield what comes of it.
+
+        Args:
+            requests: all cases.
+            work: called with some of them, in a thread.
+
+        Yields:
+            How many cases a chunk has, and what was returned for it, in their order.
+        """
         chunks = [requests[at : at + CHUNK] for at in range(0, len(requests), CHUNK)]
         with ThreadPoolExecutor(self.workers) as pool:
             try:
-                for records in pool.map(lambda chunk: self._chunk(build, chunk, confirm), chunks):
-                    yield from records
+                yield from zip(map(len, chunks), pool.map(work, chunks), strict=True)
             except BaseException:
                 self.processes.stop()
                 raise

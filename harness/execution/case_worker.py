@@ -142,7 +142,7 @@ class _CaseWork:
 
     def _pass(self, session: Session, sample: Sample) -> list[Array]:
         outputs = sample.case.layer.outputs
-        (reply,) = session.run([ForwardPass(feeds=sample.feeds(), blobs=outputs)])
+        (reply,) = session.run([ForwardPass(feeds=sample.feeds, blobs=outputs)])
         lost = next((blob for blob in outputs if blob in reply.failures), None)
         if lost is not None:
             raise _RefusedError(reply.failures[lost])

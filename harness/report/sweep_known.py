@@ -37,11 +37,7 @@ def known_faults(explained: Explained, advisories: Sequence[Advisory]) -> tuple[
         advisories: known faults of ncnn.
     """
     finding = explained.finding
-    settings = [
-        setting_of(record)
-        for record in explained.records
-        if record.run == finding.run and record.version in finding.bad
-    ]
+    settings = [setting_of(record) for record in explained.shown_by]
     if not settings or not all(setting.arch for setting in settings):
         return ()
     subject = subject_of(parse_case(finding.case))

@@ -209,12 +209,7 @@ def others_words(finding: SweepFinding) -> str:
 
 def causes_of(explained: Explained) -> list[Cause]:
     """Return the causes of a finding: those of other runs of its case may be of another fault."""
-    finding = explained.finding
-    own = {
-        record.cell
-        for record in explained.records
-        if record.run == finding.run and record.version in finding.bad
-    }
+    own = {record.cell for record in explained.shown_by}
     return [cause for cause in explained.causes if own.intersection(cause.cells)]
 
 

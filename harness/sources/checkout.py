@@ -53,9 +53,7 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
         SourceError: no such repository or revision, or the clone lacks files that are needed.
         MachineError: no git, disk full.
     """
-    repo = open_repository(revision.where, store=store, log=log)
-    commit = find_or_fetch(repo, revision.where, revision.name, log=log)
-    place = f"{_redacted(revision.where)}, commit {commit[:12]}"
+    repo, commit, place = _commit_of(revision, store, log)
 
     def fill(root: Path) -> None:
         _write(repo, commit, _blobs(repo, commit, PARTS), root, place, log)
@@ -77,6 +75,13 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
     )
 
 
+def _commit_of(revision: Revision, store: Path, log: Path) -> tuple[Path, str, str]:
+    """Return repository and commit of a revision, and both in words."""
+    repo = open_repository(revision.where, store=store, log=log)
+    commit = find_or_fetch(repo, revision.where, revision.name, log=log)
+    return repo, commit, f"{_redacted(revision.where)}, commit {commit[:12]}"
+
+
 def obtain_git_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
     """Return ncnn's own tests of a commit; see `harness.sources.obtain_tests`.
 
@@ -84,9 +89,7 @@ def obtain_git_tests(revision: Revision, *, store: Path, log: Path) -> Path | No
         SourceError: no such repository or revision, or the clone lacks files that are needed.
         MachineError: no git, disk full.
     """
-    repo = open_repository(revision.where, store=store, log=log)
-    commit = find_or_fetch(repo, revision.where, revision.name, log=log)
-    place = f"{_redacted(revision.where)}, commit {commit[:12]}"
+    repo, commit, place = _commit_of(revision, store, log)
     blobs = _blobs(repo, commit, (TESTS,))
     if not blobs:
         return None

@@ -95,6 +95,15 @@ class Explained:
     causes: tuple[Cause, ...]
 
     @property
+    def shown_by(self) -> tuple[CellRecord, ...]:
+        """The cells that show it: of its own run options, in the builds that have it."""
+        return tuple(
+            record
+            for record in self.records
+            if record.run == self.finding.run and record.version in self.finding.bad
+        )
+
+    @property
     def fixes(self) -> tuple[Fix, ...]:
         """What stops the finding with its own run options, those that were proved first.
 
@@ -103,11 +112,7 @@ class Explained:
         imprecise ones.
         """
         clean = {record.cell for record in self.records if record.verdict.is_clean}
-        own = {
-            record.cell
-            for record in self.records
-            if record.run == self.finding.run and record.version in self.finding.bad
-        }
+        own = {record.cell for record in self.shown_by}
         found = [
             fix
             for cause in self.causes

@@ -181,6 +181,14 @@ def _pool(ndim: int) -> Sketch:
 _EPSILON = (None, 1e-5, 0.01)
 _AFFINE = (None, 0, 1)
 _NORMS: dict[str, Any] = {"weights": WEIGHTS}
+_ROW_NORM = Sketch(
+    outer=LENGTHS,
+    params={1: _EPSILON, 2: _AFFINE},
+    more={"axes": (1, 2, 3)},
+    arrange=_rows,
+    fit=_rows_fit,
+    **_NORMS,
+)
 
 SKETCHES: dict[str, Sketch] = {
     "Reduction": Sketch(
@@ -204,22 +212,8 @@ SKETCHES: dict[str, Sketch] = {
     ),
     "CumulativeSum": Sketch(ranks=(1, 2, 3), params={0: (0, 1, 2, -1, -2, -3)}, fit=along),
     "StatisticsPooling": Sketch(ranks=(3, 4), params={0: (None, 0, 1)}),
-    "LayerNorm": Sketch(
-        outer=LENGTHS,
-        params={1: _EPSILON, 2: _AFFINE},
-        more={"axes": (1, 2, 3)},
-        arrange=_rows,
-        fit=_rows_fit,
-        **_NORMS,
-    ),
-    "RMSNorm": Sketch(
-        outer=LENGTHS,
-        params={1: _EPSILON, 2: _AFFINE},
-        more={"axes": (1, 2, 3)},
-        arrange=_rows,
-        fit=_rows_fit,
-        **_NORMS,
-    ),
+    "LayerNorm": _ROW_NORM,
+    "RMSNorm": _ROW_NORM,
     "GroupNorm": Sketch(
         params={2: _EPSILON, 3: _AFFINE},
         more={"group": (1, 2, 3, 4, 8), "per group": (1, 2, 3, 4, 5, 8, 16)},
