@@ -1,7 +1,7 @@
 """Every fatal error of the harness, each with its exit code.
 
 A message names the place (file, key, command) and ends with the remedy. Anything that is not a
-`HarnessError` and reaches the top is a bug in the harness and keeps its traceback.
+`HarnessError` and reaches the top is a bug in the harness: `EXIT_INTERNAL`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ EXIT_SUSPECTS = 4
 """A bisection ends at several suspects: those between could not be tested."""
 EXIT_NOT_REPRODUCIBLE = 5
 """A bisection has nothing to look for: its ends do not differ, or cannot be tested."""
+EXIT_INTERNAL = 70
+"""A mistake in the harness itself (EX_SOFTWARE of sysexits.h)."""
 EXIT_INTERRUPTED = 130
 
 
