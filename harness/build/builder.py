@@ -32,8 +32,9 @@ from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
 from harness.util.errors import BuildError, MachineError
+from harness.util.family import end_strays
 from harness.util.files import directory_atomically, stamp, write_atomically
-from harness.util.process import Processes, end_strays
+from harness.util.process import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
