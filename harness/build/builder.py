@@ -71,6 +71,8 @@ class Build:
     """Command that runs it, where Python itself cannot load it."""
     library: str = ""
     """Library that a process must have loaded before all others: that of a sanitizer."""
+    network: bool = False
+    """Whether the command that runs it needs the network."""
 
 
 def _toolchain_key(plan: BuildPlan) -> str:

@@ -28,7 +28,7 @@ from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
 from harness.config.loading import config_text
-from harness.domain.records import Verdict
+from harness.domain.records import Failure, Verdict
 from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
@@ -288,14 +288,16 @@ def _run(
     engine: Engine, matrix: Matrix, run: RunDirectory, reporter: MatrixProgress, command: str
 ) -> list[CellRecord]:
     """Run the cells that have no record yet and return all records in the matrix's order."""
-    done = {record.cell: record for record in run.records()}
+    found = run.records()
+    # What this machine kept from being measured is measured now.
+    done = {record.cell: record for record in found if record.failure is not Failure.MACHINE}
     if done:
         reporter.resumed(run.path, len(done))
-    for found in engine.run([cell for cell in matrix.cells if cell.id not in done]):
-        record = found
+    for measured in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+        record = measured
         if command:
-            only = shlex.quote(found.cell.rpartition("/")[0])
-            record = found.model_copy(update={"command": f"{command} --only {only}"})
+            only = shlex.quote(measured.cell.rpartition("/")[0])
+            record = measured.model_copy(update={"command": f"{command} --only {only}"})
         run.append(record)
         done[record.cell] = record
     return [done[cell.id] for cell in matrix.cells]

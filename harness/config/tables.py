@@ -218,7 +218,14 @@ class Limits(_Table):
 
     build_seconds: float = Field(default=3600, gt=0, description="One configure or compile step.")
     run_seconds: float = Field(default=120, gt=0, description="One cell.")
-    memory_gib: float = Field(default=8, gt=0, description="Address space of one cell's process.")
+    memory_gib: float = Field(
+        default=8, gt=0, description="Memory in use by one cell's process and its children."
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """The same in bytes, at least one: there is no way to ask for no limit."""
+        return max(1, int(self.memory_gib * 2**30))
 
 
 class Config(_Table):

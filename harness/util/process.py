@@ -55,33 +55,32 @@ class _Ended:
     returncode: int
     """Exit code, or minus the signal's number."""
     timed_out: bool
+    seconds: float
+    """How long it took; the limit where that is why it ended."""
 
     @property
     def ok(self) -> bool:
         """Whether the program ended by itself with exit code 0."""
         return self.returncode == 0 and not self.timed_out
 
-
-@dataclass(frozen=True, kw_only=True)
-class Completed(_Ended):
-    """What became of a finished program."""
-
-    seconds: float
-    output: str
-    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
-    over_memory: bool = False
-    """Whether it was ended because it used more memory than it may."""
-
     @property
     def fate(self) -> str:
         """How it ended, in words: `exit code 1`, `SIGILL`, `no result after 60 s`."""
         if self.timed_out:
             return f"no result after {self.seconds:.0f} s"
-        if self.over_memory:
-            return "more memory than it may use"
         if self.returncode < 0:
             return signal_name(-self.returncode)
         return f"exit code {self.returncode}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed(_Ended):
+    """What became of a finished program."""
+
+    output: str
+    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
+    over_memory: bool = False
+    """Whether it was ended because it used more memory than it may."""
 
 
 def signal_name(number: int) -> str:
@@ -398,4 +397,5 @@ def capture(
         stdout=bytes(stdout.data),
         stderr=stderr.data.decode(errors="replace"),
         timed_out=timed_out,
+        seconds=timeout if timed_out else time.monotonic() - (until - timeout),
     )

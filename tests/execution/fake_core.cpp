@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <string>
 #include <vector>
 
 #define HX_BUILDING_CORE
@@ -116,11 +116,11 @@ int hx_net_get_option(const hx_net* net, const char* name, int* value)
 
 int hx_net_load_param(hx_net* net, const char* path)
 {
-    // Every other process finds the mark.
-    const std::string mark = std::string(path) + ".mark";
-    net->marked = remove(mark.c_str()) == 0;
-    if (!net->marked)
-        fclose(fopen(mark.c_str(), "w"));
+    // Every other process finds the mark. It may write nowhere, but may change what is its own.
+    struct stat about;
+    stat(path, &about);
+    net->marked = about.st_mode & S_IXOTH;
+    chmod(path, about.st_mode ^ S_IXOTH);
     if (!strstr(path, "refused"))
         return HX_OK;
     fprintf(stderr, "layer Strange not exists or registered\n");
