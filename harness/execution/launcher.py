@@ -220,14 +220,15 @@ def fate_of(ended: Completed) -> str:
 def _left(item: JobInput, result: InputResult, job: Job) -> JobInput | None:
     """Return what is left of an input whose process ended, or None if that is nothing.
 
-    Without a chain, all of it is.
+    Where the chain is not known to run, that is all of it.
     """
     shapes: Mapping[str, tuple[int, ...]] = item.shapes or {}
-    if result.chain is not None:
-        shapes = {} if result.chain.failure else result.chain.shapes
-        left = tuple(name for name in _to_run_alone(item, job) if name not in result.alone)
-        return item.model_copy(update={"alone": left, "shapes": dict(shapes)}) if left else None
-    return item
+    if result.chain is not None and not result.chain.failure:
+        shapes = result.chain.shapes
+    if not shapes:
+        return item if result.chain is None else None
+    left = tuple(name for name in _to_run_alone(item, job) if name not in result.alone)
+    return item.model_copy(update={"alone": left, "shapes": dict(shapes)}) if left else None
 
 
 def _after_death(

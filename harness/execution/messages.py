@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+_NUMBERS = "biuf"
+"""Kinds of arrays that a blob may be."""
 MOST_BYTES = 256 << 20
 """Of the messages of one process; those of a model with a thousand layers are a hundredth of it."""
 
@@ -125,7 +127,9 @@ class _Check:
 def array_of(file: str) -> Array | None:
     """Return the tensor in a file that a process wrote; None if there is none."""
     try:
-        array = np.load(file, allow_pickle=False)
+        with Path(file).open("rb") as stream:
+            # Not `np.load`, which takes archives too.
+            array = np.lib.format.read_array(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError):
         return None
-    return array if isinstance(array, np.ndarray) and array.dtype == np.float32 else None
+    return array if array.dtype.kind in _NUMBERS else None

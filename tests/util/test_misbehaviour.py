@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,35 +48,48 @@ def daemon(arguments: list[str]) -> int:
     return 0
 
 
+def leak() -> None:
+    held = []
+    while True:
+        held.append(bytearray(b"x") * (16 << 20))
+
+
+def leak_in_a_child() -> None:
+    code = "x = bytearray(b'x') * (1 << 30); import time; time.sleep(600)"
+    subprocess.run([PYTHON, "-c", code], check=False)
+
+
+def kill_those_who_watch() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+def print_without_end() -> None:
+    for _ in range(300):
+        os.write(1, b"y" * (1 << 16) + b"\n")
+
+
+def write_much() -> None:
+    with tempfile.TemporaryFile() as stream:
+        stream.truncate(1 << 30)
+
+
+MISDEEDS: dict[str, Callable[[], object]] = {
+    "nothing": lambda: None,
+    "leaks": leak,
+    "leaks in a child": leak_in_a_child,
+    "leaves": lambda: os._exit(0),
+    "kills": kill_those_who_watch,
+    "closes": lambda: os.closerange(0, 64),
+    "NUL": lambda: os.write(1, b"\0" * 4096 + b"\n"),
+    "prints": print_without_end,
+    "writes": write_much,
+    "dumps": os.abort,
+}
+
+
 def misbehaves(arguments: list[str]) -> int:
-    """Do what one of many things says."""
-    kind = arguments[0]
-    if kind == "leaks":
-        held = []
-        while True:
-            held.append(bytearray(b"x") * (16 << 20))
-    if kind == "leaks in a child":
-        code = "x = bytearray(b'x') * (1 << 30); import time; time.sleep(600)"
-        subprocess.run([PYTHON, "-c", code], check=False)
-    if kind == "leaves":
-        os._exit(0)
-    if kind == "kills":
-        for number in (0, os.getppid(), -os.getpgid(0)):
-            with contextlib.suppress(PermissionError):
-                os.kill(number, 0)
-        os.kill(os.getppid(), signal.SIGKILL)
-    if kind == "closes":
-        os.closerange(0, 64)
-    if kind == "NUL":
-        os.write(1, b"\0" * 4096 + b"\n")
-    if kind == "prints":
-        for _ in range(300):
-            os.write(1, b"y" * (1 << 16) + b"\n")
-    if kind == "writes":
-        with Path(arguments[1]).open("wb") as stream:
-            stream.truncate(1 << 30)
-    if kind == "dumps":
-        os.abort()
+    """Do one of many things."""
+    MISDEEDS[arguments[0]]()
     return 0
 
 
@@ -120,7 +135,7 @@ def test_what_is_printed_without_end_is_cut(
 
 
 def test_a_file_cannot_grow_beyond_its_limit(tmp_path: Path) -> None:
-    done = call(tmp_path, "writes", str(tmp_path / "file"), file_bytes=1 << 20)
+    done = call(tmp_path, "writes", file_bytes=1 << 20)
     assert done.returncode == EXIT_INTERNAL
     assert "File too large" in done.output
 
@@ -228,7 +243,7 @@ def tries(arguments: list[str]) -> int:
             client.connect(("127.0.0.1", int(arguments[2])))
             client.send(b"hello")
 
-    deeds = {
+    deeds: dict[str, Callable[[], object]] = {
         "write own": lambda: (own / "file").write_text("x"),
         "write": lambda: outside.write_text("x"),
         "create": lambda: (outside.parent / "new").write_text("x"),
