@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import harness
+from harness.commands.places import places_of
 from harness.util.errors import EXIT_INTERRUPTED, HarnessError
 from harness.util.files import disk_trouble_explained
+from harness.util.places import confined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     try:
-        with disk_trouble_explained(getattr(options, "builds", Path())):
+        with (
+            disk_trouble_explained(getattr(options, "builds", Path())),
+            confined(places_of(options)),
+        ):
             code: int = options.execute(options)
     except HarnessError as error:
         logger.debug("where the error came from", exc_info=True)
