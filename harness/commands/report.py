@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.suspects import FaultKind
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_results
 from harness.domain.commits import read_commits
 from harness.domain.findings import read_findings
@@ -79,24 +80,28 @@ _FAULTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN_DIR", help="run directories (default: newest)"
+        "runs",
+        nargs="*",
+        type=types.path,
+        metavar="RUN_DIR",
+        help="run directories (default: newest)",
     )
     parser.add_argument(
         "--compare",
-        type=Path,
+        type=types.path,
         metavar="OLD",
         help="older run directory: show what got better, worse, is new or gone",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=types.new_file,
         metavar="FILE",
         help="the HTML file (default: report.html in the run directory, of several above them)",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print the Markdown instead of the tables"
     )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
+    parser.add_argument("--junit", type=types.new_file, metavar="FILE", help="also write JUnit XML")
     parser.add_argument(
         "--github-summary",
         action="store_true",
