@@ -32,8 +32,9 @@ from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
 from harness.util.errors import BuildError, MachineError
-from harness.util.files import directory_atomically, stamp, write_atomically
+from harness.util.files import write_atomically
 from harness.util.process import Processes, end_strays
+from harness.util.sealed import is_intact, read_sealed, sealed, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +84,18 @@ def _toolchain_key(plan: BuildPlan) -> str:
             "flags": {name: os.environ.get(name, "") for name in FLAG_VARIABLES},
         }
     )
+
+
+def _record_of(folder: Path) -> BuildRecord | None:
+    """Return the record of a finished build; None if it is not there or not what was stored."""
+    if not is_intact(folder):
+        return None
+    text = (folder / RECORD).read_text(encoding="utf-8")
+    try:
+        return BuildRecord.model_validate_json(text)
+    except ValueError:
+        set_aside(folder, f"{RECORD}: of another version of the harness")
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +150,8 @@ class Builder:
             BuildError: it was tried before and failed, and nothing has changed since.
         """
         for folder in self._folders(plan):
-            if (folder / RECORD).exists():
-                stamp(folder)
-                text = (folder / RECORD).read_text(encoding="utf-8")
-                record = BuildRecord.model_validate_json(text)
+            record = _record_of(folder)
+            if record:
                 asked = {
                     "id": plan.spec.id,
                     "version": plan.spec.revision.label,
@@ -150,7 +161,7 @@ class Builder:
                 }
                 return Build(core=folder / CORE, record=record.model_copy(update=asked))
         failure = self.store.failures / plan.folder
-        if (failure / RECORD).exists() and not self.retry_failed:
+        if not self.retry_failed and is_intact(failure):
             remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
             raise BuildError(
                 f"{remembered['error']} (remembered; --retry-failed tries again)",
@@ -173,6 +184,7 @@ class Builder:
         Raises:
             BuildError: it does not configure or compile; the log is kept.
             MachineError: the disk or the memory is full.
+            ChangedSourceError: the source is not what was planned with.
         """
         self.store.prepare()  # else others could take what is half made here for leftovers
         with self.store.lock(plan.key):
@@ -230,9 +242,11 @@ class Builder:
 
     def _compile(self, plan: BuildPlan) -> Build:
         started = time.monotonic()
+        plan.tree.check()
         with self._slot() as work:
             made = self._attempts(plan, work)
             if made.failure:
+                plan.tree.check()
                 # Of the plan that was asked for: this is where it is looked for.
                 self._fail(plan, work, made.failure)
             if made.plan != plan:
@@ -279,6 +293,8 @@ class Builder:
         if shortcuts:
             kept = ";".join(sorted(plan.needs.files))
             environment |= {"HARNESS_SHORTCUTS": "1", "HARNESS_KEPT": kept, **self._launcher()}
+        # CMake would take what it says for what the compiler said.
+        read_sealed(answers, then=cmake.ASKED_AGAIN)
         steps: tuple[tuple[Literal["configure", "compile"], list[str | Path]], ...] = (
             ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
@@ -317,7 +333,7 @@ class Builder:
     def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
         build = work / BUILD
         record = self._describe(plan, build, seconds)
-        with directory_atomically(self.store.modules / plan.folder) as folder:
+        with sealed(self.store.modules / plan.folder) as folder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
             shutil.copy2(build / "compile_commands.json", folder)
@@ -344,7 +360,7 @@ class Builder:
         self._check_machine(plan, failed)
         folder = self.store.failures / plan.folder
         shutil.rmtree(folder, ignore_errors=True)
-        with directory_atomically(folder) as failure:
+        with sealed(folder) as failure:
             shutil.copy2(work / LOG, failure / LOG)
             write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
         shutil.rmtree(work, ignore_errors=True)

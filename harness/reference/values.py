@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.domain.spec import content_key
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, stamp
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,8 +90,8 @@ class Reference(Mapping[str, "Array"]):
 
     def _damaged(self, error: Exception | str) -> ModelError:
         return ModelError(
-            f"{self.directory}: damaged reference values ({error}). "
-            "Delete this directory; it is computed again."
+            f"{self.directory}: reference values were damaged while they were used ({error}). "
+            "Run the same command again: they are computed again."
         )
 
 
@@ -107,11 +107,10 @@ def stored(
     """
     key = {name: value for name, value in origin.items() if name != "file"}
     directory = store / content_key({"schema": _SCHEMA, **key})
-    if not directory.is_dir():
+    if not is_intact(directory):
         values = compute()
-        with directory_atomically(directory) as work:
+        with sealed(directory) as work:
             _write(work, values, {"schema": _SCHEMA, **origin})
-    stamp(directory)
     return Reference(directory)
 
 

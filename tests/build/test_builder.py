@@ -13,9 +13,11 @@ from harness.build.plan import CORE, BuildPlan, configure_command, plan_build, w
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
+from harness.sources.tree import tree_digest
 from harness.util.build_store import Store
 from harness.util.errors import BuildError, MachineError
 from harness.util.process import Completed, Processes
+from harness.util.sealed import read_sealed
 
 FILES = {
     "CMakeLists.txt": 'option(NCNN_AVX2 "" ON)\noption(NCNN_VULKAN "" OFF)\n',
@@ -25,6 +27,7 @@ FILES = {
     "src/option.h": "    bool lightmode;\n    int num_threads;\n",
     "src/option.cpp": "    lightmode = true;\n",
     "src/layer/rnn.cpp": "void RNN::f()\n{\n}\n",
+    "src/mat_pixel.cpp": "void resize(int a)\n{\n}\n",
 }
 REPLIES = {
     "cache-v2": {"entries": [{"name": "NCNN_AVX2", "value": "ON"}, {"name": "x", "value": "1"}]},
@@ -85,7 +88,7 @@ def plan(tmp_path: Path) -> BuildPlan:
         flags=FlagSet(name="f", options=(("NCNN_AVX2", "ON"),)),
         layers=frozenset({"InnerProduct"}),
     )
-    source = SourceTree(path=tree, digest="d", description="")
+    source = SourceTree(path=tree, digest=tree_digest(tree), description="")
     compiler = Compiler(path=Path("/usr/bin/c++"), version="1")
     return plan_build(spec, source, compiler, arch="x86")
 
@@ -148,7 +151,6 @@ def test_what_a_linker_misses_is_compiled_in_the_same_place(
     kept: str,
     untrimmed: bool,
 ) -> None:
-    (plan.tree.path / "src" / "mat_pixel.cpp").write_text("void resize(int a)\n{\n}\n")
     tools = run_with(monkeypatch, misses, "")
     build = builder.build(plan)
     assert set(build.record.layers) == layers
@@ -227,7 +229,7 @@ def test_answers_of_the_compiler_are_kept(
     tools = run_with(monkeypatch, "")
     builder.build(plan)
     (answers,) = builder.store.probes.iterdir()
-    assert answers.read_text() == 'set(HARNESS_PROBE_a "1")\n'
+    assert read_sealed(answers) == 'set(HARNESS_PROBE_a "1")\n'
     assert tools.environments[0]["HARNESS_PROBES"] == str(answers)
     assert "HARNESS_LAUNCHER" not in tools.environments[0]
 

@@ -75,7 +75,7 @@ class RevisionTester:
                 "cpu": machine()["cpu"],
             }
         )
-        return Memory(path=self.resolver.store.root / "bisect" / f"{key}.jsonl")
+        return Memory(path=self.resolver.store.bisections / f"{key}.jsonl")
 
     def recall(
         self, subject: Subject, variant: Variant, *, this_session: bool = False
