@@ -19,7 +19,7 @@ from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
-from harness.build.linker_output import undefined_symbols
+from harness.build.failure import Blame, Failure
 from harness.build.needs import Needs, NeedsMemory
 from harness.build.plan import (
     CORE,
@@ -31,7 +31,7 @@ from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
-from harness.util.errors import BuildError, MachineError
+from harness.util.errors import BuildError, MachineError, UnbuildableError
 from harness.util.files import write_atomically
 from harness.util.process import Processes, end_strays
 from harness.util.sealed import is_intact, read_sealed, sealed, set_aside
@@ -99,33 +99,10 @@ def _record_of(folder: Path) -> BuildRecord | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Failure:
-    step: Literal["configure", "compile"]
-    fate: str
-    output: str
-
-    @property
-    def error(self) -> str:
-        return f"{self.step}: {self.fate}: {cmake.first_error(self.output)}"
-
-    @property
-    def is_of_linking(self) -> bool:
-        return self.step == "compile" and bool(undefined_symbols(self.output))
-
-    @property
-    def may_be_of_shortcuts(self) -> bool:
-        """Whether this version may only not compile with shortcuts, or the cache be at fault.
-
-        What lacks symbols, or disk and memory, is no better without them.
-        """
-        return not cmake.is_transient(self.output) and not self.is_of_linking
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Attempt:
     plan: BuildPlan
     """What was compiled at last: what was asked for, and what its linker missed."""
-    failure: _Failure | None
+    failure: Failure | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +161,7 @@ class Builder:
         Raises:
             BuildError: it does not configure or compile; the log is kept.
             MachineError: the disk or the memory is full.
+            UnbuildableError: something is missing here that this build needs.
             ChangedSourceError: the source is not what was planned with.
         """
         self.store.prepare()  # else others could take what is half made here for leftovers
@@ -218,9 +196,7 @@ class Builder:
                 made = self._attempts(plan, work)
                 shutil.copy2(work / LOG, log)
                 if made.failure:
-                    self._check_machine(plan, made.failure)
-                    error = made.failure.error
-                    raise BuildError(error, log=str(log), first_error=error)
+                    raise self._error(plan, made.failure, log)
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
@@ -273,14 +249,14 @@ class Builder:
             if more is None:
                 break
             again = self._configure_and_compile(more, work, shortcuts=shortcuts)
-            if again and more.untrimmed and not cmake.is_transient(again.output):
+            if again and more.untrimmed and not again.shortage:
                 break  # in a layer that nobody asked for: the link is what failed
             plan, failure = more, again
         return _Attempt(plan=plan, failure=failure)
 
     def _configure_and_compile(
         self, plan: BuildPlan, work: Path, *, shortcuts: bool
-    ) -> _Failure | None:
+    ) -> Failure | None:
         """Run CMake and Ninja.
 
         How it is done faster goes through the environment and not through CMake's cache, which
@@ -308,7 +284,7 @@ class Builder:
                 watch=self.watching(plan.spec.id),
             )
             if not done.ok:
-                return _Failure(step=step, fate=done.fate, output=done.output)
+                return Failure.of(step, done)
         cmake.remember_answers(build, answers)
         return None
 
@@ -345,26 +321,45 @@ class Builder:
         prune(self.store)
         return Build(core=self.store.modules / plan.folder / CORE, record=record)
 
-    def _check_machine(self, plan: BuildPlan, failed: _Failure) -> None:
-        """Raise if a build failed for want of disk or memory."""
-        sign = cmake.is_transient(failed.output)
-        if sign:
+    def _error(self, plan: BuildPlan, failed: Failure, log: Path) -> BuildError:
+        """Return what is said of a failed build where ncnn is to blame, or nobody knows.
+
+        Raises:
+            MachineError: every build would fail for want of disk or memory.
+            UnbuildableError: something is missing here that this build needs.
+        """
+        blame, sign = failed.blame(plan.tree.path)
+        if blame == Blame.SHORTAGE:
             free = shutil.disk_usage(self.store.root).free / 2**30
             raise MachineError(
                 f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
-                f"{self.store.root}). Free disk or memory, or lower --jobs, and run again."
+                f"{self.store.root}). Free disk or memory, lower --jobs or raise this session's "
+                "limits (ulimit -a), and run again."
             )
+        if blame == Blame.LACKING:
+            raise UnbuildableError(
+                f"{plan.spec.id}: {failed.error}. Install what has {sign}, and run again; the log "
+                f"is {log}."
+            )
+        lasting = blame == Blame.NCNN
+        error = failed.error if lasting else f"{failed.error} ({sign}: tried again the next time)"
+        return BuildError(error, log=str(log), first_error=error, lasting=lasting)
 
-    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
-        """Keep log and reason of a failed build, then raise."""
-        self._check_machine(plan, failed)
+    def _fail(self, plan: BuildPlan, work: Path, failed: Failure) -> None:
+        """Keep the log of a failed build, and the reason if it is a lasting one, then raise."""
         folder = self.store.failures / plan.folder
         shutil.rmtree(folder, ignore_errors=True)
-        with sealed(folder) as failure:
-            shutil.copy2(work / LOG, failure / LOG)
-            write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
+        log = self.store.logs / f"build-{plan.key}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(work / LOG, log)
+        error = self._error(plan, failed, log)
+        if error.lasting:
+            with sealed(folder) as failure:
+                shutil.move(log, failure / LOG)
+                write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
+            error.log = str(folder / LOG)
         shutil.rmtree(work, ignore_errors=True)
-        raise BuildError(failed.error, log=str(folder / LOG), first_error=failed.error)
+        raise error
 
     def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
         commands = cmake.read_compile_commands(build)

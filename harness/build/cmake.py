@@ -29,7 +29,6 @@ _FIRST_ERROR = re.compile(
     re.MULTILINE,
 )
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")
-_TRANSIENT = ("No space left on device", "Killed signal terminated program", "Cannot allocate")
 
 
 def query_file_api(build: Path) -> None:
@@ -119,8 +118,3 @@ def first_error(output: str) -> str:
         return " ".join(found.group().split())[:500]
     lines = output.strip().splitlines()
     return lines[-1][:500] if lines else "no output"
-
-
-def is_transient(output: str) -> str:
-    """Return the sign that a build failed for want of disk or memory, or an empty string."""
-    return next((sign for sign in _TRANSIENT if sign in output), "")

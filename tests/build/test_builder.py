@@ -13,9 +13,9 @@ from harness.build.plan import CORE, BuildPlan, configure_command, plan_build, w
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
-from harness.sources.tree import tree_digest
+from harness.sources.tree import ChangedSourceError, tree_digest
 from harness.util.build_store import Store
-from harness.util.errors import BuildError, MachineError
+from harness.util.errors import BuildError, MachineError, UnbuildableError
 from harness.util.process import Completed, Processes
 from harness.util.sealed import read_sealed
 
@@ -202,6 +202,43 @@ def test_a_failure_is_remembered(
     run_with(monkeypatch, "")
     assert isinstance(again.build(plan), Build)
     assert builder.find(plan)
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ("a.cpp:1:1: fatal error: vulkan/vulkan.h: No such file or directory", UnbuildableError),
+        ("a.cpp:1:1: internal compiler error: Segmentation fault", BuildError),
+        ("c++: fatal error: Killed signal terminated program cc1plus", MachineError),
+        ("ninja: fatal: pipe: Too many open files", MachineError),
+        ("as: a.o: File too large", MachineError),
+    ],
+)
+def test_what_is_not_ncnns_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Builder,
+    plan: BuildPlan,
+    output: str,
+    error: type[Exception],
+) -> None:
+    run_with(monkeypatch, output, output)
+    with pytest.raises(error) as caught:
+        builder.build(plan)
+    assert not list(builder.store.failures.glob("*"))
+    if isinstance(caught.value, BuildError):
+        assert output in Path(str(caught.value.log)).read_text()
+    run_with(monkeypatch, "")
+    assert builder.build(plan)
+
+
+def test_a_source_that_changed_is_not_compiled(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "")
+    (plan.tree.path / "src" / "option.h").write_text("    bool other;\n")
+    with pytest.raises(ChangedSourceError, match="changed since it was read"):
+        builder.build(plan)
+    assert not tools.configured
 
 
 def test_a_full_disk_is_no_failure_of_the_build(
