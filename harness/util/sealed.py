@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
@@ -53,6 +54,9 @@ _LINE_HASH = 16
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What keeps a file from being read and is not its fault."""
+
+_TICK_NS = 2 * 10**9
+"""How long a file may be changed without another date, in nanoseconds: on old file systems."""
 
 _Mark = tuple[tuple[str, int, int, int, int], ...]
 _known: dict[Path, _Mark] = {}
@@ -125,7 +129,10 @@ def is_intact(target: Path, damage: Callable[[Path], str] = seal_damage) -> bool
         if wrong:
             set_aside(target, wrong, inode=inode)
             return False
-        _known[target] = mark
+        # A change within one tick of the file system's clock would leave the same state.
+        newest = max((change for *_, change, _ in mark), default=0)
+        if time.time_ns() - newest > _TICK_NS:
+            _known[target] = mark
     stamp(target)
     return True
 
@@ -217,7 +224,7 @@ def append_sealed(path: Path, line: str) -> None:
     """
     _clear(path.parent)
     with disk_trouble_explained(path):
-        append_line(path, f"{_hash(line)[:_LINE_HASH]} {line}")
+        append_line(path, _with_hash(line))
 
 
 def read_sealed_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
@@ -250,8 +257,8 @@ def read_sealed_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
         wrong = f"{bad} of {len(lines)} lines are not what was stored"
         unsealed = not good and content.startswith(b"{")
         set_aside(path, UNSEALED if unsealed else wrong, then="the others are kept")
-        for line in good:
-            append_sealed(path, line)
+        with disk_trouble_explained(path):
+            write_atomically(path, "".join(f"{_with_hash(line)}\n" for line in good))
     return found
 
 
@@ -259,6 +266,10 @@ def _clear(folder: Path) -> None:
     """Set aside what is where a folder of entries belongs."""
     if os.path.lexists(folder) and not folder.is_dir():
         set_aside(folder, "not a directory")
+
+
+def _with_hash(line: str) -> str:
+    return f"{_hash(line)[:_LINE_HASH]} {line}"
 
 
 def _hash(text: str) -> str:
