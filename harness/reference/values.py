@@ -29,6 +29,8 @@ Kind = Literal["fp32", "float64"]
 _SCHEMA = 3
 _MANIFEST = "manifest.json"
 _VALUES = "values.bin"
+FILES = (_MANIFEST, _VALUES)
+"""All that is in the directory of a reference."""
 _ALIGNMENT = 64
 """Bytes at whose multiples arrays begin: a cache line, as NumPy aligns its own."""
 
