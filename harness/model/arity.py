@@ -9,18 +9,76 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.model.param import Layer
+    from harness.model.layer import Layer
 
 _ONE = frozenset(
-    (
-        "AbsVal ArgMax BatchNorm Bias BNLL Cast CELU Clip CumulativeSum DeepCopy Dequantize Diag "
-        "Dropout ELU Embed Erf Exp ExpandDims Flatten Flip Fold GELU GLU GroupNorm HardSigmoid "
-        "HardSwish InnerProduct InstanceNorm InverseSpectrogram LayerNorm Log LRN Mish MVN "
-        "Normalize Packing Permute PixelShuffle Pooling Pooling1D Pooling3D Power PReLU Quantize "
-        "Reduction ReLU Reorg Requantize RMSNorm SELU Shrink ShuffleChannel Sigmoid Softmax "
-        "Softplus Spectrogram SPP Squeeze StatisticsPooling Swish TanH Threshold Tile UnaryOp "
-        "Unfold"
-    ).split()
+    [
+        "AbsVal",
+        "ArgMax",
+        "BatchNorm",
+        "Bias",
+        "BNLL",
+        "Cast",
+        "CELU",
+        "Clip",
+        "CumulativeSum",
+        "DeepCopy",
+        "Dequantize",
+        "Diag",
+        "Dropout",
+        "ELU",
+        "Embed",
+        "Erf",
+        "Exp",
+        "ExpandDims",
+        "Flatten",
+        "Flip",
+        "Fold",
+        "GELU",
+        "GLU",
+        "GroupNorm",
+        "HardSigmoid",
+        "HardSwish",
+        "InnerProduct",
+        "InstanceNorm",
+        "InverseSpectrogram",
+        "LayerNorm",
+        "Log",
+        "LRN",
+        "Mish",
+        "MVN",
+        "Normalize",
+        "Packing",
+        "Permute",
+        "PixelShuffle",
+        "Pooling",
+        "Pooling1D",
+        "Pooling3D",
+        "Power",
+        "PReLU",
+        "Quantize",
+        "Reduction",
+        "ReLU",
+        "Reorg",
+        "Requantize",
+        "RMSNorm",
+        "SELU",
+        "Shrink",
+        "ShuffleChannel",
+        "Sigmoid",
+        "Softmax",
+        "Softplus",
+        "Spectrogram",
+        "SPP",
+        "Squeeze",
+        "StatisticsPooling",
+        "Swish",
+        "TanH",
+        "Threshold",
+        "Tile",
+        "UnaryOp",
+        "Unfold",
+    ]
 )
 """Layers that take one blob in every form."""
 _NONE = frozenset({"Input", "MemoryData"})

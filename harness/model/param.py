@@ -9,10 +9,11 @@ Values keep the characters they were written with, so that what is not edited is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from harness.model.layer import Layer
 from harness.model.param_structure import check_structure
 from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, INTEGERS, MAX_LITERAL, Plain, Value
 from harness.util.errors import ModelError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+__all__ = ["ACTIVATIONS", "MAGIC", "Layer", "Param", "parse", "read_param", "write", "write_param"]
+
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}
 """Layer types by the value of parameter 9, as ncnn's `fused_activation.h` creates them."""
@@ -32,47 +35,6 @@ MAX_BLOBS = 1 << 20
 """Blobs that a file may announce beyond those that it has: ncnn takes memory for all of them."""
 MAX_WORD = 255
 """Bytes of a word, or of a string, that ncnn reads."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One line of a `.param` file."""
-
-    type: str
-    name: str
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    params: tuple[tuple[int, Value], ...] = ()
-    """Pairs of id and value in file order; of several with one id ncnn takes the last."""
-
-    def get(self, key: int) -> Plain | None:
-        """Return the value of a parameter, or None where the layer's own default holds."""
-        return next((value.plain for k, value in reversed(self.params) if k == key), None)
-
-    def integer(self, key: int, default: int) -> int:
-        """Return an integer parameter.
-
-        Raises:
-            ModelError: the value is something else.
-        """
-        value = self.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, int):
-            raise ModelError(
-                f"layer {self.name}: {self.type} parameter {key} is {value!r}. "
-                "Give it as an integer without decimal point."
-            )
-        return value
-
-    def with_param(self, key: int, plain: Plain) -> Layer:
-        """Return this layer with one parameter set, in its old place if it had one."""
-        value = Value.of(plain)
-        if any(k == key for k, _ in self.params):
-            pairs = tuple((k, value if k == key else v) for k, v in self.params)
-        else:
-            pairs = (*self.params, (key, value))
-        return replace(self, params=pairs)
 
 
 @dataclass(frozen=True)
@@ -188,7 +150,7 @@ def read_param(path: Path) -> Param:
     """
     raw = read_bytes(path, limit=TEXT_LIMIT, error=ModelError)
     param = parse(decoded(raw, path, error=ModelError), str(path))
-    check_structure(param, str(path))
+    check_structure(param.layers, param.lines, str(path))
     return param
 
 

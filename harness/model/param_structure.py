@@ -13,14 +13,17 @@ from harness.model.arity import input_range
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
-    from harness.model.param import Layer, Param
+    from collections.abc import Sequence
+
+    from harness.model.layer import Layer
 
 
-def check_structure(param: Param, origin: str) -> None:
+def check_structure(layers: Sequence[Layer], lines: Sequence[int], origin: str) -> None:
     """Make sure that names are unique, and every blob is made once and before it is used.
 
     Args:
-        param: the layers, as they were parsed.
+        layers: in the order of the file.
+        lines: the line of the file on which each begins.
         origin: name of the file in messages.
 
     Raises:
@@ -28,8 +31,8 @@ def check_structure(param: Param, origin: str) -> None:
     """
     named: dict[str, int] = {}
     made: dict[str, str] = {}
-    later = {blob: layer.name for layer in reversed(param.layers) for blob in layer.outputs}
-    for layer, line in zip(param.layers, param.lines, strict=True):
+    later = {blob: layer.name for layer in reversed(layers) for blob in layer.outputs}
+    for layer, line in zip(layers, lines, strict=True):
         place = f"{origin}:{line}: layer {layer.name}"
         if layer.name in named:
             raise ModelError(
@@ -45,10 +48,10 @@ def check_structure(param: Param, origin: str) -> None:
                     "ncnn gives that one to all who use it. Rename one of the blobs."
                 )
             made[blob] = layer.name
-    if not param.ends:
+    if made.keys() <= {blob for layer in layers for blob in layer.inputs}:
         raise ModelError(
-            f"{origin}:{param.lines[-1]}: layer {param.layers[-1].name}: every blob is used by a "
-            "layer, so that the model has no output. Give the last layer an output."
+            f"{origin}:{lines[-1]}: layer {layers[-1].name}: every blob is used by a layer, so "
+            "that the model has no output. Give the last layer an output."
         )
 
 
