@@ -22,6 +22,7 @@ from harness.execution.messages import read_messages
 from harness.execution.mishap import last_line, mishap_of
 from harness.execution.native_trace import crash_of
 from harness.execution.session import USE_VULKAN
+from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
 from harness.util.errors import MachineError
 from harness.util.files import disk_trouble_explained, scratch_directory
@@ -221,10 +222,11 @@ class CaseRunner:
             folders: where it may write besides.
 
         Raises:
-            MachineError: the disk is full, or no process can be started.
+            MachineError: the disk is full, no process can be started, or the build was damaged
+                meanwhile.
         """
         devices = any(run.options.get(USE_VULKAN) for run in (*job.runs, job.exact))
-        with disk_trouble_explained(place):
+        with disk_trouble_explained(place), unchanged((job.core, job.binding)):
             allowed = confinement([place, *folders], network=job.network, devices=devices)
             own = surroundings(place)
             (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")

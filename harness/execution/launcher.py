@@ -15,6 +15,7 @@ from harness.execution.messages import array_of, messages_of
 from harness.execution.mishap import SHORT, confined, is_short_of_memory, mishap_of
 from harness.execution.native_trace import crash_of
 from harness.execution.session import USE_VULKAN
+from harness.execution.unchanged import unchanged
 from harness.model.param import read_param
 from harness.util.files import disk_trouble_explained
 from harness.util.process import Completed, Processes
@@ -120,9 +121,14 @@ class Launcher:
             folder: where messages and outputs go; the caller removes it.
 
         Raises:
-            MachineError: the disk of `folder` is full, or no process can be started.
+            MachineError: the disk of `folder` is full, no process can be started, or the build, the
+                model or an input was damaged meanwhile.
         """
         job = job.model_copy(update={"binding": "" if job.runner else str(self.binding())})
+        with unchanged(job.files()):
+            return self._all(job, folder)
+
+    def _all(self, job: Job, folder: Path) -> list[InputResult]:
         results = [InputResult(name=item.name) for item in job.inputs]
         pending = list(zip(job.inputs, results, strict=True))
         attempt = 0

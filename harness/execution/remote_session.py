@@ -154,7 +154,7 @@ class RemoteSession:
         inherits stderr, where ncnn talks.
         """
         file = self._folder / "script"
-        file.write_text("".join(f"{line}\n" for line in script), encoding="utf-8")
+        file.write_bytes("".join(f"{line}\n" for line in script).encode(errors="surrogateescape"))
         command = [*self._command, str(self._setup.core), str(file)]
         env = {**os.environ, **environment(self._setup.heap)}
         name = Path(self._command[0]).name
@@ -166,7 +166,8 @@ class RemoteSession:
             if len(said) > MOST_BYTES:
                 process.kill()
                 raise RunError(f"{name}: it answers without end")
-        lines = said.decode(errors="replace").splitlines()
+        # Blobs may be called anything, in any encoding; only line feeds end an answer.
+        lines = said.decode(errors="surrogateescape").split("\n")[:-1]
         for error in _answers(lines, "error"):
             _, _, what = error.partition(" ")
             raise LoadError(f"ncnn refuses: {what}")

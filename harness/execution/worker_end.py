@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.execution.mishap import EXIT_MACHINE, SHORT
 from harness.util.errors import HarnessError
+from harness.util.files import disk_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
-"""What NumPy says of a full disk, without an error number."""
 _SHORT_OF = {
-    errno.ENOSPC: "the disk of the temporary directory is full. Free some, or set TMPDIR",
-    errno.EDQUOT: "the quota of the temporary directory is used up. Free some, or set TMPDIR",
-    errno.EFBIG: "a file would be larger than allowed. Raise the limit (ulimit -f)",
-    errno.EIO: "the disk of the temporary directory has errors. Set TMPDIR to another one",
     errno.ENOMEM: SHORT,
     errno.EAGAIN: "no more processes may be started. Raise the limit (ulimit -u)",
-    errno.EMFILE: "no more files may be open. Raise the limit (ulimit -n)",
-    errno.ENFILE: "no more files may be open on this machine. Lower --jobs",
 }
 
 
@@ -43,11 +37,11 @@ def ending_of(work: Callable[[], None]) -> int:
     except (MachineLimitError, HarnessError) as error:
         return _say(str(error))
     except OSError as error:
-        if error.errno in _SHORT_OF:
-            return _say(_SHORT_OF[error.errno])
-        if _SHORT_WRITE.search(str(error)):
-            return _say(_SHORT_OF[errno.ENOSPC])
-        raise
+        trouble = _SHORT_OF.get(error.errno or 0, "")
+        trouble = trouble or disk_trouble(error, Path(tempfile.gettempdir()))
+        if not trouble:
+            raise
+        return _say(trouble)
     return 0
 
 

@@ -24,13 +24,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.util import guardian, sandbox
 from harness.util.errors import MachineError
 from harness.util.family import adopt_orphans, end_descendants, end_strays
+from harness.util.places import active
 from harness.util.watching import watch
 
 if TYPE_CHECKING:
@@ -134,8 +135,9 @@ class ForkServer:
             "output": str(output),
             "env": dict(env),
             "path": sys.path,
-            "limits": limits.as_message(),
-            "confinement": confinement.as_message() if confinement else None,
+            "limits": asdict(limits),
+            "confinement": asdict(confinement) if confinement else None,
+            "places": asdict(places) if (places := active()) else None,
         }
         message = json.dumps(request).encode() + b"\n"
         for _ in range(_STARTS):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,6 @@ class ProcessLimits:
             _limit(pid, resource.RLIMIT_FSIZE, self.file_bytes)
         if self.cpu_seconds:
             _limit(pid, resource.RLIMIT_CPU, self.cpu_seconds, grace=_GRACE)
-
-    def as_message(self) -> dict[str, int]:
-        """Return what another process makes the same value of."""
-        return asdict(self)
 
 
 def for_seconds(seconds: float, **limits: int) -> ProcessLimits:

@@ -1,96 +1,94 @@
-"""What programs print while they run: taken into a log or into memory, and never too much of it."""
+"""The process's own standard streams, so that nobody who reads them, or does not, breaks a run."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import io
 import os
-import select
-import threading
-from typing import IO, TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TextIO
 
-from harness.util.bounded_log import BoundedLog
+from harness.util.errors import MachineError, OutputClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+    from _typeshed import ReadableBuffer
 
-PUMP_SECONDS = 0.1
-_PIPE_BYTES = 1 << 16
-
-
-@contextlib.contextmanager
-def logged(log: Path, title: str) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a log with a title line, and yield it with the place where the output begins."""
-    logger.info("running %s, log %s", title, log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab", buffering=0) as stream:
-        stream.write(f"$ {title}\n".encode(errors="backslashreplace"))
-        yield stream, stream.tell()
+STDOUT, STDERR = 1, 2
+_CONTROLS = {*range(32), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}
+_ESCAPES = {code: f"\\x{code:02x}" for code in _CONTROLS}
 
 
-@contextlib.contextmanager
-def pumped(stream: IO[bytes]) -> Iterator[tuple[int, BoundedLog]]:
-    """Yield the end of a pipe to print to, and the log that a thread takes that into meanwhile.
+def printable(text: str) -> str:
+    """Return a text whose control characters, but for line ends and tabs, are written as escapes.
 
-    Whoever gets the end of the pipe closes it.
+    A name from outside could make a terminal do something otherwise.
     """
-    reader, writer = os.pipe()
-    log, done = BoundedLog(stream), threading.Event()
-    thread = threading.Thread(target=_pump, args=(reader, log, done), daemon=True)
-    thread.start()
-    try:
-        yield writer, log
-    finally:
-        # Somebody who is not known may hold the other end: what is there is taken, no more.
-        done.set()
-        thread.join()
-        os.close(reader)
-        log.end()
+    return text.translate(_ESCAPES)
 
 
-def _pump(reader: int, log: BoundedLog, done: threading.Event) -> None:
-    while True:
-        last = done.is_set()
-        if select.select([reader], [], [], 0 if last else PUMP_SECONDS)[0]:
-            data = os.read(reader, _PIPE_BYTES)
-            if not data:
-                return
-            log.add(data)
-        elif last:
-            return
+def prepare_streams() -> None:
+    """Make the process's standard streams fit for anything.
+
+    What a shell closed (`>&-`) leads to the null device, so that no other file gets its number; a
+    character that the encoding lacks is written as an escape; a reader who has gone ends the
+    process as `OutputClosedError`, a full disk as `MachineError`, and nobody is told of what
+    cannot be told on standard error. A stream that somebody put in place of the process's own
+    stays as it is.
+    """
+    for descriptor in (0, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _stream(STDOUT, sys.stdout, _told)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _stream(STDERR, sys.stderr, lambda _: None)
 
 
-def tail(log: Path, start: int, tail_bytes: int) -> str:
-    """Return the end of what a log has from a place on."""
-    with log.open("rb") as reader:
-        size = reader.seek(0, os.SEEK_END)
-        reader.seek(max(start, size - tail_bytes))
-        return reader.read().decode(errors="replace")
+def abandon(descriptor: int) -> None:
+    """Lead a standard stream, and what still waits to be written to it, to the null device."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
-class Taken(threading.Thread):
-    """Takes what a program prints into memory, up to some size."""
-
-    def __init__(self, stream: IO[bytes], most: int) -> None:
-        """Take no more than `most` bytes."""
-        super().__init__(daemon=True)
-        self._stream = stream
-        self._most = most
-        self.data = bytearray()
-        self.is_full = False
-
-    def run(self) -> None:
-        """Read to the end, and throw away what is too much."""
-        while piece := os.read(self._stream.fileno(), _PIPE_BYTES):
-            room = self._most - len(self.data)
-            self.data += piece[:room]
-            self.is_full = self.is_full or len(piece) > room
+def _told(error: OSError) -> None:
+    """Say what is wrong with standard output."""
+    if isinstance(error, BrokenPipeError):
+        raise OutputClosedError("standard output: nobody reads it any more.") from error
+    raise MachineError(
+        f"standard output: cannot be written ({error.strerror}). Give it a place with space; what "
+        "is finished stays."
+    ) from error
 
 
-def feed(stream: IO[bytes], data: bytes) -> None:
-    """Give a program what it reads, as far as it takes it."""
-    with contextlib.suppress(OSError), stream:
-        stream.write(data)
+class _Raw(io.FileIO):
+    """A descriptor, with other words for what goes wrong."""
+
+    def __init__(self, descriptor: int, failed: Callable[[OSError], None]) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._failed = failed
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self._failed(error)
+            return memoryview(data).nbytes
+
+
+def _stream(
+    descriptor: int, own: TextIO | None, failed: Callable[[OSError], None]
+) -> io.TextIOWrapper:
+    """Return a stream in place of the process's own, which is None where a shell closed it."""
+    encoding = own.encoding if own else "utf-8"
+    to_terminal = os.isatty(descriptor)
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Raw(descriptor, failed)),
+        encoding=encoding,
+        errors="backslashreplace",
+        line_buffering=to_terminal or descriptor == STDERR,
+        write_through=bool(own and getattr(own, "write_through", False)),
+    )

@@ -24,7 +24,7 @@ from harness.util.family import descendants, end_strays
 from harness.util.forking import ForkServer, Function
 from harness.util.guardian import RUN, mark
 from harness.util.limits import ProcessLimits, for_seconds, resident_bytes
-from harness.util.output import PUMP_SECONDS, Taken, feed, logged, pumped, tail
+from harness.util.printing import PUMP_SECONDS, Taken, feed, logged, pumped, tail
 from harness.util.starting import end_group, ended, kill_group, start
 
 if TYPE_CHECKING:

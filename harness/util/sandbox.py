@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import landlockpy
@@ -64,10 +64,6 @@ class Confinement:
     network: bool = False
     devices: bool = False
     """Whether to open graphics devices."""
-
-    def as_message(self) -> dict[str, object]:
-        """Return what another process makes the same value of."""
-        return asdict(self)
 
 
 def confine(confinement: Confinement) -> tuple[bool, bool]:

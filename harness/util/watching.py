@@ -22,6 +22,8 @@ from harness.util.errors import EXIT_INTERNAL
 from harness.util.family import adopt_orphans, descendants, die_with, end_descendants
 from harness.util.guardian import MARK, SERVER
 from harness.util.limits import ProcessLimits, resident_bytes
+from harness.util.places import Places
+from harness.util.places import confine as confine_to
 from harness.util.sandbox import Confinement, confine
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def enter(request: Mapping[str, Any], saying: int) -> NoReturn:
         sys.path[:] = request["path"]
         function = getattr(importlib.import_module(request["module"]), request["name"])
         ProcessLimits(**request["limits"]).apply()
+        if request["places"]:
+            confine_to(Places(**{k: tuple(v) for k, v in request["places"].items()}))
         if request["confinement"]:
             confine(Confinement(**request["confinement"]))
         code = function(request["arguments"])
