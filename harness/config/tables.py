@@ -236,7 +236,7 @@ class Limits(_Table):
         default=8,
         ge=LEAST_MEMORY_GIB,
         le=MOST_GIB,
-        description="Memory in use by one cell's process and its children.",
+        description="Memory in use by one cell's process and its children, or by one compiler.",
     )
     input_mib: float = Field(
         default=512, gt=0, le=MOST_GIB * 1024, description="One input, in single precision."

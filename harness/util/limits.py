@@ -1,8 +1,8 @@
 """What a process may use at most: the one place where limits of child processes are set.
 
-Wall time is kept by whoever waits for the process, memory by whoever watches it: a limit of the
-address space would have the program be refused memory, and what it does then looks like a fault of
-its own. All others are the system's own limits, which a process hands down to its children.
+Wall time is kept by whoever waits for the process. The memory of what runs builds under test is
+watched: were it refused any, what it does then would look like a fault of its own. All others are
+the system's own limits, which a process hands down to its children.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 FILE_BYTES = 16 * GIB
 """Largest file of a compiler, or of anything else."""
+PROGRAM_BYTES = 16 * GIB
+"""Memory that a compiler, git or any other program may ask for, each by itself."""
 OPEN_FILES = 4096
 TASKS = 2048
 """Processes and threads, where a process has a count of its own (see `sandbox.py`)."""
@@ -33,7 +35,9 @@ class ProcessLimits:
     """Limits of one process and of each of its children; 0 for none."""
 
     memory_bytes: int = 0
-    """Memory in use by all of them together."""
+    """Memory in use by all of them together, which is watched (`watching.py`)."""
+    data_bytes: int = 0
+    """Memory that each may ask for."""
     file_bytes: int = FILE_BYTES
     cpu_seconds: int = 0
 
@@ -43,6 +47,8 @@ class ProcessLimits:
         _limit(pid, resource.RLIMIT_NOFILE, OPEN_FILES)
         if self.file_bytes:
             _limit(pid, resource.RLIMIT_FSIZE, self.file_bytes)
+        if self.data_bytes:
+            _limit(pid, resource.RLIMIT_DATA, self.data_bytes)
         if self.cpu_seconds:
             _limit(pid, resource.RLIMIT_CPU, self.cpu_seconds, grace=_GRACE)
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.util.errors import MachineError
-from harness.util.family import descendants, end_strays
+from harness.util.family import end_strays
 from harness.util.forking import ForkServer, Function
 from harness.util.guardian import RUN, mark
-from harness.util.limits import ProcessLimits, for_seconds, resident_bytes
+from harness.util.limits import PROGRAM_BYTES, ProcessLimits, for_seconds
 from harness.util.printing import PUMP_SECONDS, Taken, feed, logged, pumped, tail
 from harness.util.starting import end_group, ended, kill_group, start
 
@@ -146,7 +146,7 @@ class Processes:
         env: Mapping[str, str | None] | None = None,
         tail_bytes: int = TAIL_BYTES,
         watch: Watch | None = None,
-        memory_bytes: int = 0,
+        memory_bytes: int = PROGRAM_BYTES,
     ) -> Completed:
         """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
 
@@ -159,7 +159,7 @@ class Processes:
             env: variables set on top of the current environment; None removes one.
             tail_bytes: how much of the output to return at most.
             watch: told the last line of the output every few seconds.
-            memory_bytes: memory that the program and its children may use; 0 for any amount.
+            memory_bytes: memory that the program may ask for, and each of its children.
 
         Raises:
             MachineError: the program does not exist.
@@ -168,7 +168,7 @@ class Processes:
         started = time.monotonic()
         own = uuid4().hex
         marks = {RUN: own, **mark()}
-        timed_out = over = False
+        timed_out = False
         with (
             logged(log, " ".join(words)) as (stream, begin),
             pumped(stream) as (writer, said),
@@ -178,15 +178,14 @@ class Processes:
                 process = start(words, cwd, named, subprocess.DEVNULL, writer, subprocess.STDOUT)
             finally:
                 os.close(writer)
-            for_seconds(timeout).apply(process.pid)
+            for_seconds(timeout, data_bytes=memory_bytes).apply(process.pid)
             with self._known(process.pid):
                 try:
                     while not ended(
                         process, min(WATCH_SECONDS, max(0.0, started + timeout - time.monotonic()))
                     ):
                         timed_out = time.monotonic() - started >= timeout
-                        over = 0 < memory_bytes < _memory(process.pid)
-                        if timed_out or over:
+                        if timed_out:
                             break
                         if watch:
                             watch(said.last_line)
@@ -201,7 +200,6 @@ class Processes:
             timeout=timeout,
             output=tail(log, begin, tail_bytes),
             timed_out=timed_out,
-            over_memory=over,
         )
 
     def call(
@@ -286,7 +284,7 @@ class Processes:
         timeout: float,
         output: str,
         timed_out: bool,
-        over_memory: bool,
+        over_memory: bool = False,
     ) -> Completed:
         if self._stopping.is_set():
             # How it ended says nothing about it: nobody may take that for a result.
@@ -310,7 +308,7 @@ def run(
     env: Mapping[str, str | None] | None = None,
     tail_bytes: int = TAIL_BYTES,
     watch: Watch | None = None,
-    memory_bytes: int = 0,
+    memory_bytes: int = PROGRAM_BYTES,
 ) -> Completed:
     """Run one program by itself, see `Processes.run`."""
     return Processes().run(
@@ -323,11 +321,6 @@ def run(
         watch=watch,
         memory_bytes=memory_bytes,
     )
-
-
-def _memory(pid: int) -> int:
-    """Return the memory that a program and its children use."""
-    return resident_bytes([pid, *descendants(pid)])
 
 
 def capture(
@@ -355,7 +348,7 @@ def capture(
     words = tuple(str(word) for word in command)
     pipe = subprocess.PIPE
     process = start(words, cwd, env, pipe, pipe, pipe)
-    for_seconds(timeout).apply(process.pid)
+    for_seconds(timeout, data_bytes=PROGRAM_BYTES).apply(process.pid)
     assert process.stdin
     assert process.stdout
     assert process.stderr

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.build.builder import Build
+from harness.config.tables import Limits
 from harness.domain.records import CellRecord, Failure, Verdict
 from harness.domain.spec import RunSpec
 from harness.execution import confinement, mishap
 from harness.execution.confinement import sandbox_lacks
-from harness.execution.memory import CellMemory
+from harness.execution.memory import RECORD, CellMemory
 from harness.util.build_store import Store
 from harness.util.family import descendants
 from harness.util.limits import GIB
@@ -89,7 +90,7 @@ def test_misbehaviour_costs_no_other_input_and_is_told_as_it_is(
         Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(os.getpid())
     )
     # What is not known to be true of the build is not remembered of it.
-    kept = list((tmp_path / "memory").rglob("record.json"))
+    kept = list((tmp_path / "memory").rglob(RECORD))
     assert len(kept) == (3 if found.verdict.has_numbers else 2)
 
 
@@ -137,7 +138,13 @@ def test_where_addresses_are_short_nobody_is_blamed(
 
 
 def test_the_least_memory_is_a_limit_too(core: Path, store: Store, tmp_path: Path) -> None:
-    (found,) = launch(core, store, tmp_path, 103, memory_gib=1e-9)
+    runner = runner_with(store)
+    least = Limits().model_copy(update={"memory_gib": 1e-9})
+    prepared = model(tmp_path, "m", store)
+    items = inputs(tmp_path, prepared, store, 103)
+    chosen = replace(runner, launcher=replace(runner.launcher, limits=least))
+    build = Build(core=core, record=BUILD)
+    (found,) = chosen.run(cells(items, RunSpec(name="off")), build, prepared, items)
     assert (found.verdict, found.failure) == (SKIPPED, MACHINE)
     assert "memory_gib" in found.reason
 
@@ -148,4 +155,4 @@ def test_a_full_disk_is_the_machines(
     monkeypatch.setattr(confinement, "FILE_BYTES", 200)
     (found,) = launch(core, store, tmp_path, 1)
     assert (found.verdict, found.failure) == (SKIPPED, MACHINE)
-    assert "a file would be larger than allowed" in found.reason
+    assert "larger than files may become here" in found.reason

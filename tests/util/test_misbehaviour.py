@@ -134,6 +134,13 @@ def test_what_is_printed_without_end_is_cut(
     assert (tmp_path / "log").stat().st_size < most < 300 << 16
 
 
+@linux
+def test_a_program_is_refused_memory(tmp_path: Path) -> None:
+    code = "x = bytearray(1 << 30)"
+    done = run([PYTHON, "-c", code], log=tmp_path / "log", timeout=60, memory_bytes=GIB // 2)
+    assert "MemoryError" in done.output
+
+
 def test_a_file_cannot_grow_beyond_its_limit(tmp_path: Path) -> None:
     done = call(tmp_path, "writes", file_bytes=1 << 20)
     assert done.returncode == EXIT_INTERNAL
