@@ -74,5 +74,5 @@ def obtain_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
     """
     if revision.kind == "git":
         return obtain_git_tests(revision, store=store, log=log)
-    tests = Path(revision.name).expanduser().absolute() / TESTS
+    tests = expanded(revision.name).absolute() / TESTS
     return tests if revision.kind == "directory" and tests.is_dir() else None

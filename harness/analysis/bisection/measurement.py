@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from harness.analysis.bisection.criterion import Metric, Observation
+from harness.domain.base import Integer
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.verdict import excess, own_excess
-from harness.util.files import append_line, read_lines
+from harness.util.files import append_line
+from harness.util.kept import kept_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +40,7 @@ class Measurement(BaseModel):
     output_blob: str = ""
     """Which output that is, of several."""
     layers: tuple[LayerRecord, ...] = ()
-    options: dict[str, bool | int] = {}
+    options: dict[str, bool | Integer] = {}
     """Every `ncnn::Option` field as it was in force."""
     latency_ms: float | None = None
     build: str = ""
@@ -140,8 +142,8 @@ class Memory:
         append_line(self.path, measurement.model_dump_json())
 
     def by_point(self) -> dict[str, list[Measurement]]:
-        """Return all measurements by point; a torn line is passed over."""
+        """Return all measurements by point; lines that cannot be read are left out."""
         found: defaultdict[str, list[Measurement]] = defaultdict(list)
-        for each in read_lines(self.path, Measurement.model_validate_json):
+        for each in kept_lines(self.path, Measurement.model_validate_json):
             found[each.point].append(each)
         return dict(found)
