@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.domain.spec import content_key
 from harness.util.files import write_atomically
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +75,7 @@ class NeedsMemory:
             write_atomically(path, json.dumps(_content(known | new), indent=1))
 
     def _path(self, tree: SourceTree, arch: str) -> Path:
-        return self.store.needs / f"{tree.digest[:16]}-{arch}.json"
+        return self.store.needs / f"{tree.digest[:16]}-{file_name(arch)}.json"
 
 
 def _read(content: Any) -> Needs:

@@ -115,6 +115,12 @@ def _new_file(text: str) -> Path:
     return path
 
 
+def _new_file_or_directory(text: str) -> Path:
+    """Return the path of a file to be written, or of a directory that is there."""
+    path = _path(text)
+    return path if path.is_dir() else _new_file(text)
+
+
 def _name(text: str) -> str:
     """Return a name; empty is the default of some, and refused where it is given."""
     return known_name(text) if text else text
@@ -134,6 +140,8 @@ directory = _typed(_directory)
 """A directory to write to."""
 new_file = _typed(_new_file)
 """A file to write."""
+new_file_or_directory = _typed(_new_file_or_directory)
+"""A file to write, or the directory for it."""
 text = str
 """Any other text: a set of flags or options, a glob, a shape, an id."""
 name = _typed(_name)

@@ -16,9 +16,11 @@ from rich.console import Console
 import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
+from harness.commands.places import places_of
 from harness.util.errors import OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
 from harness.util.output import STDOUT, abandon, prepare_streams
+from harness.util.places import confined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +154,8 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     if own:
         raise_when_asked()
-    code: int = options.execute(options)
+    with confined(places_of(options)):
+        code: int = options.execute(options)
     return code
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ from harness.commands.arguments import (
     add_repo,
     configured,
 )
+from harness.commands.places import REPRODUCERS
 from harness.commands.reproduction import config_words
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import revision_of, run_of
@@ -45,6 +45,7 @@ from harness.util.files import scratch_directory, write_atomically
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -188,7 +189,7 @@ def execute(options: argparse.Namespace) -> int:
         reproducer.sample.write(scratch)
         bin_data = (scratch / BIN).read_bytes()
         files = files_of(reproducer, bin_data, kib=options.max_kib)
-        folder: Path = options.out or Path("results", "reproducers", reproducer.name)
+        folder: Path = options.out or REPRODUCERS / reproducer.name
         for name, text in files.items():
             write_atomically(folder / name, text)
         write_atomically(folder / PARAM, (scratch / PARAM).read_bytes())

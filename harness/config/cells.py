@@ -6,7 +6,6 @@ import difflib
 import itertools
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.flags import resolve_flag_set
@@ -31,6 +30,7 @@ from harness.util.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 MOST_CELLS = 1_000_000
 """A mistyped configuration is no reason to fill the memory."""

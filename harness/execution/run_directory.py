@@ -13,6 +13,7 @@ from harness.domain.base import StoredValue
 from harness.domain.records import CellRecord, append_record, read_records
 from harness.util.files import write_atomically
 from harness.util.kept import kept_value
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,9 @@ LEFT_OUT = "left-out.json"
 
 
 class RunState(StoredValue):
-    """How far a run is."""
+    """What a run is called, and how far it is."""
 
+    name: str = ""
     key: str
     finished: bool = False
 
@@ -36,6 +38,8 @@ class RunDirectory:
     """One directory below `results/`."""
 
     path: Path
+    name: str = ""
+    """What it is called after."""
     key: str = ""
     """Equal for runs of the same cells with the same settings."""
     resumed: bool = False
@@ -60,7 +64,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Mark the run as finished: the same command starts a new one."""
-        _write_state(self.path, RunState(key=self.key, finished=True))
+        _write_state(self.path, RunState(name=self.name, key=self.key, finished=True))
 
 
 def open_run(
@@ -72,7 +76,7 @@ def open_run(
 
     Args:
         results: the `results/` directory.
-        name: readable part of the directory's name.
+        name: what the directory is called after; `run.json` has it as it is.
         key: equal for runs of the same cells with the same settings.
         config: text of the configuration file, kept with the results.
         fresh: start a new run in any case.
@@ -80,16 +84,16 @@ def open_run(
     for state_file in () if fresh else sorted(results.glob(f"*/{STATE}"), reverse=True):
         state = read_state(state_file.parent)
         if state and state.key == key and not state.finished:
-            return RunDirectory(path=state_file.parent, key=key, resumed=True)
+            return RunDirectory(path=state_file.parent, name=name, key=key, resumed=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = results / f"{stamp}-{name}"
+    path = results / f"{stamp}-{file_name(name)}"
     suffix = 1
     while path.exists():
         suffix += 1
-        path = results / f"{stamp}-{name}-{suffix}"
+        path = results / f"{stamp}-{file_name(name)}-{suffix}"
     write_atomically(path / "config.toml", config)
-    _write_state(path, RunState(key=key, finished=False))
-    return RunDirectory(path=path, key=key)
+    _write_state(path, RunState(name=name, key=key))
+    return RunDirectory(path=path, name=name, key=key)
 
 
 def read_state(folder: Path) -> RunState | None:

@@ -19,6 +19,7 @@ from harness.model.weights import read_tensors
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError
 from harness.util.files import directory_atomically, sha256_of
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -115,7 +116,7 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
         cache=store.downloads,
         sha256=recogniser.WHEEL_SHA256,
     )
-    folder = store.models / f"{name}-{_converter_digest()}"
+    folder = store.models / f"{file_name(name)}-{_converter_digest()}"
     with store.lock(folder.name):
         if not folder.is_dir():
             with directory_atomically(folder) as work:

@@ -126,7 +126,9 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
             if not slot.is_dir():
                 with directory_atomically(slot) as work:
                     # A server without support for filters sends everything, with a warning.
-                    _network(None, where, log, "clone", "--bare", "--filter=blob:none", "--", where, work)
+                    _network(
+                        None, where, log, "clone", "--bare", "--filter=blob:none", "--", where, work
+                    )
     return slot
 
 

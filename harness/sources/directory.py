@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources.tree import GLSLANG, SourceTree, check_complete, tree_digest
@@ -10,6 +9,8 @@ from harness.util.errors import SourceError
 from harness.util.paths import expanded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.domain.spec import Revision
 
 

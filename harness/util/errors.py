@@ -68,6 +68,12 @@ class NotReproducibleError(HarnessError):
     exit_code = EXIT_NOT_REPRODUCIBLE
 
 
+class OutsideError(HarnessError):
+    """Something was about to be written where nothing of this package belongs; it was not."""
+
+    exit_code = EXIT_INTERNAL
+
+
 class BuildError(HarnessError):
     """One build failed; the matrix goes on without it.
 

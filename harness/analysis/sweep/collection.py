@@ -12,6 +12,7 @@ from harness.cases.generation import generate
 from harness.execution.case_runner import CaseRecord, CaseRunner
 from harness.util.files import append_line
 from harness.util.kept import kept_lines
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,4 +116,4 @@ class Collection:
 
 def cases_file(folder: Path, label: str) -> Path:
     """Return where a run directory has what became of the cases in a build."""
-    return folder / f"cases-{label}.jsonl"
+    return folder / f"cases-{file_name(label)}.jsonl"
