@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -23,6 +22,7 @@ from harness.sources.tree import (
     TESTS,
     SourceTree,
     check_complete,
+    check_size,
     joined_with_glslang,
     stored,
     write_file,
@@ -178,10 +178,9 @@ def _check_remote(where: str) -> None:
 
 
 def _redacted(where: str) -> str:
-    if "://" not in where:
-        return where
-    parts = urlsplit(where)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    scheme, separator, rest = where.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else where
 
 
 def _lock(repo: Path) -> FileLock:
@@ -230,6 +229,8 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
             )
     _fetch_missing(repo, commit, blobs, log)
     stdin = "".join(f"{blob.sha}\n" for blob in blobs).encode()
+    sizes = git.git(repo, "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=stdin)
+    check_size(sum(int(size) for size in sizes.split() if size.isdigit()), place)
     output = memoryview(git.git(repo, "cat-file", "--batch", "--buffer", stdin=stdin))
     position = 0
     for blob in blobs:
