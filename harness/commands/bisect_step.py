@@ -113,7 +113,7 @@ def execute(options: argparse.Namespace) -> int:
         revisions=[point.revision],
         flags=variant.flags,
     )
-    tester = revision_tester(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
+    tester = revision_tester(request, Memory(path=store.bisections / "steps.jsonl"))
     subject = tester.whole
     if options.layer:
         subject = part_of(

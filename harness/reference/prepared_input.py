@@ -14,7 +14,7 @@ from harness.reference.blob_values import blob_reference
 from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import Reference, digests
-from harness.util.files import directory_atomically, stamp
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,12 +70,11 @@ def prepare_input(
     feeds = {}
     folder = store.references / f"feeds-{content_key(digests(arrays))}"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 for number, array in enumerate(arrays.values()):
                     np.save(work / f"{number}.npy", array)
                 (work / BLOBS).write_text(json.dumps(list(arrays)), encoding="utf-8")
-    stamp(folder)
     for number, blob in enumerate(arrays):
         feeds[blob] = str(folder / f"{number}.npy")
     exact = blob_reference(model, tensors, store=store.references, kind="float64", taken=taken)
