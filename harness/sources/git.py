@@ -55,6 +55,8 @@ _LOCAL_VARIABLES = (
 hook, while credentials and proxies of the user stay in force."""
 ENVIRONMENT: dict[str, str | None] = {
     **dict.fromkeys(_LOCAL_VARIABLES),
+    # Others start programs (`ext::`) or read from what is open (`fd::`).
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
