@@ -33,6 +33,7 @@ from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
 from harness.util.errors import BuildError, MachineError, UnbuildableError
 from harness.util.files import write_atomically
+from harness.util.naming import file_name
 from harness.util.process import Processes, end_strays
 from harness.util.sealed import is_intact, read_sealed, sealed, set_aside
 
@@ -150,7 +151,9 @@ class Builder:
     def _folders(self, plan: BuildPlan) -> Iterator[Path]:
         """Yield where a finished build of a plan may be."""
         yield self.store.modules / plan.folder
-        yield from sorted(self.store.modules.glob(f"*-{plan.spec.flags.name}-{plan.key}"))
+        yield from sorted(
+            self.store.modules.glob(f"*-{file_name(plan.spec.flags.name)}-{plan.key}")
+        )
         if plan.needs != Needs():
             # What linked before a linker said more, of other flags, is as good.
             yield from self._folders(with_needs(plan, Needs()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.domain.spec import content_key
+from harness.util.naming import file_name
 from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class NeedsMemory:
             write_sealed(path, json.dumps(_content(known | new), indent=1))
 
     def _path(self, tree: SourceTree, arch: str) -> Path:
-        return self.store.needs / f"{tree.digest[:16]}-{arch}"
+        return self.store.needs / f"{tree.digest[:16]}-{file_name(arch)}"
 
 
 def _read(content: Any) -> Needs:

@@ -19,7 +19,7 @@ from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing
 from harness.build.trim import listed_layers
 from harness.build.vulkan import check_sdk
 from harness.domain.spec import BuildSpec
-from harness.sources import SourceTree, obtain, obtain_all
+from harness.sources import SourceTree, obtain, obtain_all, source_log
 from harness.sources.tree import ChangedSourceError
 from harness.util.errors import BuildError, MachineError
 
@@ -87,7 +87,7 @@ class BuildResolver:
         with self._lock:
             known = self._trees.get(key)
         if known is None:
-            log = self.store.logs / f"source-{revision.label}.log"
+            log = source_log(self.store.logs, revision)
             known = obtain(revision, store=self.store.sources, log=log, with_glslang=with_glslang)
             with self._lock:
                 self._trees[key] = known

@@ -216,7 +216,11 @@ def _make(
         if not done.ok or not (scratch / _PARAM).is_file():
             what = f"did not convert it ({_last_words(done, said)})"
             raise _refusal(graph.path, version, what, log)
-        param = read_param(scratch / _PARAM)
+        try:
+            param = read_param(scratch / _PARAM)
+        except ModelError as error:
+            what = f"wrote what ncnn cannot use ({error})"
+            raise _refusal(graph.path, version, what, log) from error
         problem = _problem(param, said)
         if problem:
             raise _refusal(graph.path, version, problem, log)

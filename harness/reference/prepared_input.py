@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from harness.util.build_store import Store
 
     Array = NDArray[Any]
+
+
+BLOBS = "blobs.json"
+"""Names of the blobs that the numbered files beside it go into."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +65,16 @@ def prepare_input(
     """
     tensors = tensors_of(spec, model)
     reference = blob_reference(model, tensors, store=store.references, kind="fp32", taken=taken)
-    arrays = feeds_of(model, tensors)
+    # By blob: two models may take the same tensors at blobs of the same names, but crosswise.
+    arrays = dict(sorted(feeds_of(model, tensors).items()))
     feeds = {}
-    folder = store.references / f"feeds-{content_key([digests(tensors), sorted(arrays)])}"
+    folder = store.references / f"feeds-{content_key(digests(arrays))}"
     with store.lock(folder.name):
         if not is_intact(folder):
             with sealed(folder) as work:
                 for number, array in enumerate(arrays.values()):
                     np.save(work / f"{number}.npy", array)
+                (work / BLOBS).write_text(json.dumps(list(arrays)), encoding="utf-8")
     for number, blob in enumerate(arrays):
         feeds[blob] = str(folder / f"{number}.npy")
     exact = blob_reference(model, tensors, store=store.references, kind="float64", taken=taken)

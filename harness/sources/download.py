@@ -35,6 +35,7 @@ from harness.util.files import (
     disk_trouble_explained,
     sha256_of,
 )
+from harness.util.naming import file_name
 from harness.util.reading import read_text
 from harness.util.sealed import check_machine, is_file_with_hash, is_intact
 
@@ -78,7 +79,7 @@ def fetch_distribution(
         ConfigError: pip's configuration is unusable.
     """
     key = f"{version}-{kind}" + (f"-{sha256[:16]}" if sha256 else "")
-    slot = cache / canonicalize_name(project) / key
+    slot = cache / file_name(canonicalize_name(project)) / file_name(key)
     cached = _cached(slot)
     if cached is not None:
         return cached

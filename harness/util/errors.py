@@ -20,6 +20,8 @@ EXIT_NOT_REPRODUCIBLE = 5
 EXIT_INTERNAL = 70
 """A mistake in the harness itself (EX_SOFTWARE of sysexits.h)."""
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED = 141
+"""Nobody reads standard output any more, as a shell says it of a program that SIGPIPE ended."""
 
 
 class HarnessError(Exception):
@@ -50,6 +52,12 @@ class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
 
 
+class OutputClosedError(HarnessError):
+    """Whoever read standard output has gone, as with `| head`: nothing is left to be said."""
+
+    exit_code = EXIT_CLOSED
+
+
 class SourceError(HarnessError):
     """A revision of ncnn cannot be obtained."""
 
@@ -58,6 +66,12 @@ class NotReproducibleError(HarnessError):
     """The two ends of a bisection do not differ, or one of them cannot be tested."""
 
     exit_code = EXIT_NOT_REPRODUCIBLE
+
+
+class OutsideError(HarnessError):
+    """Something was about to be written where nothing of this package belongs; it was not."""
+
+    exit_code = EXIT_INTERNAL
 
 
 class UnbuildableError(MachineError):
