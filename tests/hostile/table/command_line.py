@@ -195,11 +195,26 @@ _AXES = (
         "audit-version",
         AUDIT,
         "--version",
-        {"words": "main", "month": "20251301", "arabic": "２０２５０５０３", "empty": "", "long": LONG},
+        {
+            "words": "main",
+            "month": "20251301",
+            "arabic": "２０２５０５０３",
+            "empty": "",
+            "long": LONG,
+        },
     ),
-    *_each("layers", ("sweep", "--list", "--config", "c.toml"), "--layers", {
-        "unknown": "Softmx", "empty": "", "bracket": "[", "escape": "\x1b[31m", "long": LONG,
-    }),
+    *_each(
+        "layers",
+        ("sweep", "--list", "--config", "c.toml"),
+        "--layers",
+        {
+            "unknown": "Softmx",
+            "empty": "",
+            "bracket": "[",
+            "escape": "\x1b[31m",
+            "long": LONG,
+        },
+    ),
     *_each("name", CASE, "--commit", {"shell": "$(touch pwned)", "escape": "\x1b[31m"}),
 )
 
