@@ -220,7 +220,7 @@ def _take(messages: Sequence[Message], results: Sequence[InputResult]) -> bool:
 
 def fate_of(ended: Completed) -> str:
     """Return how a process ended that did not do all that it was to do."""
-    return f"ended without a result ({ended.fate})" if ended.ok else ended.fate
+    return f"{ended.fate} before all was done" if ended.ok else ended.fate
 
 
 def _left(item: JobInput, result: InputResult, job: Job) -> JobInput | None:
