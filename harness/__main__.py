@@ -8,6 +8,7 @@ import importlib
 import logging
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from harness.util.files import disk_trouble_explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 logger = logging.getLogger("harness")
@@ -36,6 +38,7 @@ COMMANDS = {
         "diagnose",
         "reproducer",
         "store",
+        "lock",
         "bench",
     )
 }
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     try:
-        with disk_trouble_explained(getattr(options, "builds", Path())):
+        with disk_trouble_explained(getattr(options, "builds", Path())), _pinned(options):
             code: int = options.execute(options)
     except HarnessError as error:
         logger.debug("where the error came from", exc_info=True)
@@ -117,6 +120,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("interrupted; the same command continues where it stopped", style="yellow")
         return EXIT_INTERRUPTED
     return code
+
+
+def _pinned(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Let locks hold, for a command that may download something."""
+    if not hasattr(options, "locked"):
+        return nullcontext()
+    # Only now, since checking them takes a moment to import.
+    pinning = importlib.import_module("harness.config.pinning")
+    pinned: AbstractContextManager[None] = pinning.pinned_by(
+        getattr(options, "config", None), locked=options.locked
+    )
+    return pinned
 
 
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:

@@ -23,6 +23,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_repo,
     add_results,
     configured,
@@ -146,6 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and processes at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 
