@@ -168,6 +168,12 @@ def lock(session: nox.Session) -> None:
     _harness(session, "lock")
 
 
+@nox.session(venv_backend="none")
+def doctor(session: nox.Session) -> None:
+    """Say what is missing or odd on this machine, what it costs, and what mends it."""
+    _harness(session, "doctor")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""

@@ -39,6 +39,7 @@ COMMANDS = {
         "reproducer",
         "store",
         "lock",
+        "doctor",
         "bench",
     )
 }

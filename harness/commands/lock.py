@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.history import index_releases
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
-from harness.config.cells import expand, models_of, revision_of
-from harness.config.downloads import Distribution, GitRevision, about_others, not_pinned
+from harness.config.cells import revision_of
+from harness.config.downloads import about_others, not_pinned
 from harness.config.loading import load_config
 from harness.config.lock_file import Lock, builtin_lock, builtin_path, lock_path, read_lock
 from harness.config.tables import known_converter
-from harness.model import pnnx, recogniser
+from harness.model import pnnx
+from harness.model.downloads import built_in_model, converter, downloads_of, release, source
 from harness.report.console import saying, wide_console
-from harness.sources.checkout import is_url
-from harness.sources.index import PROJECT, index_version
 from harness.sources.pins import pin
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.config.downloads import Download
-    from harness.config.tables import Config
-    from harness.domain.spec import ModelSpec, Revision
 
 HELP = "pin what is downloaded by its content, or check that all of it is pinned"
 DESCRIPTION = """\
@@ -122,61 +119,20 @@ def _wanted(options: argparse.Namespace) -> Iterator[Download]:
     paths = [options.config]
     if options.builtin:
         paths = sorted(options.config.parent.glob("*.toml"))
-        yield _model()
-        yield from (_pnnx(version) for version in (pnnx.VERSION, *pnnx.OTHERS))
+        yield built_in_model()
+        yield from (converter(version) for version in (pnnx.VERSION, *pnnx.OTHERS))
         if not options.check:
-            yield from (_release(point.revision.name) for point in index_releases())
+            yield from (release(point.revision.name) for point in index_releases())
     for path in paths:
         config = load_config(path)
         yield from downloads_of(config, path.resolve().parent)
         for label in options.version:
-            yield from _source(revision_of(label, config, path.resolve().parent))
+            yield from source(revision_of(label, config, path.resolve().parent))
     for name in options.converter:
         try:
-            yield _pnnx(known_converter(name).partition(" ")[2])
+            yield converter(known_converter(name).partition(" ")[2])
         except ValueError as error:
             raise UsageError(f"--converter {name}: {error}.") from error
-
-
-def downloads_of(config: Config, base: Path) -> Iterator[Download]:
-    """Yield what a configuration may have to download.
-
-    Args:
-        config: a checked configuration.
-        base: folder that relative paths in it refer to.
-    """
-    for build in expand(config, base=base).builds:
-        yield from _source(build.revision)
-    if config.model.reference_cell:
-        yield from _source(revision_of(config.model.reference_cell.version, config, base))
-    for model in models_of(config, base):
-        yield from _of_model(model)
-
-
-def _source(revision: Revision) -> Iterator[Download]:
-    if revision.kind == "index":
-        yield _release(revision.name)
-    elif revision.kind == "git" and is_url(revision.where):
-        yield GitRevision(repository=revision.where, revision=revision.name)
-
-
-def _of_model(model: ModelSpec) -> Iterator[Download]:
-    if not (model.onnx or model.param):
-        yield _model()
-    if model.converter:
-        yield _pnnx(model.converter.partition(" ")[2])
-
-
-def _release(name: str) -> Distribution:
-    return Distribution(project=PROJECT, version=index_version(name), kind="sdist")
-
-
-def _model() -> Distribution:
-    return Distribution(project=recogniser.PROJECT, version=recogniser.VERSION, kind="wheel")
-
-
-def _pnnx(version: str) -> Distribution:
-    return Distribution(project=pnnx.PROJECT, version=version, kind="wheel")
 
 
 def _named(wanted: Sequence[Download], names: Sequence[str] | None) -> list[Download] | None:
