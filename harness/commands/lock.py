@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.history import index_releases
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
 from harness.config.cells import revision_of
 from harness.config.downloads import about_others, not_pinned
@@ -58,15 +59,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser, "configuration file whose downloads are pinned")
     parser.add_argument(
-        "--version", action="append", default=[], metavar="V", help="pin this version besides"
+        "--version",
+        action="append",
+        type=types.name,
+        default=[],
+        metavar="V",
+        help="pin this version besides",
     )
     parser.add_argument(
-        "--converter", action="append", default=[], metavar="NAME", help="pin this pnnx besides"
+        "--converter",
+        action="append",
+        type=types.text,
+        default=[],
+        metavar="NAME",
+        help="pin this pnnx besides",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--update",
         nargs="*",
+        type=types.text,
         metavar="NAME",
         help="pin anew, and drop what is not needed any more; or only a project, version, "
         "repository or revision",

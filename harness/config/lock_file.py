@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.utils import canonicalize_name, canonicalize_version
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.config.loading import validated
 from harness.util.errors import ConfigError
 from harness.util.reading import read_text
+from harness.util.toml import FILE_LIMIT, parse_toml
 
 SUFFIX = ".lock"
 HEADING = """\
@@ -122,14 +122,7 @@ def parse_lock(text: str, place: str) -> Lock:
     Raises:
         ConfigError: it is not valid; every mistake is one line with `place`.
     """
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(
-            f"{place}: not a lock file ({error}). Restore it, or delete it and run "
-            "`python -m harness lock`."
-        ) from error
-    lock = validated(Lock, data, place)
+    lock = validated(Lock, parse_toml(text, place), place)
     for names, what in (
         ([pin.file for pin in lock.files], "file"),
         ([pin.name for pin in lock.commits], "revision"),
@@ -151,7 +144,7 @@ def read_lock(path: Path) -> Lock:
     """
     if not path.exists():
         return Lock()
-    return parse_lock(read_text(path, error=ConfigError), str(path))
+    return parse_lock(read_text(path, limit=FILE_LIMIT, error=ConfigError), str(path))
 
 
 def lock_path(config: Path) -> Path:

@@ -36,6 +36,9 @@ from harness.util.files import (
     disk_trouble_explained,
     sha256_of,
 )
+from harness.util.naming import file_name
+from harness.util.reading import read_text
+from harness.util.sealed import check_machine, is_file_with_hash, is_intact, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +53,8 @@ _OTHER_CONTENT = (
     "The file was replaced or is truncated: check pip's index-url and find-links. Where it is "
     "meant to be another one, `python -m harness lock --update` pins what is there now."
 )
+STAMP = "sha256"
+"""File beside a download with its hash and name, as `sha256sum --check` takes it."""
 _T = TypeVar("_T")
 
 
@@ -83,7 +88,7 @@ def fetch_distribution(
     """
     pinning = in_force()
     pins = pinning.distribution(project, version, kind)
-    slot = cache / canonicalize_name(project) / f"{version}-{kind}"
+    slot = cache / file_name(canonicalize_name(project)) / file_name(f"{version}-{kind}")
     cached = _cached(slot, pins)
     if cached is not None:
         pinning.allow(cached.name, pins)
@@ -95,7 +100,6 @@ def fetch_distribution(
             if cached is not None:
                 pinning.allow(cached.name, pins)
                 return cached
-            shutil.rmtree(slot, ignore_errors=True)
             with _finder(PipConfig.load()) as finder:
                 package = _choose(finder, project, version, kind, pins)
                 name = package.link.filename
@@ -144,14 +148,30 @@ def fetch_files(project: str, version: str, kind: Kind, folder: Path) -> list[Pa
 
 def _cached(slot: Path, pins: Mapping[str, PinnedFile]) -> Path | None:
     """Return the file in a finished slot, if it still is what was stored, and what is pinned."""
-    stamp = slot / "sha256"
-    if not stamp.is_file():
+    if not is_intact(slot, _damage):
         return None
-    expected, _, name = stamp.read_text(encoding="utf-8").strip().partition("  ")
-    path = slot / name
-    if not path.is_file() or sha256_of(path) != expected:
+    digest, name = _stamp(slot)
+    if name in pins and pins[name].sha256 != digest:
+        set_aside(slot, f"SHA-256 of {name} is {digest}, and {pins[name].sha256} is pinned")
         return None
-    return path if name not in pins or pins[name].sha256 == expected else None
+    return slot / name
+
+
+def _stamp(slot: Path) -> tuple[str, str]:
+    """Return hash and name of the file in a slot."""
+    digest, _, name = read_text(slot / STAMP, limit=1 << 10, error=SourceError).partition("  ")
+    return digest, name.rstrip("\n")
+
+
+def _damage(slot: Path) -> str:
+    """Return what is wrong with a finished slot; empty if nothing is."""
+    try:
+        digest, name = _stamp(slot)
+    except SourceError as error:
+        check_machine(slot, error.__cause__)
+        return f"{STAMP} cannot be read"
+    fits = is_file_with_hash(slot / name, digest) if Path(name).name == name else False
+    return "" if fits else f"{name}: not what was downloaded"
 
 
 class _Complaints(logging.Handler):
@@ -335,7 +355,7 @@ def _download(finder: PackageFinder, package: Package, work: Path, pin: PinnedFi
             )
         # A local file is where the user keeps it, and must stay there.
         shutil.copyfile(got, work / link.filename)
-    (work / "sha256").write_text(f"{digest}  {link.filename}\n", encoding="utf-8")
+    (work / STAMP).write_text(f"{digest}  {link.filename}\n", encoding="utf-8")
     return digest
 
 

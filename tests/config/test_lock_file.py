@@ -86,8 +86,8 @@ GOOD = ENTRY.format("a" * 64)
     ("text", "message"),
     [
         ("format = 2", "x.lock: format:"),
-        ("format = ", "x.lock: not a lock file"),
-        ("[" * 5000, "x.lock: not a lock file"),
+        ("format = ", "x.lock: not valid TOML"),
+        ("[" * 5000, "x.lock: not valid TOML"),
         ("files = 3", "x.lock: files:"),
         ("format = 1\n[[file]]\n", "file: unknown key, did you mean 'files'?"),
         (ENTRY.format("a" * 63), "x.lock: files.0.sha256: string should match"),
