@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.lock_file import builtin_path, lock_path
+from harness.util.files import existing_parent
 from harness.util.places import Places
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def places_of(options: argparse.Namespace) -> Places:
         trees += runs
         files += [path.resolve().parent / REPORT for path in runs[:1]]
         files += [out / REPORT if out.is_dir() else out] if out else []
+    elif command == "doctor":
+        # What is not there yet is tried where it would be made.
+        trees += [existing_parent(path) for path in trees]
     elif command == "lock":
         files.append(builtin_path() if options.builtin else lock_path(options.config))
     elif command == "reproducer":

@@ -29,7 +29,8 @@ def check_places(machine: Machine) -> Iterator[Finding]:
 def _place(place: Place) -> Iterator[Finding]:
     name = place.option or "temporary directory"
     move = f"name another with {place.option}" if place.option else "set TMPDIR to another"
-    free = f"{place.path}: {place.free / GIB:.1f} GiB free on {place.filesystem}"
+    size = f"{place.free / GIB:.1f} GiB" if place.free >= GIB else f"{place.free >> 20} MiB"
+    free = f"{place.path}: {size} free on {place.filesystem}"
     if place.trouble:
         yield Finding(
             topic=TOPIC,

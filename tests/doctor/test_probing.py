@@ -49,9 +49,10 @@ def test_no_compiler(
         raise MachineError(f"{name}: not found on PATH. Install it: apt-get install g++")
 
     monkeypatch.setattr("harness.doctor.probing.find_compiler", nothing)
-    places = [f"--{name}={tmp_path}" for name in ("builds", "results")]
+    places = [f"--{name}={tmp_path / name}" for name in ("builds", "results")]
     code = main(["doctor", f"--config={DEFAULT}", "--offline", "--json", *places])
     findings = json.loads(capsys.readouterr().out)["findings"]
     (compiler,) = (each for each in findings if each["what"] == "C++ compiler")
     assert (code, compiler["state"], compiler["stops"]) == (3, "missing", True)
     assert compiler["remedy"] == "apt-get install g++"
+    assert list(tmp_path.iterdir()) == []
