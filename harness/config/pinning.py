@@ -7,6 +7,7 @@ the way to a download.
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,11 +36,16 @@ class Pinning:
     """The configuration file whose lock would have it; None where a command has none."""
 
     @property
+    def command(self) -> str:
+        """The command that pins what the configuration in use needs."""
+        file = f" --config {shlex.quote(str(self.config))}" if self.config else ""
+        return f"python -m harness lock{file}"
+
+    @property
     def remedy(self) -> str:
         """How something is pinned, as the end of a message."""
-        file = f" --config {self.config}" if self.config else ""
         return (
-            f"Pin it with `python -m harness lock{file}`; what the file does not name, with "
+            f"Pin it with `{self.command}`; what the file does not name, with "
             "--version or --converter as well."
         )
 

@@ -12,8 +12,6 @@ import shutil
 import ssl
 import tempfile
 import time
-from datetime import date
-from difflib import get_close_matches
 from functools import cache as memoised
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -28,6 +26,7 @@ from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import Fetcher, PyPIClient
 
 from harness.config.pinning import in_force
+from harness.domain.versions import nearest
 from harness.sources.pip_config import PipConfig
 from harness.util.errors import MachineError, SourceError
 from harness.util.files import (
@@ -41,7 +40,7 @@ from harness.util.reading import read_text
 from harness.util.sealed import check_machine, is_file_with_hash, is_intact, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from harness.config.lock_file import Kind, PinnedFile
 
@@ -49,10 +48,6 @@ logger = logging.getLogger(__name__)
 
 _WORDS: dict[Kind, str] = {"wheel": "wheel", "sdist": "source distribution"}
 _ATTEMPTS = 3
-_OTHER_CONTENT = (
-    "The file was replaced or is truncated: check pip's index-url and find-links. Where it is "
-    "meant to be another one, `python -m harness lock --update` pins what is there now."
-)
 STAMP = "sha256"
 """File beside a download with its hash and name, as `sha256sum --check` takes it."""
 _T = TypeVar("_T")
@@ -323,7 +318,7 @@ def _choose(
         stated = (link.hash_option or {})["sha256"]
         raise SourceError(
             f"{link.redacted}: the index states SHA-256 {', '.join(stated)}, and "
-            f"{pins[link.filename].sha256} is pinned. {_OTHER_CONTENT}"
+            f"{pins[link.filename].sha256} is pinned. {_other_content()}"
         )
     return usable[0]
 
@@ -351,7 +346,7 @@ def _download(finder: PackageFinder, package: Package, work: Path, pin: PinnedFi
             size = got.stat().st_size
             raise SourceError(
                 f"{link.redacted}: SHA-256 is {digest} ({size} bytes), and {pin.sha256} "
-                f"({pin.size} bytes) is pinned. {_OTHER_CONTENT}"
+                f"({pin.size} bytes) is pinned. {_other_content()}"
             )
         # A local file is where the user keeps it, and must stay there.
         shutil.copyfile(got, work / link.filename)
@@ -359,22 +354,11 @@ def _download(finder: PackageFinder, package: Package, work: Path, pin: PinnedFi
     return digest
 
 
-def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Return the versions most like `version`; if it ends in a date, those nearest in time."""
-    wanted = _day(version)
-    if wanted is not None:
-        dated = [(abs(day - wanted), name) for name in known if (day := _day(name)) is not None]
-        if dated:
-            return [name for _, name in sorted(dated)[:count]]
-    return get_close_matches(version, known, count, cutoff=0.3) or list(known[:count])
-
-
-def _day(version: str) -> int | None:
-    """Return the number of the day that a version such as `1.0.20250503` names."""
-    try:
-        return date.fromisoformat(version.rpartition(".")[2]).toordinal()
-    except ValueError:
-        return None
+def _other_content() -> str:
+    return (
+        "The file was replaced or is truncated: check pip's index-url and find-links. Where it is "
+        f"meant to be another one, `{in_force().command} --update` pins what is there now."
+    )
 
 
 def _same_version(one: str | None, other: str) -> bool:

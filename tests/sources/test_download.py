@@ -12,7 +12,6 @@ from harness.sources.download import (
     fetch_distribution,
     fetch_files,
     list_versions,
-    nearest,
 )
 from harness.util.errors import HarnessError, MachineError, SourceError
 from harness.util.files import disk_trouble_explained, sha256_of
@@ -216,16 +215,3 @@ def test_other_trouble_is_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), disk_trouble_explained(tmp_path):
         tmp_path.read_bytes()
     assert not issubclass(IsADirectoryError, HarnessError)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ("20260113", ["20260114", "20250916"]),
-        ("1.0.20260113", ["20260114", "20250916"]),
-        ("mster", ["master"]),
-    ],
-)
-def test_nearest(wanted: str, expected: list[str]) -> None:
-    known = ["20250503", "20250916", "20260114", "20260526", "master"]
-    assert nearest(wanted, known, 2) == expected
