@@ -41,7 +41,7 @@ from harness.doctor.machine import (
     Vulkan,
 )
 from harness.doctor.software import OPTIONAL
-from harness.doctor.system import filesystem_of, probe_resources
+from harness.doctor.system import filesystem_of, probe_resources, text_of
 from harness.domain.versions import date_of
 from harness.model.downloads import downloads_of
 from harness.sources.download import list_versions
@@ -193,7 +193,7 @@ def _place(option: str, path: Path) -> Place:
 
 def _tried(option: str, path: Path, folder: Path) -> Place:
     about = os.statvfs(folder)
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    mounts = text_of(Path("/proc/self/mountinfo"))
     with tempfile.NamedTemporaryFile(prefix=".doctor-", dir=folder) as file:
         file.write(b"x")
         file.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from harness.doctor.machine import Resources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MOUNT = re.compile(r"(?:\S+ ){4}(/\S*) .*? - (\S+) ")
+"""A line of `/proc/self/mountinfo`: where it is, and which kind of file system."""
 CGROUPS = Path("/sys/fs/cgroup")
 _LETTERS = {
     "n": resource.RLIMIT_NOFILE,
@@ -28,8 +31,8 @@ _LETTERS = {
 def probe_resources() -> Resources:
     """Return the processors, the memory and the limits of this process."""
     usable = float(len(os.sched_getaffinity(0)))
-    memory = available_memory(_text(Path("/proc/meminfo")))
-    for folder in groups(_text(Path("/proc/self/cgroup")), CGROUPS):
+    memory = available_memory(text_of(Path("/proc/meminfo")))
+    for folder in groups(text_of(Path("/proc/self/cgroup")), CGROUPS):
         usable = min(usable, quota(folder))
         memory = min(memory, room(folder))
     return Resources(
@@ -38,7 +41,7 @@ def probe_resources() -> Resources:
         usable=usable,
         memory=int(memory),
         limits={letter: _soft(number) for letter, number in _LETTERS.items()},
-        cores_to_files=not _text(Path("/proc/sys/kernel/core_pattern")).startswith("|"),
+        cores_to_files=not text_of(Path("/proc/sys/kernel/core_pattern")).startswith("|"),
     )
 
 
@@ -63,7 +66,10 @@ def groups(membership: str, root: Path) -> Iterator[Path]:
         root: where control groups are mounted.
     """
     for line in membership.splitlines():
-        _, controllers, path = line.split(":", 2)
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not number.isdecimal():
+            continue
         # The first version has a folder per controller, the second none.
         names = [name for name in ("cpu", "memory") if name in controllers.split(",")]
         for base in [root / name for name in names] if controllers else [root]:
@@ -73,9 +79,9 @@ def groups(membership: str, root: Path) -> Iterator[Path]:
 
 def quota(folder: Path) -> float:
     """Return how many processors a control group may keep busy; infinite without a limit."""
-    words = _text(folder / "cpu.max").split()
+    words = text_of(folder / "cpu.max").split()
     if not words:
-        words = [_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+        words = [text_of(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
     try:
         limit, period = map(int, words)
     except ValueError:  # `max`, or no such file
@@ -93,12 +99,12 @@ def room(folder: Path) -> float:
         ("memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         try:
-            most, used = int(_text(folder / limit)), int(_text(folder / current))
+            most, used = int(text_of(folder / limit)), int(text_of(folder / current))
         except ValueError:
             continue
         cached = [
             int(line.split()[1])
-            for line in _text(folder / "memory.stat").splitlines()
+            for line in text_of(folder / "memory.stat").splitlines()
             if line.startswith("inactive_file ")
         ]
         return max(most - used + sum(cached), 0)
@@ -114,15 +120,18 @@ def filesystem_of(path: Path, mounts: str) -> str:
     """
     best, kind = -1, ""
     for line in mounts.splitlines():
-        words, _, rest = line.partition(" - ")
-        point = Path(words.split()[4].replace("\\040", " "))
+        match = _MOUNT.match(line)
+        if match is None:
+            continue
+        point = Path(match[1].replace("\\040", " "))
         # Of two mounts at the same place the later one is seen.
         if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), rest.split()[0]
+            best, kind = len(point.parts), match[2]
     return kind
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return what the kernel says in a file; empty where there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -9,7 +9,8 @@ MOUNTS = """\
 1 0 8:1 / / rw - ext4 /dev/sda rw
 2 1 0:5 / /tmp rw,noexec - tmpfs tmpfs rw
 3 1 0:6 / /home/a\\040b rw - nfs4 host:/x rw
-4 1 0:7 / /tmp rw - xfs /dev/sdb rw
+4 1 0:7 / /tmp rw shared:1 - xfs /dev/sdb rw
+not a mount
 """
 
 
@@ -69,5 +70,5 @@ def test_groups(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     second = groups("0::/a/b\n", tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in second] == ["a/b", "a", "."]
-    first = groups("5:cpu,cpuacct:/c\n4:memory:/gone\n3:pids:/c\n", tmp_path)
+    first = groups("odd\n5:cpu,cpuacct:/c\n4:memory:/gone\n3:pids:/c\n", tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in first] == ["cpu/c", "cpu", "memory"]
