@@ -176,6 +176,15 @@ def add_builds(to: Arguments, what: str = "the build store") -> None:
     _add_path(to, "builds", "builds", "DIR", what, types.directory)
 
 
+def add_locked(to: Arguments) -> None:
+    """Add `--locked`, which holds in the whole command; see `harness.config.pinning`."""
+    to.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse to download what no lock file pins (python -m harness lock)",
+    )
+
+
 def add_results(to: Arguments, what: str = "where run directories go") -> None:
     """Add `--results`."""
     _add_path(to, "results", "results", "DIR", what, types.directory)

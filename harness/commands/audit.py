@@ -12,7 +12,7 @@ from harness.advisories.loading import load_corpus
 from harness.advisories.subject import Setting
 from harness.build.toolchain import layer_arch
 from harness.commands import argument_types as types
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_locked
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
@@ -126,6 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--json", action="store_true", help="for machines")
     add_config(work)
     add_builds(work, "the build store, which has the configuration's model")
+    add_locked(work)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands import argument_types as types
-from harness.commands.arguments import add_builds, add_jobs, loaded
+from harness.commands.arguments import add_builds, add_jobs, add_locked, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

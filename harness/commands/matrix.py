@@ -19,6 +19,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     add_results,
@@ -153,6 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and cells to run at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 
