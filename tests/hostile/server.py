@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 def _warm_up() -> None:
     sys.dont_write_bytecode = True
-    from harness.__main__ import COMMANDS
+    from harness.commands.command_line import COMMANDS
 
     for module in (*COMMANDS.values(), "harness.commands.conclusion"):
         importlib.import_module(module)
@@ -89,7 +89,8 @@ def _child(request: dict[str, Any], place: Path) -> int:
     watch(allowed, lambda line: _tell(log, line))
     from harness.__main__ import main as harness_main
 
-    return harness_main(words)
+    sys.argv[1:] = words
+    return harness_main()
 
 
 def _tell(log: int, line: str) -> None:
