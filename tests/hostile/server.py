@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.util.forking import ForkServer
 from tests.hostile import namespace
 from tests.hostile.watch import watch
 
@@ -58,6 +59,8 @@ def _warm_up() -> None:
         importlib.import_module(module)
     for module in ("harness.reference.generated_inputs", "harness.execution.worker"):
         importlib.import_module(module)
+    # It would import all that we have imported, for workers that refused inputs never need.
+    ForkServer.start = lambda _: None  # type: ignore[method-assign]
     gc.collect()
     gc.freeze()
 

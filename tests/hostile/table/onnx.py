@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.hostile.case import FETCHED, TAKEN, USAGE, Hostile, nothing
@@ -103,7 +102,7 @@ def _input(**fields: object) -> Edit:
         if "shape" in fields:
             del kind.shape.dim[:]
             for extent in fields["shape"]:  # type: ignore[attr-defined]
-                kind.shape.dim.add(**{"dim_value": extent})
+                kind.shape.dim.add(dim_value=extent)
 
     return edit
 
@@ -377,6 +376,4 @@ _CONFIGURED = tuple(
     )
 )
 
-CASES = (
-    *(*_FILES, *_TAKEN, *_GRAPHS, *_LISTED, *_ODD, *_MEMORY, *_EXTERNAL, *_CONFIGURED),
-)
+CASES = (*(*_FILES, *_TAKEN, *_GRAPHS, *_LISTED, *_ODD, *_MEMORY, *_EXTERNAL, *_CONFIGURED),)
