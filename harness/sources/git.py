@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONFIG = {
+    "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "fetch.prune": "false",
     "fetch.recurseSubmodules": "false",
@@ -26,6 +27,7 @@ _CONFIG = {
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
+    "protocol.ext.allow": "never",
 }
 """Settings that would run the user's programs or change what is printed or kept."""
 _LOCAL_VARIABLES = (
@@ -138,7 +140,9 @@ def git_directory(repo: Path) -> Path:
         return repo / ".git"
     if (repo / "HEAD").is_file() and (repo / "objects").is_dir():
         return repo
-    what = "not a git repository" if repo.is_dir() else "no such directory"
+    what = "no such directory"
+    if repo.exists():
+        what = "not a git repository" if repo.is_dir() else "not a directory"
     raise SourceError(f"{repo}: {what}. Give the root of a clone, a bare repository or a URL.")
 
 
