@@ -174,6 +174,7 @@ def _animated() -> bytes:
     return stream.getvalue()
 
 
+TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0"
 SMALL = _png(4, 4)
 _SHAPE = "shape = [1, 3, 4, 4]"
 _PICTURES: Mapping[str, tuple[bytes | Callable[[], bytes], frozenset[int]]] = {

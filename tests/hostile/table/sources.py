@@ -42,10 +42,10 @@ def _case(
 
 
 def _member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0) -> bytes:
+    """Return the head of a member; nothing follows it, whatever size it tells."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.size = kind, target, size
-    data = member.tobuf(tarfile.PAX_FORMAT)
-    return data + bytes(-(-size // 512) * 512)
+    return member.tobuf(tarfile.PAX_FORMAT)
 
 
 def _whole(*more: bytes) -> bytes:
@@ -75,57 +75,41 @@ def _archive(
     return _case("archive", name, make, *named, env=True)
 
 
+def _with(
+    name: str, *members: bytes, names: tuple[str, ...] = (), harmless: bool = False
+) -> Hostile:
+    return _archive(name, gzip.compress(_whole(*members)), *names, harmless=harmless)
+
+
+SRC = f"{NAME}/src"
 _ARCHIVES = (
     _archive("empty", b""),
     _archive("text", b"no archive"),
     _archive("gzip-of-nothing", gzip.compress(b"")),
     _archive("gzip-of-text", gzip.compress(b"no archive" * 100)),
     _archive("cut", gzip.compress(_whole())[:-20]),
+    # No bytes of any file are affected.
     _archive("checksum", gzip.compress(_whole())[:-8] + bytes(8), harmless=True),
     _archive("nothing-inside", gzip.compress(bytes(1024))),
-    _archive("up", gzip.compress(_whole(_member(f"{NAME}/src/../../../pwned"))), "pwned|outside"),
-    _archive(
-        "up-backslash", gzip.compress(_whole(_member(f"{NAME}/src/..\\..\\pwned"))), harmless=True
-    ),
-    _archive("absolute", gzip.compress(_whole(_member("/tmp/pwned")))),
-    _archive("link-up", gzip.compress(_whole(_member(f"{NAME}/src/l", tarfile.SYMTYPE, "/etc")))),
-    _archive(
+    _with("up", _member(f"{SRC}/../../../pwned"), names=("pwned|outside",)),
+    _with("up-backslash", _member(f"{SRC}/..\\..\\pwned"), harmless=True),
+    _with("absolute", _member("/tmp/pwned")),
+    _with("link-up", _member(f"{SRC}/l", tarfile.SYMTYPE, "/etc")),
+    _with(
         "through-a-link",
-        gzip.compress(
-            _whole(
-                _member(f"{NAME}/src/l", tarfile.SYMTYPE, "../../../.."),
-                _member(f"{NAME}/src/l/pwned"),
-            )
-        ),
+        _member(f"{SRC}/l", tarfile.SYMTYPE, "../../../.."),
+        _member(f"{SRC}/l/pwned"),
     ),
-    _archive(
-        "hard-link", gzip.compress(_whole(_member(f"{NAME}/src/h", tarfile.LNKTYPE, "/etc/passwd")))
-    ),
-    _archive("device", gzip.compress(_whole(_member(f"{NAME}/src/null", tarfile.CHRTYPE)))),
-    _archive("pipe", gzip.compress(_whole(_member(f"{NAME}/src/p", tarfile.FIFOTYPE)))),
-    _archive("nul", gzip.compress(_whole(_member(f"{NAME}/src/a\0b"))), harmless=True),
-    _archive("long-name", gzip.compress(_whole(_member(f"{NAME}/src/" + "n" * 5000)))),
-    _archive("deep", gzip.compress(_whole(_member(f"{NAME}/src/" + "d/" * 2000 + "f")))),
-    _archive(
-        "file-and-folder",
-        gzip.compress(_whole(_member(f"{NAME}/src/a"), _member(f"{NAME}/src/a/b"))),
-        harmless=True,
-    ),
-    _archive(
-        "size-beyond",
-        gzip.compress(
-            _whole()[:-1024]
-            + _member(f"{NAME}/src/b", size=0)[:124]
-            + b"77777777777\0"
-            + _member("x")[136:]
-        ),
-        harmless=True,
-    ),
+    _with("hard-link", _member(f"{SRC}/h", tarfile.LNKTYPE, "/etc/passwd")),
+    _with("device", _member(f"{SRC}/null", tarfile.CHRTYPE)),
+    _with("pipe", _member(f"{SRC}/p", tarfile.FIFOTYPE)),
+    _with("nul", _member(f"{SRC}/a\0b"), harmless=True),
+    _with("long-name", _member(f"{SRC}/" + "n" * 5000), names=("nnn",)),
+    _with("deep", _member(f"{SRC}/" + "d/" * 1500 + "f"), names=("d/d",)),
+    _with("file-and-folder", _member(f"{SRC}/a"), _member(f"{SRC}/a/b"), harmless=True),
     _archive(
         "bomb",
-        lambda: gzip.compress(
-            _whole(_member(f"{NAME}/src/b", size=3 << 30)[:512]) + bytes(1 << 26), 9
-        ),
+        lambda: gzip.compress(_whole(_member(f"{SRC}/b", size=3 << 30)) + bytes(1 << 26), 9),
     ),
 )
 
