@@ -182,6 +182,29 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Run the table of hostile inputs alone (`-- --report DIR` keeps what happened)."""
+    _install(session, "test")
+    words = list(session.posargs)
+    env: dict[str, str | None] = {}
+    if "--report" in words:
+        at = words.index("--report")
+        folder = Path(words[at + 1]).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "hostile.jsonl").unlink(missing_ok=True)
+        env["HOSTILE_REPORT"] = str(folder)
+        del words[at : at + 2]
+    session.run("pytest", "-n", "auto", "tests/hostile", *words, env=env)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers (`-- --seconds N --parser NAME`), guided by what code an input reaches."""
+    _install(session, "test", "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and the order of the packages."""
     _install(session, "lint")
