@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 def _warm_up() -> None:
     sys.dont_write_bytecode = True
-    from harness.__main__ import COMMANDS
+    from harness.commands.command_line import COMMANDS
 
     for module in (*COMMANDS.values(), "harness.commands.conclusion"):
         importlib.import_module(module)
