@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from harness.config.ranges import known_repository
 from harness.sources import git
+from harness.sources.clone import clone_damage, object_id
 from harness.sources.tree import (
     GLSLANG,
     PARTS,
@@ -32,6 +33,7 @@ from harness.util.errors import SourceError
 from harness.util.files import append_line, directory_atomically, disk_trouble_explained
 from harness.util.paths import expanded
 from harness.util.process import capture, run
+from harness.util.sealed import is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +123,7 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
     with disk_trouble_explained(store):
         slot.parent.mkdir(parents=True, exist_ok=True)
         with _lock(slot):
-            if not slot.is_dir():
+            if not is_intact(slot, clone_damage):
                 with directory_atomically(slot) as work:
                     # A server without support for filters sends everything, with a warning.
                     _network(
@@ -229,7 +231,13 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
                 "`git fetch --refetch` there."
             )
         position = end + 1 + int(header[2])
-        write_file(root, blob.name, bytes(output[end + 1 : position]), place)
+        data = bytes(output[end + 1 : position])
+        if object_id(b"blob %d\0" % len(data) + data, len(blob.sha)) != blob.sha:
+            raise SourceError(
+                f"{place}: this clone has another {blob.name} than the commit names. Check it with "
+                "`git fsck`, or make a new one."
+            )
+        write_file(root, blob.name, data, place)
         position += 1
 
 
