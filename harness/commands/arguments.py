@@ -15,6 +15,7 @@ from harness.config.tables import (
     Config,
     ModelTable,
     known_converter,
+    too_large,
     with_model,
     with_repository,
 )
@@ -54,7 +55,7 @@ def add_repo(to: Arguments) -> None:
     """Add `--repo`, see `configured`."""
     to.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH",
         help="clone or URL to use in place of the git repositories in the configuration, or to "
@@ -142,6 +143,8 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
     made = generated_inputs.generate(options.config.resolve().parent / model.onnx, shapes)
     for line in made.assumed:
         print(line, file=sys.stderr)
+    if problem := too_large(made.tables, config.limits):
+        raise UsageError(f"--shape: {problem}.")
     if onnx:
         return with_model(config, model, made.tables)
     return config.model_copy(update={"inputs": made.tables})

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="likewise (default: %(default)s)",
     )
     parser.add_argument(
-        "--repo", type=types.text, metavar="DIR", help="clone of ncnn, for the next commit"
+        "--repo", type=types.repository, metavar="DIR", help="clone of ncnn, for the next commit"
     )
     parser.add_argument(
         "--commit",

@@ -78,7 +78,7 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("range")
     group.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn (default: that of the configuration; without one, releases of the "

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default=".",
         metavar="PATH",
         help="the clone (default: the current directory)",
@@ -97,6 +97,7 @@ def execute(options: argparse.Namespace) -> int:
         HarnessError: with one clear message; every failure that is no verdict stops `git bisect
             run`, see `harness.commands.command_line`.
     """
+    options.metric.check(options.threshold)
     config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()

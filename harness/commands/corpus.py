@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn: releases that the package index lacks, and commits",

@@ -151,7 +151,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", type=types.name, default="", help="what to call it (default: after the shapes)"
     )
     text.add_argument(
-        "--commit", type=types.name, default="", help="commit that is known to have brought it in"
+        "--commit", type=types.commit, default="", help="commit that is known to have brought it in"
     )
     text.add_argument(
         "--max-kib",

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from harness.config.lock_file import without_credentials
 from harness.config.pinning import in_force
+from harness.config.ranges import known_repository
 from harness.sources import git
 from harness.sources.clone import clone_damage, object_id
 from harness.sources.tree import (
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LINK_MODE = "120000"
-SCHEMES = ("https", "http", "ssh", "git", "file")
-"""Of remotes: all that git itself speaks."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,22 +194,11 @@ def _exists(where: str) -> bool:
 
 
 def _check_remote(where: str) -> None:
-    """Refuse what git would take for an option, or for a program to talk to.
-
-    Raises:
-        SourceError: it is of that kind.
-    """
-    scheme, known, rest = where.partition("://")
-    host = rest if known else where
-    if host.startswith("-") or "::" in where.partition("/")[0] or _CONTROL.search(where):
-        problem = "would be an option or a program to git"
-    elif known and scheme not in SCHEMES:
-        problem = f"of a kind that is not known here ({', '.join(SCHEMES)})"
-    else:
-        return
-    raise SourceError(
-        f"{without_credentials(where)!r}: {problem}. Give a URL, host:path or the path of a clone."
-    )
+    """Raise SourceError if git would take a remote for an option, or for a program to talk to."""
+    try:
+        known_repository(where)
+    except ValueError as error:
+        raise SourceError(f"{without_credentials(where)!r}: {error}.") from error
 
 
 def _lock(repo: Path) -> FileLock:
