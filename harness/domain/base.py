@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
+
+_FIELDS: dict[frozenset[str], set[str]] = {}
+"""Sets of the fields that were given, of which there are few, each held once."""
 
 
 class StoredValue(BaseModel):
     """Frozen; what a file of a newer version says besides is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Share what pydantic keeps of the given fields: more than half of a record's memory.
+
+        A matrix holds the records of all its cells, each of hundreds of such values.
+        """
+        given = self.__pydantic_fields_set__
+        shared = _FIELDS.setdefault(frozenset(given), given)
+        object.__setattr__(self, "__pydantic_fields_set__", shared)
 
 
 class MessageValue(BaseModel):
