@@ -27,8 +27,9 @@ from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError, SourceError
-from harness.util.files import directory_atomically, scratch_directory, sha256_of, stamp
+from harness.util.files import directory_atomically, sha256_of, stamp
 from harness.util.process import run
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

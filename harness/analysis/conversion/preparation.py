@@ -28,7 +28,8 @@ from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.errors import BuildError, HarnessError, ModelError
-from harness.util.files import scratch_directory, sha256_of, write_atomically
+from harness.util.files import sha256_of, write_atomically
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
