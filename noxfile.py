@@ -58,7 +58,12 @@ def _harness(session: nox.Session, command: str) -> None:
 
     Nox itself would turn every code but 0 into 1.
     """
-    code = subprocess.call([_environment(), "-m", "harness", command, *session.posargs])
+    _module(session, "harness", command)
+
+
+def _module(session: nox.Session, name: str, *words: str) -> None:
+    """Run a Python module with the words behind `--` and end with its exit code."""
+    code = subprocess.call([_environment(), "-m", name, *words, *session.posargs])
     if code:
         raise SystemExit(code)
 
@@ -115,6 +120,18 @@ def corpus(session: nox.Session) -> None:
 def reproducer(session: nox.Session) -> None:
     """Write a finding as a test for ncnn's tree and as a program, and try both."""
     _harness(session, "reproducer")
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Disturb real runs in many ways (`-- --short` for some minutes, `-- --only ID` for one)."""
+    _module(session, "faults")
+
+
+@nox.session(venv_backend="none")
+def soak(session: nox.Session) -> None:
+    """Kill and restart the default matrix at random for `-- --hours N`."""
+    _module(session, "faults.soak")
 
 
 @nox.session
