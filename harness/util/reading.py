@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 64 << 20
 """Bytes of a text that a person or a converter wrote; the largest `.param` known has 2 MB."""
+BOM = "\ufeff"
+"""The byte order mark that some editors put in front."""
 
 
 def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError) -> bytes:
@@ -56,9 +58,17 @@ def read_text(
     Raises:
         HarnessError: of the class `error`; it cannot be read, see `read_bytes`, or is no UTF-8.
     """
-    data = read_bytes(path, limit=limit, error=error)
+    return decoded(read_bytes(path, limit=limit, error=error), path, error=error).removeprefix(BOM)
+
+
+def decoded(data: bytes, path: Path, *, error: type[HarnessError] = UsageError) -> str:
+    """Return the text of a file in UTF-8; a byte order mark is a character of it.
+
+    Raises:
+        HarnessError: of the class `error`; it is no UTF-8.
+    """
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         raise error(
