@@ -35,6 +35,8 @@ TITLES = {
     "limits": "Limits of the shell",
 }
 """Sections of the page by the kind of fault."""
+FINE, FAILED, NOT_TRIED = "as expected: ", "**not as expected**: ", "not tried"
+"""How the words begin that say what happened."""
 HEAD = "| fault | where | how | expected | what happened | said |\n|---|---|---|---|---|---|"
 
 
@@ -45,41 +47,58 @@ def beginning(fault: Fault) -> str:
 
 def row(outcome: Outcome) -> str:
     """Return a fault's line of the table."""
-    happened = f"not tried: {outcome.skipped}" if outcome.skipped else outcome.happened
+    happened = f"{FINE}{outcome.happened}"
+    if outcome.skipped:
+        happened = f"{NOT_TRIED}: {outcome.skipped}"
+    elif not outcome.holds:
+        happened = f"{FAILED}{outcome.happened}"
     return f"{beginning(outcome.fault)} {_cell(happened)} | {_cell(outcome.said)} |"
 
 
 def write_page(
     path: Path,
     *,
-    outcomes: Sequence[Outcome] | None = None,
+    faults: Sequence[Fault] = (),
+    outcomes: Sequence[Outcome] = (),
     hostile: Sequence[dict[str, str]] | None = None,
 ) -> None:
-    """Write the parts of the page that are given, and leave the other as it is.
+    """Bring what is given up to date in the page, and leave the rest as it is.
 
     It has no dates, so that the same events give the same page.
+
+    Args:
+        path: the page.
+        faults: all that there are; none to leave them as they are.
+        outcomes: what happened now; what happened to other faults is told as before.
+        hostile: what hostile inputs did, all of them; None to leave them as they are.
     """
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     first, mark, second = old.partition(HOSTILE)
-    if outcomes is not None:
-        first = _faults(outcomes)
+    if faults:
+        first = _faults(faults, [*first.splitlines(), *map(row, outcomes)])
     if hostile is not None:
         mark, second = HOSTILE, _hostile(hostile)
     write_atomically(path, first + mark + second)
 
 
-def _faults(outcomes: Sequence[Outcome]) -> str:
+def _faults(faults: Sequence[Fault], lines: Sequence[str]) -> str:
+    """Return the first part of the page with the last line of each fault that begins as it does."""
+    rows = {}
+    for fault in faults:
+        own = [line for line in lines if line.startswith(beginning(fault))]
+        rows[fault.id] = own[-1] if own else f"{beginning(fault)} {NOT_TRIED} | |"
     sections = [
-        (title, [row(outcome) for outcome in outcomes if outcome.fault.kind == kind])
+        (title, [rows[fault.id] for fault in faults if fault.kind == kind])
         for kind, title in TITLES.items()
     ]
     return _rendered(
         "faults.md.j2",
         head=HEAD,
-        sections=[(title, rows) for title, rows in sections if rows],
-        tried=sum(not outcome.skipped for outcome in outcomes),
-        failed=sum(not outcome.holds for outcome in outcomes),
-        skipped=sum(bool(outcome.skipped) for outcome in outcomes),
+        sections=[(title, own) for title, own in sections if own],
+        **{
+            name: sum(f" | {mark}" in line for line in rows.values())
+            for name, mark in (("fine", FINE), ("failed", FAILED), ("skipped", NOT_TRIED))
+        },
     )
 
 

@@ -181,8 +181,8 @@ class _Trial:
         if self.result.wrong:
             return "; ".join(dict.fromkeys(_steady(line, self.stage) for line in self.result.wrong))
         codes = {self.code if code == SAME else code for code in self.fault.codes}
-        fate = ended.fate if len(codes) == 1 else "as expected"
-        return f"{fate}; the next run has the undisturbed table"
+        fate = f"{ended.fate}; " if len(codes) == 1 else ""
+        return f"{fate}the next run has the undisturbed table"
 
     def _said(self, ended: Ended) -> str:
         return _steady(ended.line(self.fault.says), self.stage) if self.fault.says else ""

@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from faults.catalogue import moments
 from faults.fault import SAME, Fault, Start
 
 if TYPE_CHECKING:
@@ -150,6 +151,39 @@ def _several(
             one=one,
         )
         for change in changes
+    )
+
+
+def rot(path: Path) -> None:
+    """one bit flipped in each 4 KiB, with dates as before"""
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _meanwhile(pattern: str, change: Change) -> Callable[[Stage], Ended]:
+    """Return what changes files while cells are measured with them."""
+
+    def strike(stage: Stage) -> Ended:
+        run = stage.start()
+        moments.measuring(stage, run)
+        for path in sorted(stage.root.glob(pattern)):
+            change(path)
+        return run.ended()
+
+    return strike
+
+
+def _meanwhile_fault(name: str, what: str, pattern: str, change: Change) -> Fault:
+    return Fault(
+        id=f"damaged-meanwhile-{name}-{change.__name__}",
+        kind="damaged",
+        where=f"{what}, while cells are measured",
+        how=(change.__doc__ or "").strip(),
+        expected="nothing that was measured with it is kept, and ncnn is not blamed",
+        codes=(SAME, 0, 3),
+        strike=_meanwhile(pattern, change),
+        short=change is cut,
     )
 
 
@@ -298,9 +332,7 @@ FAULTS = (
         "measured",
         short=(other_hex, delete),
     ),
-    *_several(
-        "module", "the libraries", MODULE, (cut, empty, flip, delete), "built", short=(cut, flip)
-    ),
+    *_several("module", "the libraries", MODULE, (cut, empty, rot, delete), "built", short=(rot,)),
     Fault(
         id="damaged-module-exchanged",
         kind="damaged",
@@ -336,7 +368,7 @@ FAULTS = (
         short=(cut,),
     ),
     *_several(
-        "reference", "references", VALUES, (cut, empty, flip, delete), "built", short=(flip, delete)
+        "reference", "references", VALUES, (cut, empty, rot, delete), "built", short=(rot, delete)
     ),
     *_several(
         "reference-manifest",
@@ -406,6 +438,9 @@ FAULTS = (
     _line_fault("nul-bytes", "zeros, as after a loss of power", b"\0" * 5000 + b"\n", short=True),
     _line_fault("deep", "JSON that is nested 100 000 deep", b"[" * 100_000 + b"\n"),
     _line_fault("number", "a number of 5000 digits", b'{"threads": ' + b"9" * 5000 + b"}\n"),
+    _meanwhile_fault("module", "the libraries", MODULE, cut),
+    _meanwhile_fault("module", "the libraries", MODULE, delete),
+    _meanwhile_fault("reference", "references", VALUES, flip),
     Fault(
         id="damaged-dates-future",
         kind="damaged",

@@ -12,7 +12,7 @@ CASE = {"id": "x", "kind": "names", "input": "a|b", "expected": "refused", "happ
 
 def test_a_row_is_one_line_that_no_text_breaks() -> None:
     line = row(FINE)
-    assert line.endswith("| SIGKILL; fine | a \\| b &lt;script> c |")
+    assert line.endswith("| as expected: SIGKILL; fine | a \\| b &lt;script> c |")
     assert "\n" not in line
 
 
@@ -22,24 +22,26 @@ def test_what_was_not_tried_says_why() -> None:
 
 def test_the_same_events_give_the_same_page(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_page(tmp_path / name, outcomes=[FINE], hostile=[CASE])
+        write_page(tmp_path / name, faults=FAULTS[:2], outcomes=[FINE], hostile=[CASE])
     text = (tmp_path / "a").read_text()
     assert text == (tmp_path / "b").read_text()
     assert row(FINE) in text.splitlines()
-    assert "1 faults were tried: 1 ended as expected, 0 did not." in text
+    assert "Of 2 faults, 1 ended as expected and 0 did not; 1 could not be tried." in text
 
 
-def test_each_part_is_written_without_the_other(tmp_path: Path) -> None:
+def test_what_is_not_tried_again_is_told_as_before(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    write_page(page, outcomes=[FINE])
-    assert "Hostile" not in page.read_text()
+    other = Outcome(fault=FAULTS[1], wrong=["lost"], happened="lost")
+    write_page(page, faults=FAULTS[:3], outcomes=[FINE])
     write_page(page, hostile=[CASE])
-    both = page.read_text()
-    assert row(FINE) in both
-    assert "| `x` | a\\|b | refused | refused |" in both
-    write_page(page, outcomes=[Outcome(fault=FAULT, wrong=["lost"], happened="lost")])
-    assert "| `x` |" in page.read_text()
-    assert "0 ended as expected, 1 did not" in page.read_text()
+    write_page(page, faults=FAULTS[:3], outcomes=[other])
+    lines = page.read_text().splitlines()
+    assert row(FINE) in lines
+    assert row(other) in lines
+    assert "Of 3 faults, 1 ended as expected and 1 did not; 1 could not be tried." in lines
+    assert "| `x` | a\\|b | refused | refused |" in lines
+    write_page(page, faults=FAULTS[1:2])
+    assert FAULT.id not in page.read_text()
 
 
 def test_hostile_cases_are_read_from_several_files(tmp_path: Path) -> None:
