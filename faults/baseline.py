@@ -41,6 +41,7 @@ MAKERS = ("baseline", "misbehaving", "misbehave", "stage")
 """Modules here that decide what an undisturbed run leaves."""
 GONE: dict[Start, tuple[str, ...]] = {
     "empty": ("store", "results"),
+    "unfetched": ("store/sources",),
     "cold": ("store/modules/2*", "store/references", "store/measurements", "store/objects"),
     "fetched": ("store/modules/2*", "store/references", "store/measurements"),
     "built": ("store/measurements",),

@@ -26,8 +26,8 @@ Kind = Literal[
     "network",
     "limits",
 ]
-Start = Literal["empty", "cold", "fetched", "built", "measured"]
-"""What is there: nothing; sources; object files too; builds and references; also records."""
+Start = Literal["empty", "unfetched", "cold", "fetched", "built", "measured"]
+"""What is there: nothing; all but sources; sources; object files too; builds and references; all."""
 Need = Literal["mount", "nobody", "c-compiler"]
 
 SAME = -1

@@ -80,9 +80,11 @@ def _fault(
 
 
 FAULTS = (
-    _fault("download", "the store during the download", "store", "empty", kib=2000, short=True),
-    _fault("extraction", "the store during extraction", "store", "empty", kib=22000, short=True),
-    _fault("inodes", "the store during extraction", "store", "empty", inodes=600),
+    _fault("download", "the store during the download", "store", "unfetched", kib=2000, short=True),
+    _fault(
+        "extraction", "the store during extraction", "store", "unfetched", kib=22000, short=True
+    ),
+    _fault("inodes", "the store during extraction", "store", "unfetched", inodes=600),
     _fault("binding", "the store while the binding compiles", "store", "empty", kib=300),
     _fault("configure", "the store while CMake configures", "store", "fetched", kib=400),
     _fault(

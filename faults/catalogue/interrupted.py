@@ -54,8 +54,7 @@ def _fault(
     return Fault(
         id=name,
         kind="interrupted",
-        where=f"the harness{' and its process group' if group else ''}. "
-        f"{(moment.__doc__ or '').strip().rstrip('.')}",
+        where=f"the harness{' and its process group' if group else ''}, {moments.words(moment)}",
         how=f"{number.name}{count}",
         expected=ENDS,
         codes=codes,
@@ -97,9 +96,9 @@ INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 STARTING = (EXIT_INTERRUPTED, -INT, SAME)
 FAULTS = (
     _fault("int-starting", INT, moments.starting, "built", codes=STARTING, says="", short=True),
-    _fault("int-downloading", INT, moments.downloading, "empty", short=True),
+    _fault("int-downloading", INT, moments.downloading, "unfetched", short=True),
     _fault("int-configuring", INT, moments.configuring, "fetched"),
-    _fault("int-compiling", INT, moments.compiling, "cold", short=True),
+    _fault("int-compiling", INT, moments.compiling, "fetched", short=True),
     _fault("int-measuring", INT, moments.measuring, "built", short=True),
     _fault("int-group", INT, moments.measuring, "built", group=True),
     _fault(
@@ -110,14 +109,14 @@ FAULTS = (
         codes=(EXIT_INTERRUPTED, SAME),
         says="",
     ),
-    _fault("int-twice-compiling", INT, moments.compiling, "cold", times=2),
+    _fault("int-twice-compiling", INT, moments.compiling, "fetched", times=2),
     _fault("int-twice-measuring", INT, moments.measuring, "built", times=2, short=True),
     _fault("int-three-times", INT, moments.working, "built", times=3),
-    _fault("term-downloading", TERM, moments.downloading, "empty"),
-    _fault("term-compiling", TERM, moments.compiling, "cold"),
+    _fault("term-downloading", TERM, moments.downloading, "unfetched"),
+    _fault("term-compiling", TERM, moments.compiling, "fetched"),
     _fault("term-measuring", TERM, moments.measuring, "built", short=True),
     _fault("term-twice", TERM, moments.measuring, "built", times=2),
-    _fault("hup-compiling", HUP, moments.compiling, "cold"),
+    _fault("hup-compiling", HUP, moments.compiling, "fetched"),
     _fault("hup-measuring", HUP, moments.measuring, "built", short=True),
     Fault(
         id="output-full",

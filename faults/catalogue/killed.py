@@ -36,11 +36,10 @@ def _harness(moment: Moment) -> Callable[[Stage], Ended]:
 
 
 def _harness_dies(name: str, moment: Moment, start: Start, *, short: bool = False) -> Fault:
-    when = (moment.__doc__ or "").strip().rstrip(".")
     return Fault(
         id=f"kill-harness-{name}",
         kind="killed",
-        where=f"the harness. {when}",
+        where=f"the harness, {moments.words(moment)}",
         how="SIGKILL",
         expected="finished cells are kept, and the next run goes on",
         codes=(KILLED,),
@@ -138,12 +137,12 @@ def _server_while_working(stage: Stage) -> Ended:
 
 FAULTS = (
     _harness_dies("starting", moments.starting, "built", short=True),
-    _harness_dies("downloading", moments.downloading, "empty", short=True),
-    _harness_dies("extracting", moments.extracting, "empty"),
+    _harness_dies("downloading", moments.downloading, "unfetched", short=True),
+    _harness_dies("extracting", moments.extracting, "unfetched"),
     _harness_dies("reference", moments.evaluating, "fetched"),
     _harness_dies("binding", moments.compiling_the_binding, "empty"),
     _harness_dies("configuring", moments.configuring, "fetched"),
-    _harness_dies("compiling", moments.compiling, "cold"),
+    _harness_dies("compiling", moments.compiling, "fetched"),
     _harness_dies("second-build", moments.compiling_the_second, "fetched", short=True),
     _harness_dies("measuring", moments.measuring, "built", short=True),
     _harness_dies("working", moments.working, "built"),

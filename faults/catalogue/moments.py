@@ -18,6 +18,12 @@ Moment = "Callable[[Stage, Running], None]"
 """Returns when the moment has come."""
 
 
+def words(moment: Callable[[Stage, Running], None]) -> str:
+    """Return a moment as the end of a sentence."""
+    text = (moment.__doc__ or "").strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
 def starting(stage: Stage, run: Running) -> None:
     """In its first half second, while Python imports."""
     del run
@@ -87,6 +93,7 @@ def anywhere(seconds: float) -> Callable[[Stage, Running], None]:
     """Return a moment at random within some seconds."""
 
     def come(stage: Stage, run: Running) -> None:
+        """At random."""
         del run
         time.sleep(stage.random.uniform(0.0, seconds))
 

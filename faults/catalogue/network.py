@@ -8,7 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from faults import index
-from faults.fault import SAME, Fault
+from faults.fault import SAME, Fault, Start
 from faults.index import closed_port
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _fault(
     expected: str = OFFLINE,
     codes: tuple[int, ...] = (2, 3),
     says: str = SAYS,
-    start: str = "empty",
+    start: Start = "unfetched",
     short: bool = False,
 ) -> Fault:
     return Fault(
@@ -102,7 +102,7 @@ def _fault(
         codes=codes,
         says=says,
         strike=strike,
-        start=start,  # type: ignore[arg-type]
+        start=start,
         short=short,
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from faults.baseline import run_of
 from faults.catalogue import moments
-from faults.fault import Fault
+from faults.fault import Fault, Start
 from faults.run import Ended, harness_words
 from faults.table import differences, records_of, table_of
 
@@ -86,7 +86,7 @@ def _fault(
     *,
     kills: bool = False,
     short: bool = False,
-    start: str = "fetched",
+    start: Start = "fetched",
 ) -> Fault:
     return Fault(
         id=f"together-{name}",
@@ -95,7 +95,7 @@ def _fault(
         how=how,
         expected="each ends with the same table as alone",
         strike=strike,
-        start=start,  # type: ignore[arg-type]
+        start=start,
         kills=kills,
         short=short,
     )
