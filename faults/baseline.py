@@ -42,12 +42,13 @@ MAKERS = ("baseline", "misbehaving", "misbehave", "stage")
 GONE: dict[Start, tuple[str, ...]] = {
     "empty": ("store", "results"),
     "unfetched": ("store/sources",),
+    "unbound": ("store/modules/binding-*", "store/measurements"),
     "cold": ("store/modules/2*", "store/references", "store/measurements", "store/objects"),
     "fetched": ("store/modules/2*", "store/references", "store/measurements"),
     "built": ("store/measurements",),
     "measured": (),
 }
-"""What to take away of a finished stage; results are kept only where records are."""
+"""What to take away of a finished stage, and of its results, which only `measured` keeps."""
 
 
 class BaselineError(Exception):

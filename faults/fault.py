@@ -26,8 +26,8 @@ Kind = Literal[
     "network",
     "limits",
 ]
-Start = Literal["empty", "unfetched", "cold", "fetched", "built", "measured"]
-"""What is there: nothing; all but sources; sources; object files too; builds and references; all."""
+Start = Literal["empty", "unfetched", "unbound", "cold", "fetched", "built", "measured"]
+"""What is there: nothing, all but something, or all up to something, see `baseline.GONE`."""
 Need = Literal["mount", "nobody", "c-compiler"]
 
 SAME = -1

@@ -81,11 +81,9 @@ def _fault(
 
 FAULTS = (
     _fault("download", "the store during the download", "store", "unfetched", kib=2000, short=True),
-    _fault(
-        "extraction", "the store during extraction", "store", "unfetched", kib=22000, short=True
-    ),
+    _fault("extraction", "the store during extraction", "store", "unfetched", kib=22000),
     _fault("inodes", "the store during extraction", "store", "unfetched", inodes=600),
-    _fault("binding", "the store while the binding compiles", "store", "empty", kib=300),
+    _fault("binding", "the store while the binding compiles", "store", "unbound", kib=300),
     _fault("configure", "the store while CMake configures", "store", "fetched", kib=400),
     _fault(
         "build", "the store while the library compiles", "store", "fetched", kib=4000, short=True
