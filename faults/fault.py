@@ -68,7 +68,7 @@ class Fault:
     """Whether the disturbed run may rightly call a build failed or a cell broken."""
     loses: bool = False
     """Whether it is finished records that are destroyed."""
-    kills: bool = False
-    """Whether the harness itself is killed and cannot tidy up: the next run does."""
+    tidies: Literal["all", "processes", "nothing"] = "all"
+    """What the disturbed run can still tidy up; for the rest, the next run does."""
     short: bool = False
     """Whether continuous integration tries it."""

@@ -125,8 +125,10 @@ class _Trial:
             self._wrong_lines("disturbed", wrong_numbers(records, self.expected), ended)
             if not self.fault.accuses:
                 self._wrong_lines("disturbed", accusations(records, self.expected), ended)
-        if not self.fault.kills:
-            self._leftovers("disturbed", ended)
+        if self.fault.tidies != "nothing":
+            self._no_processes("disturbed", ended)
+        if self.fault.tidies == "all":
+            self._no_files("disturbed", ended)
 
     def _next(self, known: dict[str, str]) -> None:
         """Run the same command again, undisturbed, and look at what comes of it."""
@@ -143,7 +145,8 @@ class _Trial:
             self._wrong_lines("next run", differences(found, self.expected), ended)
             lost = [r.cell for r in records if known.get(r.cell, r.finished) != r.finished]
             self._wrong_lines("next run", [f"{cell}: measured again" for cell in lost], ended)
-        self._leftovers("next run", ended)
+        self._no_processes("next run", ended)
+        self._no_files("next run", ended)
 
     def _common(self, when: str, ended: Ended) -> None:
         if ended.has_traceback or ended.code == EXIT_INTERNAL:
@@ -152,12 +155,14 @@ class _Trial:
         if outside:
             self._wrong(f"{when}: written outside: {', '.join(outside)}", ended)
 
-    def _leftovers(self, when: str, ended: Ended) -> None:
+    def _no_processes(self, when: str, ended: Ended) -> None:
         left = processes.left_over(GRACE_SECONDS)
         if left:
             names = ", ".join(sorted({process.name for process in left}))
             self._wrong(f"{when}: left running: {names}", ended)
             processes.kill(left)
+
+    def _no_files(self, when: str, ended: Ended) -> None:
         files = self.stage.leftovers()
         if files:
             self._wrong(f"{when}: left in the temporary directory: {', '.join(files)}", ended)

@@ -61,6 +61,8 @@ def _fault(
         says=says,
         strike=_signalled(number, moment, times=times, group=group),
         start=start,
+        # Asked twice, it goes at once.
+        tidies="all" if times == 1 else "processes",
         short=short,
     )
 

@@ -45,7 +45,7 @@ def _harness_dies(name: str, moment: Moment, start: Start, *, short: bool = Fals
         codes=(KILLED,),
         strike=_harness(moment),
         start=start,
-        kills=True,
+        tidies="nothing",
         short=short,
     )
 
@@ -157,7 +157,7 @@ FAULTS = (
         codes=(KILLED, SAME),
         strike=_twice,
         start="fetched",
-        kills=True,
+        tidies="nothing",
     ),
     Fault(
         id="kill-harness-six-times",
@@ -168,7 +168,7 @@ FAULTS = (
         codes=(KILLED, SAME),
         strike=_often,
         start="fetched",
-        kills=True,
+        tidies="nothing",
     ),
     Fault(
         id="kill-everything",
@@ -179,7 +179,7 @@ FAULTS = (
         codes=(KILLED,),
         strike=_everything,
         start="cold",
-        kills=True,
+        tidies="nothing",
     ),
     Fault(
         id="kill-compiler",

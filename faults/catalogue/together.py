@@ -84,7 +84,7 @@ def _fault(
     how: str,
     strike: Callable[[Stage], Ended],
     *,
-    kills: bool = False,
+    killed: bool = False,
     short: bool = False,
     start: Start = "fetched",
 ) -> Fault:
@@ -96,7 +96,7 @@ def _fault(
         expected="each ends with the same table as alone",
         strike=strike,
         start=start,
-        kills=kills,
+        tidies="nothing" if killed else "all",
         short=short,
     )
 
@@ -122,7 +122,7 @@ FAULTS = (
         "first-killed",
         "two of the same command; the one that compiles is killed",
         _first_killed,
-        kills=True,
+        killed=True,
         start="cold",
     ),
     _fault(
