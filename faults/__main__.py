@@ -39,9 +39,11 @@ def main(words: Sequence[str] | None = None) -> int:
     work.mkdir(parents=True, exist_ok=True)
     baseline = Baseline(work=work.resolve(), index=Index(), seed=options.seed)
     baseline.index.archive = baseline.sdist()
-    outcomes = [_tried(fault, baseline, options) for fault in chosen]
-    if options.update or len(chosen) == len(FAULTS):
-        write_page(options.page, faults=FAULTS, outcomes=outcomes)
+    outcomes = []
+    for fault in chosen:
+        outcomes.append(_tried(fault, baseline, options))
+        if options.update or len(chosen) == len(FAULTS):
+            write_page(options.page, faults=FAULTS, outcomes=outcomes)
     return _conclusion(outcomes, options.page)
 
 
