@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from faults import processes
 from faults.baseline import Baseline
-from faults.catalogue import FAULTS
+from faults.catalogue import FAULTS, SHORT
 from faults.index import Index
 from faults.page import PAGE, hostile_cases, row, write_page
 from faults.trial import Outcome, attempt
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chosen(options: argparse.Namespace) -> list[Fault]:
-    chosen = [fault for fault in FAULTS if fault.short or not options.short]
+    chosen = [fault for fault in FAULTS if not options.short or fault.id in SHORT]
     if options.only:
         chosen = [f for f in chosen if any(fnmatchcase(f.id, glob) for glob in options.only)]
     if not chosen:

@@ -70,5 +70,3 @@ class Fault:
     """Whether it is finished records that are destroyed."""
     tidies: Literal["all", "processes", "nothing"] = "all"
     """What the disturbed run can still tidy up; for the rest, the next run does."""
-    short: bool = False
-    """Whether continuous integration tries it."""

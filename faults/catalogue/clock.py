@@ -80,7 +80,7 @@ def _jumping(by: int, how: str) -> Callable[[Stage], Ended]:
     return strike
 
 
-def _fault(name: str, how: str, by: int, kind: str, start: Start, *, short: bool = False) -> Fault:
+def _fault(name: str, how: str, by: int, kind: str, start: Start) -> Fault:
     return Fault(
         id=f"clock-{name}",
         kind="clock",
@@ -89,7 +89,6 @@ def _fault(name: str, how: str, by: int, kind: str, start: Start, *, short: bool
         expected="no limit of time strikes, nothing in use is pruned, no number differs",
         strike=_jumping(by, kind),
         start=start,
-        short=short,
     )
 
 
@@ -100,7 +99,6 @@ FAULTS = (
         10 * YEAR,
         "middle",
         "built",
-        short=True,
     ),
     _fault(
         "backward",
@@ -108,10 +106,9 @@ FAULTS = (
         -10 * YEAR,
         "middle",
         "built",
-        short=True,
     ),
     _fault("to-and-fro", "an hour to and fro at each look", 3600, "fro", "built"),
     _fault("to-and-fro-building", "an hour to and fro at each look", -3600, "fro", "fetched"),
-    _fault("future", "the year 2090 from the start", 65 * YEAR, "always", "fetched", short=True),
+    _fault("future", "the year 2090 from the start", 65 * YEAR, "always", "fetched"),
     _fault("epoch", "before the year 1980 from the start", -48 * YEAR, "always", "built"),
 )

@@ -81,7 +81,6 @@ def _fault(
     codes: tuple[int, ...] = (SAME, 1, 3),
     says: str = "",
     start: Start = "fetched",
-    short: bool = False,
     mend: Callable[[Stage], None] = nothing,
 ) -> Fault:
     return Fault(
@@ -95,7 +94,6 @@ def _fault(
         says=says,
         start=start,
         accuses=True,
-        short=short,
         mend=mend,
     )
 
@@ -119,7 +117,6 @@ FAULTS = (
         _compiler("if asks: sys.exit(0)"),
         codes=(3,),
         says="version|answer|compiler",
-        short=True,
     ),
     _fault(
         "fails-when-asked",
@@ -128,7 +125,6 @@ FAULTS = (
         _compiler("if asks: sys.exit('no licence')"),
         codes=(3,),
         says="version|compiler|licence",
-        short=True,
     ),
     _fault(
         "hangs",
@@ -153,7 +149,6 @@ FAULTS = (
         ),
         codes=(1, 3),
         mend=_unlimited,
-        short=True,
     ),
     _fault(
         "crashes-at-random",
@@ -164,7 +159,6 @@ FAULTS = (
             "    os.kill(os.getpid(), 11)"
         ),
         codes=(1, 3),
-        short=True,
     ),
     _fault(
         "crashes-once",
@@ -193,7 +187,6 @@ FAULTS = (
         "it prints zeros, escape sequences and bytes that are no UTF-8 on every file",
         "the build is fine",
         _compiler("if compiles: os.write(2, b'\\0\\xff\\x1b[2J\\x1b]0;x\\x07' * 1000 + b'\\n')"),
-        short=True,
     ),
     _fault(
         "writes-nothing",
@@ -212,7 +205,6 @@ FAULTS = (
             "    sys.exit(0)"
         ),
         codes=(1, 3),
-        short=True,
     ),
     _fault(
         "deaf-to-errors",
@@ -270,6 +262,5 @@ FAULTS = (
         _none,
         codes=(3,),
         says="install",
-        short=True,
     ),
 )

@@ -2,93 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING
 
 from faults.catalogue import moments
+from faults.catalogue.changes import (
+    cut,
+    dangling,
+    delete,
+    digit,
+    empty,
+    flip,
+    folder,
+    garbage,
+    null,
+    other_hex,
+    rot,
+    source_text,
+    wrong,
+)
 from faults.fault import SAME, Fault, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from faults.catalogue.changes import Change
     from faults.run import Ended
     from faults.stage import Stage
 
-    Change = Callable[[Path], None]
 
 SAYS = r"damaged|set aside|made again|does not match"
 HEALS = "it is noticed, said once, set aside and made again"
 MISSED = "it is made again"
-
-
-def cut(path: Path) -> None:
-    """cut off in the middle"""
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def empty(path: Path) -> None:
-    """empty"""
-    os.truncate(path, 0)
-
-
-def flip(path: Path) -> None:
-    """one bit flipped in each 4 KiB"""
-    data = bytearray(path.read_bytes())
-    for place in range(len(data) // 2 % 4096, len(data), 4096):
-        data[place] ^= 0x40
-    path.write_bytes(data)
-
-
-def null(path: Path) -> None:
-    """`null`"""
-    path.write_text("null", encoding="ascii")
-
-
-def wrong(path: Path) -> None:
-    """JSON of another shape"""
-    path.write_text('[{"a": -1e999}, "\\u2028"]', encoding="ascii")
-
-
-def garbage(path: Path) -> None:
-    """random bytes"""
-    path.write_bytes(bytes((i * 167 + 13) % 256 for i in range(3000)))
-
-
-def delete(path: Path) -> None:
-    """deleted"""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def folder(path: Path) -> None:
-    """a directory in its place"""
-    path.unlink(missing_ok=True)
-    path.mkdir()
-
-
-def dangling(path: Path) -> None:
-    """a link that leads nowhere in its place"""
-    delete(path)
-    path.symlink_to("nowhere")
-
-
-def digit(path: Path) -> None:
-    """digits changed"""
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"scale_relative":', '"scale_relative":1'), encoding="utf-8")
-
-
-def other_hex(path: Path) -> None:
-    """another digest"""
-    path.write_text("0" * 64, encoding="ascii")
-
-
-def source_text(path: Path) -> None:
-    """other arithmetic in it"""
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("sum += ", "sum += 0.001f + "), encoding="utf-8")
 
 
 def _on(pattern: str, change: Change, *words: str, one: bool = False) -> Callable[[Stage], Ended]:
@@ -112,7 +58,6 @@ def _fault(
     start: Start,
     *,
     says: str = SAYS,
-    short: bool = False,
     one: bool = False,
 ) -> Fault:
     how = (change.__doc__ or "").strip()
@@ -125,7 +70,6 @@ def _fault(
         says=says,
         strike=_on(pattern, change, one=one),
         start=start,
-        short=short,
     )
 
 
@@ -136,7 +80,6 @@ def _several(
     changes: tuple[Change, ...],
     start: Start,
     *,
-    short: tuple[Change, ...] = (),
     one: bool = False,
 ) -> tuple[Fault, ...]:
     return tuple(
@@ -147,18 +90,10 @@ def _several(
             change,
             start,
             says="" if change is delete else SAYS,
-            short=change in short,
             one=one,
         )
         for change in changes
     )
-
-
-def rot(path: Path) -> None:
-    """one bit flipped in each 4 KiB, with dates as before"""
-    before = path.stat()
-    flip(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _meanwhile(pattern: str, change: Change) -> Callable[[Stage], Ended]:
@@ -183,7 +118,6 @@ def _meanwhile_fault(name: str, what: str, pattern: str, change: Change) -> Faul
         expected="nothing that was measured with it is kept, and ncnn is not blamed",
         codes=(SAME, 0, 3),
         strike=_meanwhile(pattern, change),
-        short=change is cut,
     )
 
 
@@ -202,75 +136,6 @@ def _failed_before(stage: Stage) -> Ended:
     module.rename(place)
     null(place / "record.json")
     return stage.run()
-
-
-def unfinished(stage: Stage) -> Path:
-    """Make the stage's finished run one that was interrupted half way, and return its directory."""
-    run = sorted(stage.results.iterdir())[-1]
-    state = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    (run / "run.json").write_text(json.dumps({**state, "finished": False}), encoding="utf-8")
-    lines = (run / "cells.jsonl").read_bytes().splitlines(keepends=True)
-    (run / "cells.jsonl").write_bytes(b"".join(lines[:4]))
-    for path in run.iterdir():
-        if path.name.startswith(("report", "layers")):
-            delete(path)
-    return run
-
-
-def _line(line: bytes) -> Callable[[Stage], Ended]:
-    def strike(stage: Stage) -> Ended:
-        cells = unfinished(stage) / "cells.jsonl"
-        first, _, rest = cells.read_bytes().partition(b"\n")
-        cells.write_bytes(first + b"\n" + line + rest)
-        return stage.run()
-
-    return strike
-
-
-def _torn(stage: Stage) -> Ended:
-    cells = unfinished(stage) / "cells.jsonl"
-    os.truncate(cells, cells.stat().st_size - 700)
-    return stage.run()
-
-
-def _state(change: Change) -> Callable[[Stage], Ended]:
-    """Damage what says how far a run is, beside an interrupted run that is to be continued."""
-
-    def strike(stage: Stage) -> Ended:
-        run = unfinished(stage)
-        other = run.with_name("20990101-000000-one")
-        shutil.copytree(run, other)
-        change(other / "run.json")
-        return stage.run()
-
-    return strike
-
-
-def _state_fault(change: Change, *, short: bool = False) -> Fault:
-    how = (change.__doc__ or "").strip()
-    return Fault(
-        id=f"damaged-state-{change.__name__.replace('_', '-')}",
-        kind="damaged",
-        where="`run.json` of another run, before an interrupted one is continued",
-        how=how,
-        expected="that run is passed over, and the interrupted one is continued",
-        strike=_state(change),
-        start="measured",
-        short=short,
-    )
-
-
-def _line_fault(name: str, how: str, line: bytes, *, short: bool = False) -> Fault:
-    return Fault(
-        id=f"damaged-records-{name}",
-        kind="damaged",
-        where="`cells.jsonl` of an interrupted run, between whole lines",
-        how=how,
-        expected="that line is counted, kept and left out; the others hold",
-        strike=_line(line),
-        start="measured",
-        short=short,
-    )
 
 
 def _aged(seconds: float) -> Callable[[Stage], Ended]:
@@ -306,14 +171,13 @@ VALUES = "store/references/*/values.bin"
 MANIFEST = "store/references/*/manifest.json"
 MEASURED = "store/measurements/*/record.json"
 FAULTS = (
-    *_several("download", "the archive", ARCHIVE, (cut, flip, delete), "fetched", short=(flip,)),
+    *_several("download", "the archive", ARCHIVE, (cut, flip, delete), "fetched"),
     *_several(
         "source",
         "a source file",
         f"{SOURCE}/src/mat.cpp",
         (cut, delete),
         "fetched",
-        short=(delete,),
     ),
     _fault(
         "source",
@@ -321,7 +185,6 @@ FAULTS = (
         f"{SOURCE}/src/layer/x86/innerproduct_fp.h",
         source_text,
         "cold",
-        short=True,
     ),
     *_several("source-tree", "the source tree", SOURCE, (delete,), "fetched"),
     *_several(
@@ -330,9 +193,8 @@ FAULTS = (
         "store/sources/index-*/digest",
         (empty, other_hex, delete),
         "measured",
-        short=(other_hex, delete),
     ),
-    *_several("module", "the libraries", MODULE, (cut, empty, rot, delete), "built", short=(rot,)),
+    *_several("module", "the libraries", MODULE, (cut, empty, rot, delete), "built"),
     Fault(
         id="damaged-module-exchanged",
         kind="damaged",
@@ -341,7 +203,6 @@ FAULTS = (
         expected=HEALS,
         says=SAYS,
         strike=_exchanged,
-        short=True,
     ),
     *_several(
         "module-record",
@@ -349,7 +210,6 @@ FAULTS = (
         MODULE_RECORD,
         (cut, empty, null, delete, folder),
         "built",
-        short=(null,),
     ),
     Fault(
         id="damaged-failure-null",
@@ -365,18 +225,14 @@ FAULTS = (
         "store/modules/binding-*/*.so",
         (cut, empty, flip),
         "built",
-        short=(cut,),
     ),
-    *_several(
-        "reference", "references", VALUES, (cut, empty, rot, delete), "built", short=(rot, delete)
-    ),
+    *_several("reference", "references", VALUES, (cut, empty, rot, delete), "built"),
     *_several(
         "reference-manifest",
         "tables of contents of references",
         MANIFEST,
         (cut, null, delete),
         "built",
-        short=(null,),
     ),
     *_several(
         "feeds",
@@ -399,7 +255,6 @@ FAULTS = (
         MEASURED,
         (cut, null, digit, garbage),
         "measured",
-        short=(digit,),
     ),
     *_several("sizes", "`sizes.json`", "store/sizes.json", (cut, null, wrong, folder), "fetched"),
     *_several(
@@ -408,7 +263,6 @@ FAULTS = (
         "store/probes/*.cmake",
         (cut, garbage, empty),
         "fetched",
-        short=(cut,),
     ),
     *_several(
         "cache",
@@ -416,28 +270,7 @@ FAULTS = (
         "store/objects/sccache/?/?/*",
         (cut, flip, empty, garbage),
         "fetched",
-        short=(flip,),
     ),
-    *(
-        _state_fault(change, short=change in (null, cut))
-        for change in (cut, empty, null, wrong, garbage, delete, folder)
-    ),
-    Fault(
-        id="damaged-records-torn",
-        kind="damaged",
-        where="`cells.jsonl` of an interrupted run",
-        how="its last line cut off",
-        expected="that cell is measured again, and no other",
-        strike=_torn,
-        start="measured",
-        loses=True,
-        short=True,
-    ),
-    _line_fault("latin-1", "a line that is not UTF-8", b'{"cell": "caf\xe9"}\n', short=True),
-    _line_fault("null", "a line that is `null`", b"null\n"),
-    _line_fault("nul-bytes", "zeros, as after a loss of power", b"\0" * 5000 + b"\n", short=True),
-    _line_fault("deep", "JSON that is nested 100 000 deep", b"[" * 100_000 + b"\n"),
-    _line_fault("number", "a number of 5000 digits", b'{"threads": ' + b"9" * 5000 + b"}\n"),
     _meanwhile_fault("module", "the libraries", MODULE, cut),
     _meanwhile_fault("module", "the libraries", MODULE, delete),
     _meanwhile_fault("reference", "references", VALUES, flip),
@@ -448,7 +281,6 @@ FAULTS = (
         how="the year 2100",
         expected="nothing in use is pruned",
         strike=_aged(4102444800.0),
-        short=True,
     ),
     Fault(
         id="damaged-dates-past",
@@ -467,7 +299,6 @@ FAULTS = (
         expected="they are passed over",
         strike=_rubbish,
         start="fetched",
-        short=True,
     ),
     Fault(
         id="damaged-locks-deleted",

@@ -60,7 +60,6 @@ def _fault(
     kib: int = 0,
     inodes: int = 0,
     codes: tuple[int, ...] = (3,),
-    short: bool = False,
 ) -> Fault:
     room = f"{kib} KiB" if kib else f"{inodes} inodes"
     return Fault(
@@ -75,19 +74,16 @@ def _fault(
         mend=_roomy(place),
         start=start,
         needs=("mount",),
-        short=short,
     )
 
 
 FAULTS = (
-    _fault("download", "the store during the download", "store", "unfetched", kib=2000, short=True),
+    _fault("download", "the store during the download", "store", "unfetched", kib=2000),
     _fault("extraction", "the store during extraction", "store", "unfetched", kib=22000),
     _fault("inodes", "the store during extraction", "store", "unfetched", inodes=600),
     _fault("binding", "the store while the binding compiles", "store", "unbound", kib=300),
     _fault("configure", "the store while CMake configures", "store", "fetched", kib=400),
-    _fault(
-        "build", "the store while the library compiles", "store", "fetched", kib=4000, short=True
-    ),
+    _fault("build", "the store while the library compiles", "store", "fetched", kib=4000),
     _fault(
         "second-build", "the store while the second library compiles", "store", "fetched", kib=14000
     ),
@@ -98,19 +94,15 @@ FAULTS = (
         "store",
         "built",
         kib=16,
-        short=True,
     ),
     _fault("results", "the results when a run begins", "results", "built", kib=4),
-    _fault(
-        "records", "the results while cells are recorded", "results", "built", kib=60, short=True
-    ),
+    _fault("records", "the results while cells are recorded", "results", "built", kib=60),
     _fault(
         "report",
         "the results while the report is written",
         "results",
         "measured",
         kib=150,
-        short=True,
     ),
     _fault("temporary", "the directory of temporary files", "tmp", "built", kib=16),
     _fault("temporary-inodes", "the directory of temporary files", "tmp", "built", inodes=4),

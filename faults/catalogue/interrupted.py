@@ -46,7 +46,6 @@ def _fault(
     *,
     times: int = 1,
     group: bool = False,
-    short: bool = False,
     codes: tuple[int, ...] = (EXIT_INTERRUPTED,),
     says: str = SAYS,
 ) -> Fault:
@@ -63,7 +62,6 @@ def _fault(
         start=start,
         # Asked twice, it goes at once.
         tidies="all" if times == 1 else "processes",
-        short=short,
     )
 
 
@@ -97,11 +95,11 @@ def _no_unicode(stage: Stage) -> Ended:
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 STARTING = (EXIT_INTERRUPTED, -INT, SAME)
 FAULTS = (
-    _fault("int-starting", INT, moments.starting, "built", codes=STARTING, says="", short=True),
-    _fault("int-downloading", INT, moments.downloading, "unfetched", short=True),
+    _fault("int-starting", INT, moments.starting, "built", codes=STARTING, says=""),
+    _fault("int-downloading", INT, moments.downloading, "unfetched"),
     _fault("int-configuring", INT, moments.configuring, "fetched"),
-    _fault("int-compiling", INT, moments.compiling, "fetched", short=True),
-    _fault("int-measuring", INT, moments.measuring, "built", short=True),
+    _fault("int-compiling", INT, moments.compiling, "fetched"),
+    _fault("int-measuring", INT, moments.measuring, "built"),
     _fault("int-group", INT, moments.measuring, "built", group=True),
     _fault(
         "int-concluding",
@@ -112,14 +110,14 @@ FAULTS = (
         says="",
     ),
     _fault("int-twice-compiling", INT, moments.compiling, "fetched", times=2),
-    _fault("int-twice-measuring", INT, moments.measuring, "built", times=2, short=True),
+    _fault("int-twice-measuring", INT, moments.measuring, "built", times=2),
     _fault("int-three-times", INT, moments.working, "built", times=3),
     _fault("term-downloading", TERM, moments.downloading, "unfetched"),
     _fault("term-compiling", TERM, moments.compiling, "fetched"),
-    _fault("term-measuring", TERM, moments.measuring, "built", short=True),
+    _fault("term-measuring", TERM, moments.measuring, "built"),
     _fault("term-twice", TERM, moments.measuring, "built", times=2),
     _fault("hup-compiling", HUP, moments.compiling, "fetched"),
-    _fault("hup-measuring", HUP, moments.measuring, "built", short=True),
+    _fault("hup-measuring", HUP, moments.measuring, "built"),
     Fault(
         id="output-full",
         kind="interrupted",
@@ -129,7 +127,6 @@ FAULTS = (
         codes=(SAME, 3),
         strike=_output_to("/dev/full"),
         start="measured",
-        short=True,
     ),
     Fault(
         id="output-reader-leaves",
@@ -150,7 +147,6 @@ FAULTS = (
         codes=(SAME, 3),
         strike=_no_output,
         start="measured",
-        short=True,
     ),
     Fault(
         id="output-ascii",
@@ -160,6 +156,5 @@ FAULTS = (
         expected="what cannot be printed is replaced",
         strike=_no_unicode,
         start="measured",
-        short=True,
     ),
 )

@@ -35,7 +35,7 @@ def _harness(moment: Moment) -> Callable[[Stage], Ended]:
     return strike
 
 
-def _harness_dies(name: str, moment: Moment, start: Start, *, short: bool = False) -> Fault:
+def _harness_dies(name: str, moment: Moment, start: Start) -> Fault:
     return Fault(
         id=f"kill-harness-{name}",
         kind="killed",
@@ -46,7 +46,6 @@ def _harness_dies(name: str, moment: Moment, start: Start, *, short: bool = Fals
         strike=_harness(moment),
         start=start,
         tidies="nothing",
-        short=short,
     )
 
 
@@ -136,17 +135,17 @@ def _server_while_working(stage: Stage) -> Ended:
 
 
 FAULTS = (
-    _harness_dies("starting", moments.starting, "built", short=True),
-    _harness_dies("downloading", moments.downloading, "unfetched", short=True),
+    _harness_dies("starting", moments.starting, "built"),
+    _harness_dies("downloading", moments.downloading, "unfetched"),
     _harness_dies("extracting", moments.extracting, "unfetched"),
     _harness_dies("reference", moments.evaluating, "fetched"),
     _harness_dies("binding", moments.compiling_the_binding, "unbound"),
     _harness_dies("configuring", moments.configuring, "fetched"),
     _harness_dies("compiling", moments.compiling, "fetched"),
-    _harness_dies("second-build", moments.compiling_the_second, "fetched", short=True),
-    _harness_dies("measuring", moments.measuring, "built", short=True),
+    _harness_dies("second-build", moments.compiling_the_second, "fetched"),
+    _harness_dies("measuring", moments.measuring, "built"),
     _harness_dies("working", moments.working, "built"),
-    _harness_dies("concluding", moments.concluding, "measured", short=True),
+    _harness_dies("concluding", moments.concluding, "measured"),
     _harness_dies("anywhere", moments.anywhere(8.0), "empty"),
     Fault(
         id="kill-harness-twice",
@@ -190,7 +189,6 @@ FAULTS = (
         codes=(SAME, 3),
         strike=_victims(processes.named("cc1plus")),
         start="cold",
-        short=True,
     ),
     Fault(
         id="kill-compilers-often",
@@ -223,7 +221,6 @@ FAULTS = (
         codes=(SAME, 3),
         strike=_victims(processes.named("cmake")),
         start="fetched",
-        short=True,
     ),
     Fault(
         id="kill-ninja",
@@ -252,7 +249,6 @@ FAULTS = (
         expected="the build goes on without it",
         strike=_victims(processes.cache_servers, times=5, pause=0.5),
         start="fetched",
-        short=True,
     ),
     Fault(
         id="kill-worker",
@@ -262,7 +258,6 @@ FAULTS = (
         expected="ncnn is not blamed: the cell is measured again, or left out with the reason",
         codes=(SAME, 0, 1),
         strike=_worker,
-        short=True,
     ),
     Fault(
         id="kill-workers-often",
@@ -280,7 +275,6 @@ FAULTS = (
         how="SIGKILL",
         expected="another one is started, and all cells are measured",
         strike=_victims(processes.fork_servers),
-        short=True,
     ),
     Fault(
         id="kill-fork-server-working",
@@ -289,7 +283,6 @@ FAULTS = (
         how="SIGKILL when a worker is there",
         expected="another one is started, and all cells are measured",
         strike=_server_while_working,
-        short=True,
     ),
     Fault(
         id="kill-fork-servers-often",

@@ -23,9 +23,7 @@ def _limited(which: int, amount: int) -> Callable[[Stage], Ended]:
     return strike
 
 
-def _fault(
-    name: str, how: str, which: int, amount: int, start: Start, *, short: bool = False
-) -> Fault:
+def _fault(name: str, how: str, which: int, amount: int, start: Start) -> Fault:
     return Fault(
         id=f"limit-{name}",
         kind="limits",
@@ -35,7 +33,6 @@ def _fault(
         codes=(SAME, 0, 3),
         strike=_limited(which, amount),
         start=start,
-        short=short,
     )
 
 
@@ -43,9 +40,7 @@ FAULTS = (
     _fault(
         "memory-building", "ulimit -v: 3 GiB of addresses", resource.RLIMIT_AS, 3 << 30, "fetched"
     ),
-    _fault(
-        "memory", "ulimit -v: 1 GiB of addresses", resource.RLIMIT_AS, 1 << 30, "built", short=True
-    ),
+    _fault("memory", "ulimit -v: 1 GiB of addresses", resource.RLIMIT_AS, 1 << 30, "built"),
     _fault(
         "memory-tight", "ulimit -v: 400 MiB of addresses", resource.RLIMIT_AS, 400 * MIB, "built"
     ),
@@ -56,7 +51,6 @@ FAULTS = (
         resource.RLIMIT_FSIZE,
         500 << 10,
         "fetched",
-        short=True,
     ),
     _fault(
         "file-size-tiny",
@@ -64,9 +58,8 @@ FAULTS = (
         resource.RLIMIT_FSIZE,
         2 << 10,
         "built",
-        short=True,
     ),
-    _fault("files", "ulimit -n: 24 open files", resource.RLIMIT_NOFILE, 24, "built", short=True),
+    _fault("files", "ulimit -n: 24 open files", resource.RLIMIT_NOFILE, 24, "built"),
     _fault("stack", "ulimit -s: 256 KiB of stack", resource.RLIMIT_STACK, 256 << 10, "built"),
     _fault("processor", "ulimit -t: 2 seconds of processor time", resource.RLIMIT_CPU, 2, "built"),
 )

@@ -35,7 +35,7 @@ LEFT_OUT = (
 )
 
 
-def _fault(deed: str, how: str, says: str, *, expected: str = BROKEN, short: bool = False) -> Fault:
+def _fault(deed: str, how: str, says: str, *, expected: str = BROKEN) -> Fault:
     return Fault(
         id=f"module-{deed}",
         kind="module",
@@ -50,30 +50,27 @@ def _fault(deed: str, how: str, says: str, *, expected: str = BROKEN, short: boo
         only=(*GOOD, f"*/{deed}"),
         spoils=f"*/{deed}",
         accuses=True,
-        short=short,
     )
 
 
 FAULTS = (
-    _fault("loop", "loops for ever", "no result after|time", short=True),
+    _fault("loop", "loops for ever", "no result after|time"),
     _fault("sleep", "sleeps for ever with all signals blocked", "no result after|time"),
-    _fault("leak", "takes memory without end", "memory|SIGABRT", short=True),
-    _fault("heap", "overwrites its heap", "SIG", short=True),
+    _fault("leak", "takes memory without end", "memory|SIGABRT"),
+    _fault("heap", "overwrites its heap", "SIG"),
     _fault("stack", "overruns its stack", "SIGSEGV"),
-    _fault("exit-0", "ends the process with 0 in the middle", "exit code 0", short=True),
+    _fault("exit-0", "ends the process with 0 in the middle", "exit code 0"),
     _fault("exit-0-politely", "calls `exit(0)` in the middle", "exit code 0"),
     _fault("exit-3", "ends the process with 3 in the middle", "exit code 3"),
     _fault("kill", "sends itself SIGKILL", "SIGKILL|killed", expected=LEFT_OUT),
     _fault("abort", "aborts", "SIGABRT"),
     _fault("segv", "reads where there is nothing", "SIGSEGV"),
-    _fault("throw", "throws what nobody catches", "broken", short=True),
+    _fault("throw", "throws what nobody catches", "broken"),
     _fault("nan", "returns NaN", "NaN"),
-    _fault("nul-bytes", "prints zeros and aborts", "SIGABRT", short=True),
-    _fault("chatter", "prints without end", "broken", short=True),
-    _fault(
-        "escape", "leaves a child behind in a session of its own, and aborts", "SIGABRT", short=True
-    ),
+    _fault("nul-bytes", "prints zeros and aborts", "SIGABRT"),
+    _fault("chatter", "prints without end", "broken"),
+    _fault("escape", "leaves a child behind in a session of its own, and aborts", "SIGABRT"),
     _fault("close-all", "closes all files of the process", "broken"),
-    _fault("write", "writes to the store and to the results", "", expected=KEPT_OUT, short=True),
-    _fault("connect", "opens a connection", "exit code 40", short=True),
+    _fault("write", "writes to the store and to the results", "", expected=KEPT_OUT),
+    _fault("connect", "opens a connection", "exit code 40"),
 )

@@ -91,7 +91,6 @@ def _fault(
     codes: tuple[int, ...] = (2, 3),
     says: str = SAYS,
     start: Start = "unfetched",
-    short: bool = False,
 ) -> Fault:
     return Fault(
         id=f"network-{name}",
@@ -103,7 +102,6 @@ def _fault(
         says=says,
         strike=strike,
         start=start,
-        short=short,
     )
 
 
@@ -134,7 +132,6 @@ FAULTS = (
         "refused",
         "nobody listens",
         _at(lambda: f"http://127.0.0.1:{closed_port()}/simple/"),
-        short=True,
     ),
     _fault("unknown", "its name is unknown", _at(lambda: "http://index.invalid/simple/")),
     _fault(
@@ -145,7 +142,6 @@ FAULTS = (
         says="",
         start="measured",
         expected="it works without",
-        short=True,
     ),
     _fault(
         "slow",
@@ -163,13 +159,11 @@ FAULTS = (
         codes=(SAME,),
         says="",
         expected=WORKS,
-        short=True,
     ),
     _fault(
         "breaks-off",
         "it hangs up within the archive, always",
         _served(lambda: index.breaking_off(-1)),
-        short=True,
     ),
     _fault(
         "breaks-off-at-end",
@@ -184,7 +178,7 @@ FAULTS = (
         says="",
         expected="it tries again, or ends with one line",
     ),
-    _fault("error", "error 500, always", _served(lambda: index.answering(500)), short=True),
+    _fault("error", "error 500, always", _served(lambda: index.answering(500))),
     _fault(
         "missing",
         "error 404 for the archive",
@@ -196,7 +190,6 @@ FAULTS = (
         "garbage-page",
         "a page of random bytes",
         _served(lambda: index.changed(_noise, archive=False)),
-        short=True,
     ),
     _fault("empty-page", "an empty page", _served(lambda: index.changed(_nothing, archive=False))),
     _fault(
@@ -209,7 +202,6 @@ FAULTS = (
         "truncated",
         "the archive is cut off, and its length is right",
         _served(lambda: index.changed(_cut, archive=True)),
-        short=True,
     ),
     _fault(
         "flipped",
@@ -227,14 +219,12 @@ FAULTS = (
         "the archive is cut off, without a stated hash",
         _served(lambda: _without_hash(_cut)),
         says="archive|damaged|truncated|hash|index",
-        short=True,
     ),
     _fault(
         "escaping",
         "the archive's paths lead outside, without a stated hash",
         _served(lambda: _without_hash(_escaping)),
         says="outside|hash|index",
-        short=True,
     ),
     _fault(
         "bomb",

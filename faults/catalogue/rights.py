@@ -112,7 +112,6 @@ def _fault(
     mend: Callable[[Stage], None] = nothing,
     needs: tuple[Need, ...] = (),
     start: Start = "built",
-    short: bool = False,
 ) -> Fault:
     return Fault(
         id=f"rights-{name}",
@@ -125,7 +124,6 @@ def _fault(
         says=says,
         needs=needs,
         start=start,
-        short=short,
         mend=mend,
     )
 
@@ -138,7 +136,6 @@ FAULTS = (
         "it belongs to somebody else",
         _foreign(*OURS),
         needs=("nobody",),
-        short=True,
     ),
     _fault(
         "results-foreign",
@@ -146,7 +143,6 @@ FAULTS = (
         "they belong to somebody else",
         _foreign("store", "tmp", "home", "cwd"),
         needs=("nobody",),
-        short=True,
     ),
     _fault(
         "temporary-foreign",
@@ -175,7 +171,6 @@ FAULTS = (
         _read_only("store"),
         mend=_writable,
         needs=("mount",),
-        short=True,
     ),
     _fault(
         "results-read-only",
@@ -184,7 +179,6 @@ FAULTS = (
         _read_only("results"),
         mend=_writable,
         needs=("mount",),
-        short=True,
     ),
     _fault(
         "temporary-read-only",
@@ -205,7 +199,6 @@ FAULTS = (
         mend=_back("store"),
         codes=(2, 3),
         says="store",
-        short=True,
     ),
     _fault(
         "results-file",
@@ -232,7 +225,6 @@ FAULTS = (
         _elsewhere(results="/dev/null"),
         codes=(2, 3),
         says="/dev/null",
-        short=True,
     ),
     _fault(
         "store-device",
@@ -259,6 +251,5 @@ FAULTS = (
         codes=(SAME, 2, 3),
         says="",
         expected="it works, or ends with one line",
-        short=True,
     ),
 )

@@ -85,7 +85,6 @@ def _fault(
     strike: Callable[[Stage], Ended],
     *,
     killed: bool = False,
-    short: bool = False,
     start: Start = "fetched",
 ) -> Fault:
     return Fault(
@@ -97,18 +96,16 @@ def _fault(
         strike=strike,
         start=start,
         tidies="nothing" if killed else "all",
-        short=short,
     )
 
 
 FAULTS = (
-    _fault("at-once", "two of the same command at once", _two(), short=True),
+    _fault("at-once", "two of the same command at once", _two()),
     _fault(
         "at-once-measuring",
         "two of the same command at once, with builds there",
         _two(),
         start="built",
-        short=True,
     ),
     _fault("delayed", "two of the same command, two seconds apart", _two(delay=2.0), start="cold"),
     _fault("other-results", "two at one store, with results of their own", _two(results=True)),
@@ -129,7 +126,6 @@ FAULTS = (
         "pruning",
         "`store --prune-to 0`, again and again",
         _beside("store", "--builds", "STORE", "--prune-to", "0"),
-        short=True,
     ),
     _fault("reporting", "`report`, again and again", _beside("report", "RESULTS"), start="built"),
 )

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from faults.catalogue import FAULTS
+from faults.catalogue import FAULTS, SHORT
 from faults.fault import Fault
 from faults.page import PAGE, TITLES, beginning
 
@@ -20,6 +20,11 @@ def test_each_has_an_id_and_a_description_of_its_own() -> None:
     assert sorted(set(IDS)) == sorted(IDS)
     assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in IDS)
     assert max(Counter((f.where, f.how, f.start) for f in FAULTS).values()) == 1
+
+
+def test_the_short_ones_are_some_of_each_kind() -> None:
+    kinds = {fault.id: fault.kind for fault in FAULTS}
+    assert {kinds[name] for name in SHORT} == set(kinds.values())
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=IDS)
