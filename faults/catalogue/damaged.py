@@ -23,6 +23,7 @@ from faults.catalogue.changes import (
     wrong,
 )
 from faults.fault import SAME, Fault, Start
+from faults.run import NeverHappenedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ def _on(pattern: str, change: Change, *words: str, one: bool = False) -> Callabl
 
     def strike(stage: Stage) -> Ended:
         found = sorted(stage.root.glob(pattern))
-        assert found, pattern
+        if not found:
+            raise NeverHappenedError
         for path in found[:1] if one else found:
             change(path)
         return stage.run(*words)
@@ -169,7 +171,7 @@ MODULE = "store/modules/2*/harness_core.so"
 MODULE_RECORD = "store/modules/2*/record.json"
 VALUES = "store/references/*/values.bin"
 MANIFEST = "store/references/*/manifest.json"
-MEASURED = "store/measurements/*/record.json"
+MEASURED = "store/measurements/*/record"
 FAULTS = (
     *_several("download", "the archive", ARCHIVE, (cut, flip, delete), "fetched"),
     *_several(

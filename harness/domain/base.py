@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that tables and NumPy can hold too."""
 
 _FIELDS: dict[frozenset[str], set[str]] = {}
 """Sets of the fields that were given, of which there are few, each held once."""
