@@ -171,6 +171,7 @@ MODULE = "store/modules/2*/harness_core.so"
 MODULE_RECORD = "store/modules/2*/record.json"
 VALUES = "store/references/*/values.bin"
 MANIFEST = "store/references/*/manifest.json"
+SEAL = "store/modules/2*/seal.json"
 MEASURED = "store/measurements/*/record"
 FAULTS = (
     *_several("download", "the archive", ARCHIVE, (cut, flip, delete), "fetched"),
@@ -206,6 +207,7 @@ FAULTS = (
         says=SAYS,
         strike=_exchanged,
     ),
+    *_several("seal", "seals of builds", SEAL, (null, garbage, wrong), "built"),
     *_several(
         "module-record",
         "records of builds",
@@ -258,7 +260,13 @@ FAULTS = (
         (cut, null, digit, garbage),
         "measured",
     ),
-    *_several("sizes", "`sizes.json`", "store/sizes.json", (cut, null, wrong, folder), "fetched"),
+    *_several(
+        "sizes",
+        "what entries of the store take",
+        "store/sizes",
+        (cut, null, wrong, folder),
+        "fetched",
+    ),
     *_several(
         "probes",
         "what compilers answered",
