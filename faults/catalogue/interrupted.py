@@ -106,7 +106,7 @@ FAULTS = (
         INT,
         moments.concluding,
         "measured",
-        codes=(EXIT_INTERRUPTED, SAME),
+        codes=(EXIT_INTERRUPTED, -INT, SAME),
         says="",
     ),
     _fault("int-twice-compiling", INT, moments.compiling, "fetched", times=2),
