@@ -67,6 +67,6 @@ class Fault:
     accuses: bool = False
     """Whether the disturbed run may rightly call a build failed or a cell broken."""
     loses: bool = False
-    """Whether it is finished records that are destroyed."""
+    """Whether finished records are destroyed, or may not be remembered."""
     tidies: Literal["all", "processes", "nothing"] = "all"
     """What the disturbed run can still tidy up; for the rest, the next run does."""

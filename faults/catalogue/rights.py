@@ -112,6 +112,7 @@ def _fault(
     mend: Callable[[Stage], None] = nothing,
     needs: tuple[Need, ...] = (),
     start: Start = "built",
+    loses: bool = False,
 ) -> Fault:
     return Fault(
         id=f"rights-{name}",
@@ -124,6 +125,7 @@ def _fault(
         says=says,
         needs=needs,
         start=start,
+        loses=loses,
         mend=mend,
     )
 
@@ -135,7 +137,11 @@ FAULTS = (
         "the store",
         "it belongs to somebody else",
         _foreign(*OURS),
+        expected="what is there is used, and what is measured is not remembered",
+        codes=(SAME,),
+        says="",
         needs=("nobody",),
+        loses=True,
     ),
     _fault(
         "results-foreign",
