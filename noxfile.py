@@ -103,7 +103,12 @@ def _harness(session: nox.Session, command: str) -> None:
 
     Nox itself would turn every code but 0 into 1.
     """
-    code = subprocess.call([_environment(), "-m", "harness", command, *session.posargs])
+    _module(session, "harness", command)
+
+
+def _module(session: nox.Session, name: str, *words: str) -> None:
+    """Run a Python module with the words behind `--` and end with its exit code."""
+    code = subprocess.call([_environment(), "-m", name, *words, *session.posargs])
     if code:
         raise SystemExit(code)
 
@@ -172,6 +177,17 @@ def lock(session: nox.Session) -> None:
 def doctor(session: nox.Session) -> None:
     """Say what is missing or odd on this machine, what it costs, and what mends it."""
     _harness(session, "doctor")
+
+
+def faults(session: nox.Session) -> None:
+    """Disturb real runs in many ways (`-- --short` for some minutes, `-- --only ID` for one)."""
+    _module(session, "faults")
+
+
+@nox.session(venv_backend="none")
+def soak(session: nox.Session) -> None:
+    """Kill and restart the default matrix at random for `-- --hours N`."""
+    _module(session, "faults.soak")
 
 
 @nox.session

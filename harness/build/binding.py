@@ -12,6 +12,7 @@ import pybind11
 
 from harness.build.cmake import first_error
 from harness.build.extension import MODULE
+from harness.build.failure import Failure
 from harness.build.plan import NATIVE
 from harness.domain.spec import content_key
 from harness.util.errors import MachineError
@@ -87,7 +88,15 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
                 ],
                 log=store.logs / "binding.log",
                 timeout=600,
+                # What a compiler leaves that is killed goes with the rest.
+                env={"TMPDIR": str(folder)},
             )
+            shortage = "" if done.ok else Failure.of("compile", done).shortage
+            if shortage:
+                raise MachineError(
+                    f"the Python binding was not compiled: '{shortage}' in {folder.parent}. Free "
+                    "disk or memory, or choose another store with --builds, and run again."
+                )
             if not done.ok:
                 raise MachineError(
                     f"the Python binding does not compile: {first_error(done.output)}. See "

@@ -40,7 +40,7 @@ from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -310,8 +310,12 @@ def _command(options: argparse.Namespace) -> str:
 def _run(
     engine: Engine, matrix: Matrix, run: RunDirectory, reporter: MatrixProgress, command: str
 ) -> list[CellRecord]:
-    """Run the cells that have no record yet and return all records in the matrix's order."""
-    done = {record.cell: record for record in run.records()}
+    """Run the cells that have no record yet and return all records in the matrix's order.
+
+    What was skipped is tried again: what kept it from being measured may have gone.
+    """
+    known = run.records()
+    done = {record.cell: record for record in known if record.verdict is not Verdict.SKIPPED}
     if done:
         reporter.resumed(run.path, len(done))
     for found in engine.run([cell for cell in matrix.cells if cell.id not in done]):

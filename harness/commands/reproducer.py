@@ -41,7 +41,8 @@ from harness.reproducers.texts import KIB, files_of, readme_text
 from harness.sources.checkout import is_url
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, UsageError
-from harness.util.files import scratch_directory, write_atomically
+from harness.util.files import write_atomically
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     import argparse

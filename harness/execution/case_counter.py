@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.execution.case_job import CaseItem
 from harness.execution.case_runner import death_of, results
 from harness.execution.heap import Heap
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

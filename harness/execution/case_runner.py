@@ -21,8 +21,9 @@ from harness.execution.heap import Heap
 from harness.execution.native_trace import crash_of
 from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
-from harness.util.files import read_lines, scratch_directory
+from harness.util.files import read_lines
 from harness.util.process import Processes
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -23,7 +23,7 @@ from harness.execution.sanitizer_report import asan_report, asan_sentence
 from harness.execution.session import USE_VULKAN
 from harness.execution.stability import is_short_of_memory, with_one_thread
 from harness.reference.prepared_input import PreparedInput, decode
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

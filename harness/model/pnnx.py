@@ -25,8 +25,9 @@ from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError, SourceError
-from harness.util.files import scratch_directory, sha256_of
+from harness.util.files import sha256_of
 from harness.util.process import run
+from harness.util.scratch import scratch_directory
 from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
