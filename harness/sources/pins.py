@@ -10,7 +10,8 @@ from harness.config.pinning import pinned_by_nothing
 from harness.sources.checkout import fetch_commit, open_repository
 from harness.sources.download import fetch_distribution, fetch_files
 from harness.util.errors import MachineError
-from harness.util.files import scratch_directory, sha256_of
+from harness.util.files import sha256_of
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def _files(wanted: Distribution, store: Store, *, fresh: bool) -> tuple[PinnedFi
     All of them are downloaded: not every index states hashes, and hardly one states sizes.
     """
     project, version, kind = wanted.project, wanted.version, wanted.kind
-    with pinned_by_nothing(), scratch_directory("ncnn-lock-") as scratch:
+    with pinned_by_nothing(), scratch_directory("lock-") as scratch:
         try:
             found = fetch_files(project, version, kind, scratch)
         except MachineError:
