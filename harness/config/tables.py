@@ -82,6 +82,11 @@ class ModelTable(_Table):
         description="What cells are compared with: the ONNX file, or param and bin as ncnn defines "
         "their layers, evaluated in float64.",
     )
+    non_finite: bool = Field(
+        default=False,
+        description="Whether outputs are meant to be NaN or infinite; a reference that has such "
+        "numbers is refused otherwise.",
+    )
     reference_cell: ReferenceCell | None = Field(
         default=None,
         description="What gives the values of layers that have no definition here.",
@@ -218,7 +223,31 @@ class Limits(_Table):
 
     build_seconds: float = Field(default=3600, gt=0, description="One configure or compile step.")
     run_seconds: float = Field(default=120, gt=0, description="One cell.")
-    memory_gib: float = Field(default=8, gt=0, description="Address space of one cell's process.")
+    reference_seconds: float = Field(
+        default=600, gt=0, description="One evaluation of the model for its reference values."
+    )
+    memory_gib: float = Field(
+        default=8, gt=0, description="Address space of the process of a cell, or of an evaluation."
+    )
+    model_gib: float = Field(default=8, gt=0, description="Each file of the model.")
+    input_gib: float = Field(
+        default=1, gt=0, description="The tensors of an input, and each file that they come from."
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_gib` in bytes."""
+        return int(self.memory_gib * 2**30)
+
+    @property
+    def model_bytes(self) -> int:
+        """`model_gib` in bytes."""
+        return int(self.model_gib * 2**30)
+
+    @property
+    def input_bytes(self) -> int:
+        """`input_gib` in bytes."""
+        return int(self.input_gib * 2**30)
 
 
 class Config(_Table):

@@ -110,7 +110,7 @@ class Launcher:
     @property
     def memory_bytes(self) -> int:
         """Address space that a process may use; 0 for no limit."""
-        return int(self.limits.memory_gib * 2**30)
+        return self.limits.memory_bytes
 
     def run(self, job: Job, folder: Path) -> list[InputResult]:
         """Run all inputs of a job and return what became of each, in their order.

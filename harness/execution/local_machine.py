@@ -12,6 +12,7 @@ from harness.build.toolchain import find_compiler
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.execution.memory import CellMemory
+from harness.reference.isolated_evaluator import IsolatedEvaluator
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.build.builder import BuildWatch
     from harness.config.tables import Config
+    from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
 
@@ -30,6 +32,8 @@ class LocalMachine:
     resolver: BuildResolver
     cells: CellRunner
     """What runs cells; its launcher runs anything else."""
+    evaluator: Evaluator
+    """What evaluates models for their reference values."""
     binding: Future[Path]
     """The Python binding, which is compiled beside other work when it is new."""
 
@@ -77,6 +81,7 @@ class LocalMachine:
                 tolerance=config.tolerance,
                 memory=CellMemory(store=store, recalls=not fresh),
             ),
+            evaluator=IsolatedEvaluator(limits=config.limits),
             binding=binding,
         )
 

@@ -12,7 +12,7 @@ from harness.model.ctc import ctc_decode
 from harness.reference.blob_values import blob_reference
 from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
-from harness.reference.values import Reference, digests
+from harness.reference.values import Kind, Reference, digests
 from harness.util.files import directory_atomically, stamp
 
 if TYPE_CHECKING:
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.model.prepared_model import PreparedModel
+    from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
     Array = NDArray[Any]
+
+
+KINDS: tuple[Kind, ...] = ("fp32", "float64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,7 @@ def prepare_input(
     spec: InputSpec,
     model: PreparedModel,
     store: Store,
+    evaluator: Evaluator,
     taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
 ) -> PreparedInput:
     """Make one input, compute the reference values for it, and put both on disk.
@@ -53,13 +58,19 @@ def prepare_input(
         spec: the input.
         model: the model, its conversion proved.
         store: where both go.
+        evaluator: calls what evaluates.
         taken: gives blobs that have no definition here, from the model's inputs by blob.
 
     Raises:
         ModelError: the input does not fit the model, or the model cannot be evaluated.
     """
     tensors = tensors_of(spec, model)
-    reference = blob_reference(model, tensors, store=store.references, kind="fp32", taken=taken)
+    reference, exact = (
+        blob_reference(
+            model, tensors, store=store.references, kind=kind, evaluator=evaluator, taken=taken
+        )
+        for kind in KINDS
+    )
     arrays = feeds_of(model, tensors)
     feeds = {}
     folder = store.references / f"feeds-{content_key([digests(tensors), sorted(arrays)])}"
@@ -71,13 +82,20 @@ def prepare_input(
     stamp(folder)
     for number, blob in enumerate(arrays):
         feeds[blob] = str(folder / f"{number}.npy")
-    exact = blob_reference(model, tensors, store=store.references, kind="float64", taken=taken)
     return PreparedInput(
         name=spec.name,
         feeds=feeds,
         reference=reference,
         text=_text(reference, model),
-        noise=noise_of(model, tensors, reference, exact, store=store, relative_to=reference),
+        noise=noise_of(
+            model,
+            tensors,
+            reference,
+            exact,
+            store=store,
+            evaluator=evaluator,
+            relative_to=reference,
+        ),
     )
 
 
