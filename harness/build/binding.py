@@ -15,8 +15,9 @@ from harness.build.extension import MODULE
 from harness.build.plan import NATIVE
 from harness.domain.spec import content_key
 from harness.util.errors import MachineError
-from harness.util.files import directory_atomically, sha256_of
+from harness.util.files import sha256_of
 from harness.util.process import run
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from harness.build.toolchain import Compiler
@@ -48,7 +49,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
     target = store.modules / f"binding-{key}"
     module = target / f"{MODULE}{suffix}"
     with store.lock(f"binding-{key}"):
-        if module.exists():
+        if is_intact(target):
             return module
         headers = Path(sysconfig.get_path("include"))
         if not (headers / "Python.h").exists():
@@ -57,7 +58,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
                 f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
                 f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
             )
-        with directory_atomically(target) as folder:
+        with sealed(target) as folder:
             done = run(
                 [
                     compiler.path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cmake
 import ninja
 
-from harness.util.files import write_atomically
+from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,13 +22,13 @@ NINJA = Path(ninja.BIN_DIR) / "ninja"
 VERSION = cmake.__version__
 ANSWERS = "probes.cmake"
 """What a configured build directory says of the compiler, see `native/probes.cmake`."""
+ASKED_AGAIN = "the compiler is asked again"
 
 _FIRST_ERROR = re.compile(
     r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
     re.MULTILINE,
 )
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")
-_TRANSIENT = ("No space left on device", "Killed signal terminated program", "Cannot allocate")
 
 
 def query_file_api(build: Path) -> None:
@@ -63,9 +63,9 @@ def remember_answers(build: Path, known: Path) -> None:
     new = build / ANSWERS
     if not new.exists():
         return
-    before = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
+    before = (read_sealed(known, then=ASKED_AGAIN) or "").splitlines()
     lines = dict.fromkeys([*before, *new.read_text(encoding="utf-8").splitlines()])
-    write_atomically(known, "".join(f"{line}\n" for line in lines))
+    write_sealed(known, "".join(f"{line}\n" for line in lines))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +118,3 @@ def first_error(output: str) -> str:
         return " ".join(found.group().split())[:500]
     lines = output.strip().splitlines()
     return lines[-1][:500] if lines else "no output"
-
-
-def is_transient(output: str) -> str:
-    """Return the sign that a build failed for want of disk or memory, or an empty string."""
-    return next((sign for sign in _TRANSIENT if sign in output), "")

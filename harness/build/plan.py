@@ -14,6 +14,7 @@ from harness.build.trim import layers_off, listed_layers, required_layers
 from harness.domain.spec import BuildSpec, FlagSet, content_key
 from harness.sources.options import known_options, read_option_fields
 from harness.util.files import sha256_of
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from harness.build.toolchain import Compiler
@@ -93,7 +94,8 @@ class BuildPlan:
     @property
     def folder(self) -> str:
         """Name of the directory in the store."""
-        return f"{self.spec.id}-{self.key}"
+        names = (self.spec.revision.label, self.spec.flags.name)
+        return "-".join([*map(file_name, names), self.key])
 
 
 @cache

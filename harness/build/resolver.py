@@ -19,7 +19,8 @@ from harness.build.toolchain import Compiler, find_compiler, layer_arch, missing
 from harness.build.trim import listed_layers
 from harness.build.vulkan import check_sdk
 from harness.domain.spec import BuildSpec
-from harness.sources import SourceTree, obtain, obtain_all
+from harness.sources import SourceTree, obtain, obtain_all, source_log
+from harness.sources.tree import ChangedSourceError
 from harness.util.errors import BuildError, MachineError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class BuildResolver:
         with self._lock:
             known = self._trees.get(key)
         if known is None:
-            log = self.store.logs / f"source-{revision.label}.log"
+            log = source_log(self.store.logs, revision)
             known = obtain(revision, store=self.store.sources, log=log, with_glslang=with_glslang)
             with self._lock:
                 self._trees[key] = known
@@ -134,8 +135,15 @@ class BuildResolver:
         Raises:
             BuildError: it does not configure or compile.
             MachineError: the disk or the memory is full, or nothing here can run it.
+            SourceError: its source was damaged, and cannot be had again.
         """
-        return self._runnable(self.builder.build(plan), plan.spec.flags)
+        try:
+            build = self.builder.build(plan)
+        except ChangedSourceError:
+            with self._lock:
+                self._trees.clear()
+            build = self.builder.build(self.plan(plan.spec))
+        return self._runnable(build, plan.spec.flags)
 
     def build(self, spec: BuildSpec) -> Build:
         """Plan and make a build for use on this machine.

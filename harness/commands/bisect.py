@@ -21,6 +21,7 @@ from harness.analysis.bisection.search_driver import Terms
 from harness.commands.arguments import loaded
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import conclude
+from harness.commands.places import places_of
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.cells import repository
 from harness.config.loading import config_text
@@ -39,6 +40,7 @@ from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
+from harness.util.places import active, confine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +66,7 @@ def execute(options: argparse.Namespace) -> int:
     """
     if options.resume:
         options = _last_interrupted(options.results)
+        confine(active() and places_of(options))
     if options.whole_model and options.layer:
         raise UsageError("--layer and --whole-model exclude each other. Give one of them.")
     if len(getattr(options, "converter", ())) > 1:

@@ -11,7 +11,9 @@ from rich.console import Console
 
 from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.suspects import FaultKind
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_results
+from harness.commands.places import REPORT, SUMMARY_VARIABLE
 from harness.domain.commits import read_commits
 from harness.domain.findings import read_findings
 from harness.domain.records import Verdict
@@ -25,7 +27,7 @@ from harness.report.sweep_page import sweep_markdown
 from harness.report.sweep_terminal import show_sweep
 from harness.report.sweep_write import write_sweep
 from harness.report.terminal import show
-from harness.report.write import write_files
+from harness.report.write import OTHER_FORMS, write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import append_line, write_atomically
 
@@ -50,8 +52,6 @@ EXITS = {
     EXIT_FINDINGS: "with --fail-on: it has such findings",
     **COMMON_EXITS,
 }
-
-SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 class FailOn(StrEnum):
@@ -79,24 +79,29 @@ _FAULTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN_DIR", help="run directories (default: newest)"
+        "runs",
+        nargs="*",
+        type=types.path,
+        metavar="RUN_DIR",
+        help="run directories (default: newest)",
     )
     parser.add_argument(
         "--compare",
-        type=Path,
+        type=types.path,
         metavar="OLD",
         help="older run directory: show what got better, worse, is new or gone",
     )
     parser.add_argument(
         "--out",
-        type=Path,
-        metavar="FILE",
-        help="the HTML file (default: report.html in the run directory, of several above them)",
+        type=types.new_file_or_directory,
+        metavar="PATH",
+        help="the HTML file, or a directory for report.html (default: the run directory, of "
+        "several above them)",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print the Markdown instead of the tables"
     )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
+    parser.add_argument("--junit", type=types.new_file, metavar="FILE", help="also write JUnit XML")
     parser.add_argument(
         "--github-summary",
         action="store_true",
@@ -121,6 +126,8 @@ def execute(options: argparse.Namespace) -> int:
         HarnessError: with one clear message.
     """
     summary_file = os.environ.get(SUMMARY_VARIABLE, "")
+    if options.junit and options.junit.is_dir():
+        raise UsageError(f"--junit {options.junit}: a directory. Name a file in it.")
     if options.github_summary and not summary_file:
         raise UsageError(
             f"--github-summary: ${SUMMARY_VARIABLE} is not set, as it is within a GitHub job. "
@@ -131,7 +138,7 @@ def execute(options: argparse.Namespace) -> int:
         return _report_sweep(options, folders)
     runs = [read_run(path) for path in folders]
     report = _assemble(runs, options.compare)
-    page = write_files(report, options.out or _default_page(runs))
+    page = write_files(report, _page(options.out) or _default_page(runs))
     if options.junit:
         write_atomically(options.junit, junit(report))
     if options.github_summary:
@@ -159,7 +166,7 @@ def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
         if getattr(options, name):
             raise UsageError(f"--{name} is not for sweeps. Leave it out.")
     report = read_sweep(folders[0], load_corpus())
-    page = write_sweep(report, options.out or folders[0] / "report.html")
+    page = write_sweep(report, _page(options.out) or folders[0] / REPORT)
     if options.github_summary:
         append_line(Path(os.environ[SUMMARY_VARIABLE]), sweep_markdown(report))
     console = Console()
@@ -190,4 +197,20 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
 
 def _default_page(runs: Sequence[Run]) -> Path:
     folder = runs[0].path if len(runs) == 1 else runs[0].path.resolve().parent
-    return folder / "report.html"
+    return folder / REPORT
+
+
+def _page(out: Path | None) -> Path | None:
+    """Return the page that `--out` names: in a directory that is there, under the usual name.
+
+    Raises:
+        UsageError: the name is one of the other forms, which stand beside the page.
+    """
+    if out is None:
+        return None
+    if out.suffix in OTHER_FORMS:
+        raise UsageError(
+            f"--out {out}: the page is HTML, and {', '.join(OTHER_FORMS)} stand beside it. Name "
+            f"it {out.with_suffix('.html')}."
+        )
+    return out / REPORT if out.is_dir() else out

@@ -14,6 +14,7 @@ from harness.cases.layer_case import parse_case
 from harness.cases.project import write_project
 from harness.commands import bisect
 from harness.util.errors import HarnessError
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ class SweepBisection:
     ) -> CommitFound:
         config = write_project(
             parse_case(finding.case),
-            self.folder / finding.id,
+            self.folder / file_name(finding.id),
             versions=[version for version in (found.before, found.after) if version],
             flags=self.options.flags.partition(",")[0],
             run="default",

@@ -19,6 +19,7 @@ from harness.execution import case_worker
 from harness.execution.case_job import CaseItem, CaseJob, CaseRun, RunDone
 from harness.execution.heap import Heap
 from harness.execution.native_trace import crash_of
+from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
 from harness.util.files import read_lines, scratch_directory
 from harness.util.process import Processes
@@ -185,17 +186,22 @@ class CaseRunner:
     def process(
         self, job: CaseJob, place: Path, environment: Mapping[str, str] | None = None
     ) -> Completed:
-        """Run a job in a process, whose files go to a new directory."""
+        """Run a job in a process, whose files go to a new directory.
+
+        Raises:
+            MachineError: the build was damaged meanwhile.
+        """
         place.mkdir(parents=True)
         (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-        return self.processes.call(
-            case_worker.main,
-            [place / "job.json"],
-            log=place / "log",
-            timeout=PROCESS_SECONDS,
-            env={"OMP_WAIT_POLICY": "passive", **(environment or {})},
-            library=job.library,
-        )
+        with unchanged((job.core, job.binding)):
+            return self.processes.call(
+                case_worker.main,
+                [place / "job.json"],
+                log=place / "log",
+                timeout=PROCESS_SECONDS,
+                env={"OMP_WAIT_POLICY": "passive", **(environment or {})},
+                library=job.library,
+            )
 
 
 def _message(run: RunSpec) -> CaseRun:

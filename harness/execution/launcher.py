@@ -20,6 +20,7 @@ from harness.execution.job import (
     Opened,
 )
 from harness.execution.native_trace import crash_of
+from harness.execution.unchanged import unchanged
 from harness.model.param import read_param
 from harness.util.files import read_lines
 from harness.util.process import Completed, Processes
@@ -121,11 +122,18 @@ class Launcher:
         Args:
             job: what to run; the binding and the limit of memory are added here.
             folder: where messages and outputs go; the caller removes it.
+
+        Raises:
+            MachineError: the build, the model or an input was damaged meanwhile.
         """
         update = {"binding": "" if job.runner else str(self.binding())}
         # A sanitizer reserves addresses by the terabyte.
         memory = 0 if job.library else self.memory_bytes
         job = job.model_copy(update={**update, "memory_bytes": memory})
+        with unchanged(job.files()):
+            return self._all(job, folder)
+
+    def _all(self, job: Job, folder: Path) -> list[InputResult]:
         results = [InputResult(name=item.name) for item in job.inputs]
         pending = list(zip(job.inputs, results, strict=True))
         attempt = 0

@@ -18,8 +18,9 @@ from harness.build.toolchain import ANSWER_SECONDS
 from harness.domain.records import CellRecord
 from harness.domain.spec import CellSpec, content_key
 from harness.execution.session import USE_VULKAN
-from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
+from harness.util.files import sha256_of, stamp
 from harness.util.process import capture
+from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from harness.build.builder import Build
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from harness.reference.prepared_input import PreparedInput
     from harness.util.build_store import Store
 
-RECORD = "record.json"
+RECORD = "record"
+"""File with a record, as JSON below its hash."""
 MEASURING = ("domain", "model", "definition", "reference", "compare", "execution")
 """Packages whose code decides what is measured: with another one, nothing is remembered."""
 
@@ -72,12 +74,13 @@ class CellMemory:
     def recall(self, key: str) -> CellRecord | None:
         """Return what was measured under a key; None if nothing was, or if it is damaged."""
         path = self.store.measurements / key / RECORD
-        if not (key and self.recalls):
+        text = read_sealed(path, then="measured again") if key and self.recalls else None
+        if text is None:
             return None
         try:
-            record = CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+            record = CellRecord.model_validate_json(text)
+        except ValueError:
+            return None  # of another version of the harness
         stamp(path.parent)
         return record.model_copy(update={"recalled": datetime.now(UTC).isoformat("T", "seconds")})
 
@@ -85,13 +88,7 @@ class CellMemory:
         """Remember a record, if its numbers can be relied on."""
         if not (key and record.verdict.has_numbers):
             return
-        folder = self.store.measurements / key
-        text = record.model_dump_json()
-        if folder.is_dir():
-            write_atomically(folder / RECORD, text)
-        else:
-            with directory_atomically(folder) as work:
-                (work / RECORD).write_text(text, encoding="utf-8")
+        write_sealed(self.store.measurements / key / RECORD, record.model_dump_json())
 
 
 @cache

@@ -138,11 +138,12 @@ class RemoteSession:
         inherits stderr, where ncnn talks.
         """
         file = self._folder / "script"
-        file.write_text("".join(f"{line}\n" for line in script), encoding="utf-8")
+        file.write_bytes("".join(f"{line}\n" for line in script).encode(errors="surrogateescape"))
         command = [*self._command, str(self._setup.core), str(file)]
         env = {**os.environ, **environment(self._setup.heap)}
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=env)
-        lines = done.stdout.splitlines()
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=env)
+        # Blobs may be called anything, in any encoding; only line feeds end an answer.
+        lines = done.stdout.decode(errors="surrogateescape").split("\n")[:-1]
         for error in _answers(lines, "error"):
             _, _, what = error.partition(" ")
             raise LoadError(f"ncnn refuses: {what}")

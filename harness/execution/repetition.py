@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from harness.execution.launcher import InputResult, Launcher
 
 _BETWEEN = "between"
-"""Name of the pass that comes before an input that is the only one."""
+"""What the pass that comes before an input that is the only one is called, with its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,4 +183,4 @@ class Repetition:
             array = np.load(file)
             feeds[blob] = str(self.folder / f"{_BETWEEN}-{number}.npy")
             np.save(feeds[blob], array.ravel()[::-1].reshape(array.shape))
-        return [JobInput(name=_BETWEEN, feeds=feeds, alone=())]
+        return [JobInput(name=f"{_BETWEEN} {items[0].name}", feeds=feeds, alone=())]

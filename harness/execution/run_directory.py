@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.records import CellRecord, append_record, read_records
 from harness.util.files import write_atomically
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ def open_run(
 
     Args:
         results: the `results/` directory.
-        name: readable part of the directory's name.
+        name: what the directory is called after; `run.json` has it as it is.
         key: equal for runs of the same cells with the same settings.
         config: text of the configuration file, kept with the results.
         fresh: start a new run in any case.
@@ -68,11 +69,12 @@ def open_run(
         if state.get("key") == key and not state.get("finished"):
             return RunDirectory(path=state_file.parent, resumed=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = results / f"{stamp}-{name}"
+    path = results / f"{stamp}-{file_name(name)}"
     suffix = 1
     while path.exists():
         suffix += 1
-        path = results / f"{stamp}-{name}-{suffix}"
+        path = results / f"{stamp}-{file_name(name)}-{suffix}"
     write_atomically(path / "config.toml", config)
-    write_atomically(path / STATE, json.dumps({"key": key, "finished": False}, indent=1))
+    state = {"name": name, "key": key, "finished": False}
+    write_atomically(path / STATE, json.dumps(state, indent=1))
     return RunDirectory(path=path)

@@ -27,8 +27,9 @@ from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError, SourceError
-from harness.util.files import directory_atomically, scratch_directory, sha256_of, stamp
+from harness.util.files import scratch_directory, sha256_of
 from harness.util.process import run
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,11 +100,10 @@ def convert(spec: ModelSpec, store: Store) -> PnnxFiles:
     key = content_key([SCHEMA, version, graph.content(), shapes])
     folder = store.models / f"pnnx-{key}"
     with store.lock(folder.name):
-        if not folder.is_dir():
+        if not is_intact(folder):
             program = _program(version, store)
-            with directory_atomically(folder) as work:
+            with sealed(folder) as work:
                 _make(program, version, graph, inputs, shapes, work, store.logs / f"pnnx-{key}.log")
-    stamp(folder)
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     return PnnxFiles(
         param=folder / _PARAM,
@@ -167,10 +167,9 @@ def _program(version: str, store: Store) -> Path:
         ) from error
     folder = store.models / f"pnnx-program-{version}-{sha256_of(wheel)[:16]}"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 _unpack(wheel, work / PROJECT)
-    stamp(folder)
     return folder / PROJECT
 
 

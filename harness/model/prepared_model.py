@@ -18,7 +18,9 @@ from harness.model.param import Param, read_param
 from harness.model.weights import read_tensors
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, sha256_of
+from harness.util.files import sha256_of
+from harness.util.naming import file_name
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -115,10 +117,10 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
         cache=store.downloads,
         sha256=recogniser.WHEEL_SHA256,
     )
-    folder = store.models / f"{name}-{_converter_digest()}"
+    folder = store.models / f"{file_name(name)}-{_converter_digest()}"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 recogniser.prepare(wheel, work)
     return recogniser.ModelFiles.within(folder)
 

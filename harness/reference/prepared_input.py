@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from harness.reference.blob_values import blob_reference
 from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import Kind, Reference, digests
-from harness.util.files import directory_atomically, stamp
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 
 KINDS: tuple[Kind, ...] = ("fp32", "float64")
+BLOBS = "blobs.json"
+"""Names of the blobs that the numbered files beside it go into."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +74,16 @@ def prepare_input(
         )
         for kind in KINDS
     )
-    arrays = feeds_of(model, tensors)
+    # By blob: two models may take the same tensors at blobs of the same names, but crosswise.
+    arrays = dict(sorted(feeds_of(model, tensors).items()))
     feeds = {}
-    folder = store.references / f"feeds-{content_key([digests(tensors), sorted(arrays)])}"
+    folder = store.references / f"feeds-{content_key(digests(arrays))}"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 for number, array in enumerate(arrays.values()):
                     np.save(work / f"{number}.npy", array)
-    stamp(folder)
+                (work / BLOBS).write_text(json.dumps(list(arrays)), encoding="utf-8")
     for number, blob in enumerate(arrays):
         feeds[blob] = str(folder / f"{number}.npy")
     return PreparedInput(

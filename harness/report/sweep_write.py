@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.sweep_exports import sweep_csv, sweep_json
 from harness.report.sweep_page import sweep_html, sweep_markdown
+from harness.report.write import OTHER_FORMS, beside
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 def write_sweep(report: SweepReport, page: Path) -> Path:
     """Write the page, and the other forms beside it under the same name; return its path."""
-    forms = ((".md", sweep_markdown), (".csv", sweep_csv), (".json", sweep_json))
-    for suffix, form in forms:
-        write_atomically(page.with_suffix(suffix), form(report))
+    for suffix, form in zip(OTHER_FORMS, (sweep_markdown, sweep_csv, sweep_json), strict=True):
+        write_atomically(beside(page, suffix), form(report))
     write_atomically(page, sweep_html(report))
     return page

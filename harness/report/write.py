@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from harness.report.model import Report
 
 
+OTHER_FORMS = (".md", ".csv", ".json")
+"""Suffixes of what stands beside a page."""
+
+
+def beside(page: Path, suffix: str) -> Path:
+    """Return the path of another form of a page."""
+    is_html = page.suffix in (".html", ".htm")
+    return page.with_suffix(suffix) if is_html else page.with_name(page.name + suffix)
+
+
 def write_files(report: Report, page: Path) -> Path:
     """Write the page, and the other forms beside it under the same name; return its path."""
-    forms = ((".md", markdown), (".csv", csv), (".json", json_text))
-    for suffix, form in forms:
-        write_atomically(page.with_suffix(suffix), form(report))
+    for suffix, form in zip(OTHER_FORMS, (markdown, csv, json_text), strict=True):
+        write_atomically(beside(page, suffix), form(report))
     write_atomically(page, html(report))
     return page

@@ -10,8 +10,9 @@ from harness.domain.spec import BuildSpec
 from harness.reproducers.outcome import SideOutcome, outcome_of
 from harness.reproducers.reproducer import settings
 from harness.reproducers.texts import compile_line, compile_words
-from harness.sources import obtain_tests
+from harness.sources import obtain_tests, source_log
 from harness.util.errors import BuildError, MachineError
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +66,7 @@ class Checker:
             raise MachineError(f"flag set {side.flags.name}: {lacking}. Choose another.")
         self.say(f"compiling and running on {side.revision.label}, {side.flags.name}")
         store = self.resolver.store
-        log = store.logs / f"source-{side.revision.label}.log"
+        log = source_log(store.logs, side.revision)
         tests = obtain_tests(side.revision, store=store.sources, log=log)
         flags = _with_tests(side.flags) if tests else side.flags
         layers = reproducer.sample.case.param.layer_types()
@@ -77,7 +78,7 @@ class Checker:
                 program,
                 tests=tests,
                 command=_command_of(plan, reproducer.name),
-                logs=self.logs / f"{side.revision.label}-{side.flags.name}",
+                logs=self.logs / "-".join(map(file_name, (side.revision.label, side.flags.name))),
             )
         except BuildError as error:
             failed = Ran(error=f"ncnn itself: {error.first_error}")

@@ -90,7 +90,7 @@ def _lines(text: str, *, first: str, columns: int = COLUMNS) -> list[str]:
 
 def string(text: str) -> str:
     """Return text of several lines as C++ string literals, one for each line."""
-    return "\n".join(INDENT + quoted(line + "\n") for line in text.splitlines())
+    return "\n".join(INDENT + quoted(line + "\n") for line in text.removesuffix("\n").split("\n"))
 
 
 def quoted(text: str) -> str:

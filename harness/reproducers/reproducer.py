@@ -153,8 +153,11 @@ def reproducer_of(
 def name_of(sample: Sample, name: str = "") -> str:
     """Return what the programs are called: the layer's type, and a name or the inputs' shapes."""
     shapes = "_".join("x".join(map(str, shape)) for shape in sample.case.shapes)
-    slug = re.sub(r"[^a-z0-9]+", "_", (name or shapes).lower())[:_NAME_LENGTH].strip("_")
-    return f"{sample.case.type.lower()}_{slug or 'case'}"
+    kind, slug = (
+        re.sub(r"[^a-z0-9]+", "_", text.lower())[:_NAME_LENGTH].strip("_")
+        for text in (sample.case.type, name or shapes)
+    )
+    return f"{kind or 'layer'}_{slug or 'case'}"
 
 
 def _check(run: RunSpec) -> None:

@@ -10,13 +10,14 @@ from harness.sources.checkout import obtain_git, obtain_git_tests
 from harness.sources.directory import obtain_directory
 from harness.sources.index import obtain_index
 from harness.sources.tree import TESTS, SourceTree
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.domain.spec import Revision
 
-__all__ = ["SourceTree", "obtain", "obtain_all", "obtain_tests"]
+__all__ = ["SourceTree", "obtain", "obtain_all", "obtain_tests", "source_log"]
 
 _BY_KIND = {"index": obtain_index, "git": obtain_git, "directory": obtain_directory}
 
@@ -39,6 +40,11 @@ def obtain(revision: Revision, *, store: Path, log: Path, with_glslang: bool = F
     return _BY_KIND[revision.kind](revision, store=store, log=log, with_glslang=with_glslang)
 
 
+def source_log(logs: Path, revision: Revision) -> Path:
+    """Return the file below `logs` that receives what fetching a revision prints."""
+    return logs / f"source-{file_name(revision.label)}.log"
+
+
 def obtain_all(
     revisions: Iterable[Revision], *, store: Path, logs: Path
 ) -> dict[Revision, SourceTree]:
@@ -51,7 +57,7 @@ def obtain_all(
     distinct = list(dict.fromkeys(revisions))
 
     def one(revision: Revision) -> SourceTree:
-        return obtain(revision, store=store, log=logs / f"source-{revision.label}.log")
+        return obtain(revision, store=store, log=source_log(logs, revision))
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         return dict(zip(distinct, pool.map(one, distinct), strict=True))

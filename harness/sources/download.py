@@ -35,6 +35,9 @@ from harness.util.files import (
     disk_trouble_explained,
     sha256_of,
 )
+from harness.util.naming import file_name
+from harness.util.reading import read_text
+from harness.util.sealed import check_machine, is_file_with_hash, is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 Kind = Literal["wheel", "sdist"]
 _WORDS: dict[Kind, str] = {"wheel": "wheel", "sdist": "source distribution"}
 _ATTEMPTS = 3
+STAMP = "sha256"
+"""File beside a download with its hash and name, as `sha256sum --check` takes it."""
 _T = TypeVar("_T")
 
 
@@ -74,7 +79,7 @@ def fetch_distribution(
         ConfigError: pip's configuration is unusable.
     """
     key = f"{version}-{kind}" + (f"-{sha256[:16]}" if sha256 else "")
-    slot = cache / canonicalize_name(project) / key
+    slot = cache / file_name(canonicalize_name(project)) / file_name(key)
     cached = _cached(slot)
     if cached is not None:
         return cached
@@ -84,7 +89,6 @@ def fetch_distribution(
             cached = _cached(slot)
             if cached is not None:
                 return cached
-            shutil.rmtree(slot, ignore_errors=True)
             with _finder(PipConfig.load()) as finder:
                 package = _choose(finder, project, version, kind, sha256)
                 with directory_atomically(slot) as work:
@@ -111,12 +115,24 @@ def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]
 
 def _cached(slot: Path) -> Path | None:
     """Return the file in a finished slot, if it still is what was stored."""
-    stamp = slot / "sha256"
-    if not stamp.is_file():
-        return None
-    expected, _, name = stamp.read_text(encoding="utf-8").strip().partition("  ")
-    path = slot / name
-    return path if path.is_file() and sha256_of(path) == expected else None
+    return slot / _stamp(slot)[1] if is_intact(slot, _damage) else None
+
+
+def _stamp(slot: Path) -> tuple[str, str]:
+    """Return hash and name of the file in a slot."""
+    digest, _, name = read_text(slot / STAMP, limit=1 << 10, error=SourceError).partition("  ")
+    return digest, name.rstrip("\n")
+
+
+def _damage(slot: Path) -> str:
+    """Return what is wrong with a finished slot; empty if nothing is."""
+    try:
+        digest, name = _stamp(slot)
+    except SourceError as error:
+        check_machine(slot, error.__cause__)
+        return f"{STAMP} cannot be read"
+    fits = is_file_with_hash(slot / name, digest) if Path(name).name == name else False
+    return "" if fits else f"{name}: not what was downloaded"
 
 
 class _Complaints(logging.Handler):
@@ -287,7 +303,7 @@ def _download(finder: PackageFinder, package: Package, work: Path, sha256: str |
             )
         # A local file is where the user keeps it, and must stay there.
         shutil.copyfile(got, work / link.filename)
-    (work / "sha256").write_text(f"{digest}  {link.filename}\n", encoding="utf-8")
+    (work / STAMP).write_text(f"{digest}  {link.filename}\n", encoding="utf-8")
 
 
 def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:

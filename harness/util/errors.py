@@ -20,6 +20,8 @@ EXIT_NOT_REPRODUCIBLE = 5
 EXIT_INTERNAL = 70
 """A mistake in the harness itself (EX_SOFTWARE of sysexits.h)."""
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED = 141
+"""Nobody reads standard output any more, as a shell says it of a program that SIGPIPE ended."""
 
 
 class HarnessError(Exception):
@@ -54,6 +56,12 @@ class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
 
 
+class OutputClosedError(HarnessError):
+    """Whoever read standard output has gone, as with `| head`: nothing is left to be said."""
+
+    exit_code = EXIT_CLOSED
+
+
 class SourceError(HarnessError):
     """A revision of ncnn cannot be obtained."""
 
@@ -64,18 +72,37 @@ class NotReproducibleError(HarnessError):
     exit_code = EXIT_NOT_REPRODUCIBLE
 
 
+class OutsideError(HarnessError):
+    """Something was about to be written where nothing of this package belongs; it was not."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class UnbuildableError(MachineError):
+    """One build needs something that this machine lacks; others may not."""
+
+
 class BuildError(HarnessError):
     """One build failed; the matrix goes on without it.
 
     Attributes:
         log: path of the full build log, or None when nothing ran.
         first_error: the first line of the log that reports an error.
+        lasting: whether it would fail again; a compiler that crashed need not.
     """
 
-    def __init__(self, message: str, *, log: str | None = None, first_error: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        log: str | None = None,
+        first_error: str = "",
+        lasting: bool = True,
+    ) -> None:
         super().__init__(message)
         self.log = log
         self.first_error = first_error or message
+        self.lasting = lasting
 
 
 class LacksLayerError(BuildError):

@@ -24,11 +24,12 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from harness.util.errors import MachineError
+from harness.util.places import Places, active, confine
 
 Function = Callable[[list[str]], int]
 """Takes arguments and returns an exit code; known by its module and name."""
@@ -99,6 +100,7 @@ class ForkServer:
             "output": str(output),
             "env": dict(env),
             "path": sys.path,
+            "places": asdict(places) if (places := active()) else None,
         }
         reader, writer = os.pipe()
         with self._lock:
@@ -195,6 +197,7 @@ def _enter(
     output: str,
     env: dict[str, str],
     path: list[str],
+    places: dict[str, list[str]] | None,
 ) -> NoReturn:
     """Become what looks like a program of its own, and call the function."""
     code = 1
@@ -206,6 +209,7 @@ def _enter(
         os.environ.clear()
         os.environ.update(env)
         sys.path[:] = path
+        confine(Places(**{k: tuple(v) for k, v in places.items()}) if places else None)
         code = getattr(importlib.import_module(module), name)(arguments)
     except BaseException:
         traceback.print_exc()

@@ -7,7 +7,7 @@ import re
 
 LONGEST = 80
 """Characters of a file name that was a harmless name already; file systems take 255 bytes."""
-_HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]*", re.ASCII)
+_HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@#,~-]*", re.ASCII)
 _MADE = re.compile(r"-[0-9a-f]{16}")
 _OTHERS = re.compile(r"[^A-Za-z0-9_]+", re.ASCII)
 

@@ -66,6 +66,17 @@ def test_target_is_cross_compiled(tree: SourceTree) -> None:
     assert "-DWITH_LAYER_relu=OFF" in words(cross)
 
 
+@pytest.mark.parametrize("name", ["../../pwned", "/etc/x", "a\nb", "[a-z]*", "x" * 500])
+def test_names_are_no_paths(tree: SourceTree, name: str) -> None:
+    made = plan(tree, FlagSet(name=name))
+    spec = replace(made.spec, revision=replace(made.spec.revision, label=name))
+    folder = replace(made, spec=spec).folder
+    assert Path(folder).name == folder
+    assert folder.endswith(f"-{made.key}")
+    assert len(folder) < 240
+    assert plan(tree, FlagSet(name="avx2-nof16c")).folder == f"v-avx2-nof16c-{made.key}"
+
+
 @pytest.mark.parametrize(
     ("wanted", "on", "off"),
     [

@@ -25,6 +25,7 @@ struct hx_extractor
     hx_net* net;
     hx_tensor input;
     std::vector<float> data;
+    std::string fed;
 };
 
 static const char* names[] = {"use_fp16_storage", "num_threads"};
@@ -200,12 +201,13 @@ hx_extractor* hx_extractor_new(hx_net* net, int keep)
 {
     dies_alone = kept_last && !keep;
     kept_last = keep;
-    return new hx_extractor{net, {}, {}};
+    return new hx_extractor{net, {}, {}, {}};
 }
 void hx_extractor_delete(hx_extractor* extractor) { delete extractor; }
 
-int hx_extractor_input(hx_extractor* extractor, const char*, const hx_tensor* tensor)
+int hx_extractor_input(hx_extractor* extractor, const char* blob, const hx_tensor* tensor)
 {
+    extractor->fed = blob;
     size_t size = 1;
     for (int i = 0; i < tensor->dims; i++)
         size *= tensor->shape[i];
@@ -221,7 +223,7 @@ int hx_extractor_input(hx_extractor* extractor, const char*, const hx_tensor* te
 // ReLU, and with fp16 storage at load time a relative error of 1e-3.
 int hx_extractor_extract(hx_extractor* extractor, const char* blob, hx_tensor* out)
 {
-    const bool is_input = strcmp(blob, "x") == 0;
+    const bool is_input = extractor->fed == blob;
     if (!is_input)
     {
         const int code = (int)extractor->data[0];

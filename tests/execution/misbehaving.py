@@ -28,7 +28,7 @@ from harness.util.build_store import Store
 from tests.evaluating import here
 from tests.proven import preparation
 
-PARAM = "7767517\n2 2\nInput in 0 1 x\nReLU relu 1 1 x y\n"
+PARAM = "7767517\n2 2\nInput in 0 1 {x}\nReLU {layer} 1 1 {x} {y}\n"
 SHAPE = (1, 2, 4)
 BUILD = BuildRecord(id="v-f", key="k", version="v", flags="f")
 
@@ -41,14 +41,17 @@ def runner_with(store: Store, **limits: float) -> CellRunner:
     return CellRunner(launcher=launcher, tolerance=Tolerance())
 
 
-def model(folder: Path, name: str, store: Store) -> PreparedModel:
-    value = [helper.make_tensor_value_info(v, TensorProto.FLOAT, SHAPE) for v in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
+def model(
+    folder: Path, name: str, store: Store, *, x: str = "x", y: str = "y", layer: str = "relu"
+) -> PreparedModel:
+    """Write a model of one layer, its blobs and values called `x` and `y`, and prove it."""
+    value = [helper.make_tensor_value_info(v, TensorProto.FLOAT, SHAPE) for v in (x, y)]
+    graph = helper.make_graph([helper.make_node("Relu", [x], [y])], "g", value[:1], value[1:])
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8),
         folder / "m.onnx",
     )
-    (folder / f"{name}.param").write_text(PARAM)
+    (folder / f"{name}.param").write_text(PARAM.format(x=x, y=y, layer=layer), encoding="utf-8")
     (folder / "m.bin").write_bytes(b"")
     spec = ModelSpec(
         name="m",

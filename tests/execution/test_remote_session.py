@@ -1,6 +1,7 @@
 """The runner, for real: on this machine, with a core that has no ncnn in it."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,21 @@ def test_options_and_tensors_come_and_go(
     np.testing.assert_array_equal(first.blobs["y"], [[[1.0, 0.0], [2.0, 0.5]]])
     np.testing.assert_array_equal(second.blobs["y"], [[[3.0, 0.0], [2.0, 0.5]]])
     assert not first.failures
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(
+    "name", ["/in/x", "../../x", "a\u2028b", "a\x85b", "\udce9", "$(id)", "日本"]
+)
+def test_blobs_may_be_called_anything(
+    command: tuple[str, ...], core: Path, tmp_path: Path, name: str
+) -> None:
+    session = RemoteSession(command, setup(core), tmp_path / "work")
+    (plain,) = session.run([request_of(1.0)])
+    (reply,) = session.run([replace(request_of(1.0), blobs=[name, f"{name}.2"])])
+    for blob in reply.blobs.values():
+        np.testing.assert_array_equal(blob, plain.blobs["y"])
+    assert list(reply.blobs) == [name, f"{name}.2"]
 
 
 @pytest.mark.native

@@ -103,6 +103,18 @@ def test_other_numbers_with_one_thread_are_told_if_beyond_the_limit(
         assert record.instability.spread == pytest.approx(0.1 / 206, rel=0.1)
 
 
+def test_an_input_may_be_called_as_what_comes_before_it(
+    core: Path, store: Store, tmp_path: Path
+) -> None:
+    prepared = model(tmp_path, "m", store)
+    items = [replace(item, name="between") for item in inputs(tmp_path, prepared, store, 1)]
+    run = RunSpec(name="off", options=(("use_fp16_storage", False),))
+    (record,) = runner_with(store).run(
+        cells(items, run), Build(core=core, record=BUILD), prepared, items
+    )
+    assert (record.verdict, record.instability) == (Verdict.OK, None)
+
+
 def test_what_is_unstable_is_not_remembered(core: Path, store: Store, tmp_path: Path) -> None:
     memory = CellMemory(store=Store(root=tmp_path / "memory"))
     runner = replace(runner_with(store, run_seconds=20), memory=memory)

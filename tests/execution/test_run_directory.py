@@ -1,6 +1,7 @@
+import json
 from pathlib import Path
 
-from harness.execution.run_directory import open_run
+from harness.execution.run_directory import STATE, open_run
 from tests.records import cell
 
 
@@ -17,6 +18,12 @@ def test_interrupted_run_is_continued_and_a_finished_one_is_not(tmp_path: Path) 
     third = open_run(tmp_path, name="default", key="k", config="# c")
     assert (third.path != first.path, third.resumed) == (True, False)
     assert open_run(tmp_path, name="default", key="k", config="", fresh=True).path != third.path
+
+
+def test_name_is_no_path_and_is_kept_as_it_is(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "results", name="../../x", key="k", config="")
+    assert run.path.parent == tmp_path / "results"
+    assert json.loads((run.path / STATE).read_text())["name"] == "../../x"
 
 
 def test_record_after_a_torn_line_is_read(tmp_path: Path) -> None:

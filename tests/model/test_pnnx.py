@@ -15,6 +15,7 @@ from harness.model import pnnx
 from harness.model.prepared_model import prepare_model
 from harness.util.build_store import Store
 from harness.util.errors import ModelError, SourceError
+from harness.util.sealed import SEAL
 from tests.local_index import use_find_links
 
 VERSION = "20240101"
@@ -102,6 +103,7 @@ def test_converted_once(
         "conversion.json",
         "model.ncnn.bin",
         "model.ncnn.param",
+        SEAL,
     ]
     assert list(tmp_path.glob("*_ncnn.py")) == []
 

@@ -102,4 +102,5 @@ def test_lines_are_short() -> None:
 
 
 def test_string() -> None:
+    assert string("a\u2028b\n") == '    "a\u2028b\\n"'
     assert string('a "b"\n\\c\n') == '    "a \\"b\\"\\n"\n    "\\\\c\\n"'

@@ -53,6 +53,13 @@ def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
     assert fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache) == path
 
 
+def test_version_is_no_path(links: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "a" / "b" / "cache"
+    with pytest.raises(SourceError):
+        fetch_distribution("ncnn", "../../pwned", kind="sdist", cache=cache)
+    assert {path.parent for path in tmp_path.rglob("*.lock")} == {cache / "ncnn"}
+
+
 def test_damaged_cache_is_fetched_again(links: Path, tmp_path: Path) -> None:
     path = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
     whole = path.read_bytes()

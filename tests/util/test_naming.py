@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from harness.util.naming import file_name
 
 
-@pytest.mark.parametrize("name", ["avx2-fp16", "20250503", "a.b_c+d=e@f", "_", "x" * 80])
+@pytest.mark.parametrize(
+    "name", ["avx2-fp16", "20250503", "a.b_c+d=e@f", "20250503#2", "HEAD~3", "a,b", "_", "x" * 80]
+)
 def test_harmless_names_stay(name: str) -> None:
     assert file_name(name) == name
 

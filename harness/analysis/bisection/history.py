@@ -97,7 +97,7 @@ class Clone:
         found = {}
         listing = git.git(self.path, *words, f"{older}..{newer}").decode(errors="replace")
         for entry in listing.split("\0")[1:]:
-            sha, *files = entry.splitlines()
+            sha, *files = entry.split("\n")
             found[sha] = [name for name in files if name]
         return found
 
@@ -135,7 +135,7 @@ class Clone:
         layout = "--format=%H%x00%aI%x00%s"
         listing = git.git(self.path, *words, layout, stdin="\n".join(commits).encode())
         details = {}
-        for line in listing.decode(errors="replace").splitlines():
+        for line in listing.decode(errors="replace").split("\n")[:-1]:
             sha, date, title = line.split("\0")
             details[sha] = (date, title)
         return [self._point(sha, *details[sha]) for sha in commits]

@@ -27,7 +27,8 @@ from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.errors import BuildError, HarnessError, LimitError, ModelError
-from harness.util.files import scratch_directory, sha256_of, write_atomically
+from harness.util.files import scratch_directory, sha256_of
+from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 PROVING = ("definition", "model", "compare", "reference", "analysis/conversion")
 """Packages whose code decides what is proved: with other code it is proved anew."""
+CONVERSION = "conversion"
+"""File in which a conversion is kept, as JSON below its hash."""
 MAX_ORDERS = 24
 """Orders of a model's inputs that are tried where names do not fit."""
 
@@ -79,7 +82,7 @@ class ModelPreparation:
             self.say("finding out what each blob holds")
             known = self._proved(inputs)
             asked = known.run or known.unsettled
-            write_atomically(files[bool(asked)], known.model_dump_json())
+            write_sealed(files[bool(asked)], known.model_dump_json())
         self.model = replace(self.model, conversion=known)
         return self.model
 
@@ -119,8 +122,8 @@ class ModelPreparation:
         without, asked = (content_key({**origin, "builds": builds}) for builds in ((), names))
         folder = self.machine.store.models
         return (
-            folder / f"conversion-{without}" / "conversion.json",
-            folder / f"conversion-{asked}" / "conversion.json",
+            folder / f"conversion-{without}" / CONVERSION,
+            folder / f"conversion-{asked}" / CONVERSION,
         )
 
     def _proved(self, inputs: Sequence[Tensors]) -> Conversion:
@@ -273,10 +276,11 @@ def _another(tensors: Tensors) -> dict[str, Array]:
 
 
 def _read(file: Path) -> Conversion | None:
+    text = read_sealed(file)
     try:
-        return Conversion.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        return None if text is None else Conversion.model_validate_json(text)
+    except ValueError:
+        return None  # of another version of the harness
 
 
 @cache

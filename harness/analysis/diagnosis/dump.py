@@ -1,8 +1,8 @@
 """Every value, blob and weight of both sides in `.npz` archives with a manifest.
 
 Arrays are written one by one and ONNX values are computed in portions, so that what a model holds
-altogether never has to fit into memory. Members have numbered names, since ONNX names may hold any
-character; `manifest.json` tells which is which.
+altogether never has to fit into memory. Members have numbered names, and
+folders of inputs safe ones, since names may hold any character; `manifest.json` has them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.blob_values import onnx_values
 from harness.util.files import scratch_directory, write_atomically
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class DumpEntry:
 
 def dump(
     subject: ConfiguredModel,
-    inputs: Iterable[InputSpec],
+    inputs: Sequence[InputSpec],
     references: References,
     measurer: Measurer,
     folder: Path,
@@ -61,10 +62,10 @@ def dump(
 ) -> list[DumpEntry]:
     """Write all arrays of a matched subject.
 
-    `onnx-weights.npz` and `ncnn-weights.npz` hold the weights; per input, `<input>/` has
-    `onnx-values.npz`, `ncnn-defined.npz` (by ncnn's definitions, where these are the reference),
-    `ncnn-blobs.npz` (the chain as it runs) and `ncnn-alone.npz` (each layer on the reference's
-    values), all in float32 and each side in its own layout.
+    `onnx-weights.npz` and `ncnn-weights.npz` hold the weights; per input, a folder named after it
+    has `onnx-values.npz`, `ncnn-defined.npz` (by ncnn's definitions, where these are the
+    reference), `ncnn-blobs.npz` (the chain as it runs) and `ncnn-alone.npz` (each layer on the
+    reference's values), all in float32 and each side in its own layout.
 
     Returns:
         What the manifest lists.
@@ -73,18 +74,23 @@ def dump(
     entries += _archive(folder, "ncnn-weights.npz", _weights(subject))
     for spec in inputs:
         notify(f"dumping {spec.name}")
+        place = file_name(spec.name)
         truth = references.truth(spec)
         if references.model.onnx:
             onnx = _values(references, truth.tensors)
-            entries += _archive(folder, f"{spec.name}/onnx-values.npz", onnx)
+            entries += _archive(folder, f"{place}/onnx-values.npz", onnx)
         defined = _plain((each.blob, truth.single[each.key]) for each in _defined(subject))
-        entries += _archive(folder, f"{spec.name}/ncnn-defined.npz", defined)
+        entries += _archive(folder, f"{place}/ncnn-defined.npz", defined)
         with scratch_directory("dump-") as scratch:
             measured = measurer.measure(subject, truth, scratch)
             for file, passed in (("ncnn-blobs", "chain"), ("ncnn-alone", "alone")):
                 arrays = _blobs(measured, passed)
-                entries += _archive(folder, f"{spec.name}/{file}.npz", arrays)
-    manifest = {"param": subject.job.param, "arrays": [asdict(entry) for entry in entries]}
+                entries += _archive(folder, f"{place}/{file}.npz", arrays)
+    manifest = {
+        "param": subject.job.param,
+        "inputs": {file_name(spec.name): spec.name for spec in inputs},
+        "arrays": [asdict(entry) for entry in entries],
+    }
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
     return entries
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.cases.generation import generate
 from harness.execution.case_runner import CaseRecord, CaseRunner
 from harness.util.files import append_line, read_lines
+from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,4 +115,4 @@ class Collection:
 
 def cases_file(folder: Path, label: str) -> Path:
     """Return where a run directory has what became of the cases in a build."""
-    return folder / f"cases-{label}.jsonl"
+    return folder / f"cases-{file_name(label)}.jsonl"

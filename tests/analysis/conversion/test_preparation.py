@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from harness.analysis.conversion.preparation import CONVERSION
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.util.build_store import Store
 from tests import one_layer
@@ -50,7 +51,7 @@ def test_a_conversion_is_proved_once(
     first = preparation(spec, inputs, store).model.conversion
     monkeypatch.setattr("harness.analysis.conversion.preparation.onnx_values", None)
     assert preparation(spec, inputs, store).model.conversion == first
-    (file,) = store.models.glob("conversion-*/conversion.json")
+    (file,) = store.models.glob(f"conversion-*/{CONVERSION}")
     file.write_text("{")
     with pytest.raises(TypeError):
         preparation(spec, inputs, store)

@@ -1,0 +1,51 @@
+"""What goes into a model, on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from harness.domain.spec import InputSpec, ModelSpec
+from harness.reference.prepared_input import prepare_input
+from harness.util.build_store import Store
+from tests.evaluating import here
+from tests.proven import preparation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHAPE = (1, 2, 4)
+
+
+def test_the_same_tensors_go_crosswise_into_blobs_of_the_same_names(tmp_path: Path) -> None:
+    value = {v: helper.make_tensor_value_info(v, TensorProto.FLOAT, SHAPE) for v in "pqy"}
+    node = helper.make_node("Sub", ["p", "q"], ["y"])
+    graph = helper.make_graph([node], "g", [value["p"], value["q"]], [value["y"]])
+    opset = [helper.make_opsetid("", 12)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "m.onnx")
+    (tmp_path / "m.bin").write_bytes(b"")
+    store = Store(root=tmp_path / "store")
+    item = InputSpec(name="i", random=1, shapes=(("p", SHAPE), ("q", SHAPE)))
+    fed = {}
+    for first, second in ("pq", "qp"):
+        param = tmp_path / f"{first}.param"
+        # a - b, or b - a by the operation that is its reverse.
+        operation = 1 if first == "p" else 7
+        param.write_text(
+            f"7767517\n3 3\nInput a 0 1 a\nInput b 0 1 b\nBinaryOp sub 2 1 a b y 0={operation}\n"
+        )
+        spec = ModelSpec(
+            name="m",
+            onnx=str(tmp_path / "m.onnx"),
+            param=str(param),
+            bin=str(tmp_path / "m.bin"),
+            names=(("a", first), ("b", second)),
+        )
+        feeds = prepare_input(item, preparation(spec, [item], store).model, store, here).feeds
+        fed[first] = {blob: np.load(file) for blob, file in feeds.items()}
+    np.testing.assert_array_equal(fed["p"]["a"], fed["q"]["b"])
+    np.testing.assert_array_equal(fed["p"]["b"], fed["q"]["a"])
+    assert (fed["p"]["a"] != fed["p"]["b"]).all()
