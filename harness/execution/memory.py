@@ -85,8 +85,8 @@ class CellMemory:
         return record.model_copy(update={"recalled": datetime.now(UTC).isoformat("T", "seconds")})
 
     def keep(self, key: str, record: CellRecord) -> None:
-        """Remember a record, if its numbers can be relied on."""
-        if not (key and record.verdict.has_numbers):
+        """Remember a record, if its numbers can be relied on and the store is not only to read."""
+        if not (key and record.verdict.has_numbers) or self.store.is_read_only:
             return
         write_sealed(self.store.measurements / key / RECORD, record.model_dump_json())
 

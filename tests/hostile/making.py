@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Make = Callable[[Path], None]
     Content = str | bytes | Callable[[], bytes]
 
-INPUTS = '[inputs.a]\nrandom = 1\nshape = [1, 3]\n'
+INPUTS = "[inputs.a]\nrandom = 1\nshape = [1, 3]\n"
 MATRIX = '[matrix]\nversions = ["20250503"]\nflags = ["avx2"]\nruns = ["default"]\n'
 CONFIG = INPUTS + MATRIX
 MODEL = '[model]\nname = "m"\nparam = "m.param"\nbin = "m.bin"\nreference = "ncnn"\n'

@@ -38,7 +38,9 @@ def is_possible() -> bool:
     """Return whether this system lets us have such a namespace."""
     code = "from tests.hostile.namespace import close; close([])"
     try:
-        done = subprocess.run([*ENTER, sys.executable, "-c", code], capture_output=True, check=False)
+        done = subprocess.run(
+            [*ENTER, sys.executable, "-c", code], capture_output=True, check=False
+        )
     except OSError:
         return False
     return done.returncode == 0
@@ -64,4 +66,3 @@ def _set(path: bytes, flags: int, **changes: int) -> None:
     if libc.syscall(_MOUNT_SETATTR, _AT_FDCWD, path, flags, ctypes.byref(about), size):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(path))
-

@@ -10,6 +10,7 @@ from harness.sources import SourceTree, obtain, obtain_tests
 from harness.sources.checkout import is_url
 from harness.sources.tree import tree_digest
 from harness.util.errors import SourceError
+from tests.damage import OF_FILES
 from tests.local_index import NCNN
 from tests.sources.conftest import Repo, empty_repository
 
@@ -268,3 +269,14 @@ def test_glslang_that_is_not_at_hand(repo: Repo, tmp_path: Path) -> None:
     expected = re.escape("Run `git submodule update --init glslang` in the clone, or build with")
     with pytest.raises(SourceError, match=expected):
         get(repo.path, "HEAD", tmp_path, with_glslang=True)
+
+
+@pytest.mark.parametrize("pattern", ["*.pack", "*.idx", "HEAD", "config"])
+def test_a_damaged_clone_of_a_url_is_cloned_again(repo: Repo, tmp_path: Path, pattern: str) -> None:
+    where = repo.path.as_uri()
+    tree = get(where, "20200101", tmp_path)
+    for name, damage in OF_FILES.items():
+        (clone,) = (tmp_path / "store" / "repositories").glob("*.git")
+        damage(next(iter(clone.rglob(pattern))))
+        shutil.rmtree(tree.path.parent)
+        assert get(where, "20200101", tmp_path) == tree, name

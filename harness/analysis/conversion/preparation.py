@@ -82,7 +82,8 @@ class ModelPreparation:
             self.say("finding out what each blob holds")
             known = self._proved(inputs)
             asked = known.run or known.unsettled
-            write_sealed(files[bool(asked)], known.model_dump_json())
+            if not self.machine.store.is_read_only:
+                write_sealed(files[bool(asked)], known.model_dump_json())
         self.model = replace(self.model, conversion=known)
         return self.model
 

@@ -17,7 +17,12 @@ TABLE = struct.pack("<I256f6B2x2f", 7, *[0.5] * 256, *range(6), 1, 2)
 
 
 def _case(
-    name: str, data: bytes, *, param: str = INNER, ends: frozenset[int] = USAGE, named: str = r"\bw\b"
+    name: str,
+    data: bytes,
+    *,
+    param: str = INNER,
+    ends: frozenset[int] = USAGE,
+    named: str = r"\bw\b",
 ) -> Hostile:
     return Hostile(
         id=f"bin/{name}",
@@ -74,7 +79,9 @@ _OTHERS = (
     _case("text", INNER.encode()),
     _case("zip", b"PK\x03\x04" + bytes(60)),
     _case("pickle", b"\x80\x04cposix\nsystem\n(S'touch pwned'\ntR."),
-    _case("none-needed", b"\0\0\0\0", param=INNER.replace("InnerProduct w", "ReLU w"), named="follow"),
+    _case(
+        "none-needed", b"\0\0\0\0", param=INNER.replace("InnerProduct w", "ReLU w"), named="follow"
+    ),
     _case(
         "memory-data-of-a-terabyte",
         bytes(64),

@@ -69,7 +69,7 @@ _TEXTS = (
     _case("next-line", CONFIG.replace("\n", "\x85"), C),
     _case("surrogate-escape", _more('title = "\\ud800"'), C),
     _case("surrogate-bytes", CONFIG.encode() + b'title = "\xed\xa0\x80"', C, "UTF-8"),
-    _case("escape-in-a-key", _more('[\"\\u001b[31mred\"]\nx = 1'), C, "unknown key"),
+    _case("escape-in-a-key", _more('["\\u001b[31mred"]\nx = 1'), C, "unknown key"),
     _case("newline-in-a-key", _more('["a\\nerror: b"]\nx = 1'), C, "unknown key"),
     _case("bidi-in-a-key", _more('["\\u202egnp.exe"]\nx = 1'), C, "unknown key"),
     _case("unterminated", CONFIG + 'title = "a', C, "line 8"),
@@ -218,12 +218,12 @@ _MORE = tuple(
         ("git-nul", '[source]\ngit = "\\u0000"', "source"),
         ("directory-nul", '[source]\ndirectory = "\\u0000"', "source"),
         ("revision-option", '[sources.a]\nrevision = "--output=x"', "sources"),
-        ("exclude-unknown", f'[matrix.exclude]\nname = "x"', "matrix"),
+        ("exclude-unknown", '[matrix.exclude]\nname = "x"', "matrix"),
         ("reference", '[model]\nreference = "python"', r"model\.reference"),
         ("param-alone", '[model]\nparam = "m.param"', "param and bin"),
         ("param-nul", '[model]\nparam = "\\u0000"\nbin = "b"\nreference = "ncnn"', r"model\.param"),
         ("names-number", '[model]\nonnx = "m.onnx"\nnames = {a = 1}', r"model\.names"),
-        ("title-number", '[limits]\ntitle = 1', r"limits\.title"),
+        ("title-number", "[limits]\ntitle = 1", r"limits\.title"),
     )
 )
 
