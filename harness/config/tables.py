@@ -257,6 +257,11 @@ class Limits(_Table):
         return int(self.memory_gib * 2**30)
 
     @property
+    def input_bytes(self) -> int:
+        """`input_mib` in bytes."""
+        return int(self.input_mib * 2**20)
+
+    @property
     def model_bytes(self) -> int:
         """`model_gib` in bytes."""
         return int(self.model_gib * 2**30)

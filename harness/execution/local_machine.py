@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.build.builder import BuildWatch
-    from harness.config.tables import Config
+    from harness.config.tables import Config, Limits
     from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
@@ -32,6 +32,7 @@ class LocalMachine:
     resolver: BuildResolver
     cells: CellRunner
     """What runs cells; its launcher runs anything else."""
+    limits: Limits
     evaluator: Evaluator
     """What evaluates models for their reference values."""
     binding: Future[Path]
@@ -81,6 +82,7 @@ class LocalMachine:
                 tolerance=config.tolerance,
                 memory=CellMemory(store=store, recalls=not fresh),
             ),
+            limits=config.limits,
             evaluator=IsolatedEvaluator(limits=config.limits),
             binding=binding,
         )

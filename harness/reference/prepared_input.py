@@ -11,6 +11,7 @@ import numpy as np
 from harness.domain.spec import InputSpec, content_key
 from harness.model.ctc import ctc_decode
 from harness.reference.blob_values import blob_reference
+from harness.reference.inputs import LIMIT
 from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import Kind, Reference, digests
@@ -54,6 +55,8 @@ def prepare_input(
     store: Store,
     evaluator: Evaluator,
     taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+    *,
+    limit: int = LIMIT,
 ) -> PreparedInput:
     """Make one input, compute the reference values for it, and put both on disk.
 
@@ -63,11 +66,12 @@ def prepare_input(
         store: where both go.
         evaluator: calls what evaluates.
         taken: gives blobs that have no definition here, from the model's inputs by blob.
+        limit: bytes that the input may take.
 
     Raises:
         ModelError: the input does not fit the model, or the model cannot be evaluated.
     """
-    tensors = tensors_of(spec, model)
+    tensors = tensors_of(spec, model, limit)
     reference, exact = (
         blob_reference(
             model, tensors, store=store.references, kind=kind, evaluator=evaluator, taken=taken

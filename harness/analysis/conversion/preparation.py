@@ -72,7 +72,8 @@ class ModelPreparation:
         Raises:
             ModelError: the ONNX file or the inputs cannot be used.
         """
-        inputs = [tensors_of(spec, self.model) for spec in specs[:2]]
+        limit = self.machine.limits.input_bytes
+        inputs = [tensors_of(spec, self.model, limit) for spec in specs[:2]]
         if len(inputs) < 2 or _are_alike(*inputs):
             inputs.append(_another(inputs[0]))
         # What no build was asked about holds whatever there is to build.
@@ -90,7 +91,14 @@ class ModelPreparation:
     def input(self, spec: InputSpec) -> PreparedInput:
         """Prepare an input of the model, whose conversion is proved."""
         machine = self.machine
-        return prepare_input(spec, self.model, machine.store, machine.evaluator, self.taken)
+        return prepare_input(
+            spec,
+            self.model,
+            machine.store,
+            machine.evaluator,
+            self.taken,
+            limit=machine.limits.input_bytes,
+        )
 
     def taken(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return all blobs of the exact run that this conversion takes some from.

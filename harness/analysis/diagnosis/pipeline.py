@@ -69,6 +69,7 @@ class DiagnosisPipeline:
             model=self.model,
             store=store,
             evaluator=self.machine.evaluator,
+            limit=self.machine.limits.input_bytes,
             taken=self.preparation.taken,
         )
 

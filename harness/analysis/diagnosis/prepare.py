@@ -51,12 +51,14 @@ class References:
     model: PreparedModel
     store: Store
     evaluator: Evaluator
+    limit: int
+    """Bytes that an input may take."""
     taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None
     """Gives blobs that have no definition, see `blob_reference`."""
 
     def truth(self, spec: InputSpec) -> Truth:
         """Return an input with its values."""
-        tensors = tensors_of(spec, self.model)
+        tensors = tensors_of(spec, self.model, self.limit)
         exact, single = (self._values(tensors, kind) for kind in ("float64", "fp32"))
         return Truth(
             name=spec.name,
