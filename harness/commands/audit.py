@@ -201,7 +201,7 @@ def _model(
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
-    model = prepare_model(model_of(config, base), store)
+    model = prepare_model(model_of(config, base), store, config.limits.model_bytes)
     texts = options.shape or [
         f"{blob}={','.join(map(str, dict(spec.shapes).get(name, spec.shape)))}"
         for spec in inputs_of(config, base)

@@ -274,7 +274,7 @@ def _prepared(
     errors = []
     for spec in dict.fromkeys(cell.model for cell in matrix.cells):
         try:
-            model = prepare_model(spec, machine.store)
+            model = prepare_model(spec, machine.store, machine.limits.model_bytes)
         except (ModelError, MachineError, SourceError) as error:
             verdict = Verdict.UNSUPPORTED if isinstance(error, ModelError) else Verdict.SKIPPED
             found[spec] = NoModel(verdict=verdict, reason=str(error))
