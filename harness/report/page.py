@@ -14,7 +14,7 @@ from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
 from harness.report.provenance import Provenance, provenance
-from harness.report.templating import environment
+from harness.report.templating import html_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def html(report: Report) -> str:
         "input": _distinct(i for part in report.parts for i in part.scope.inputs),
     }
     text: str = (
-        environment()
+        html_environment()
         .get_template("report.html.j2")
         .render(
             report=report,
