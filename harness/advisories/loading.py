@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.advisories.advisory import Advisory
 from harness.config.loading import validated
 from harness.util.errors import ConfigError
+from harness.util.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,14 +64,10 @@ def load_file(path: Path) -> Sequence[Advisory]:
     Raises:
         ConfigError: not readable, not TOML, or not valid; every mistake is one line.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}. Give an existing file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}. Correct the file.") from error
+    data = read_toml(path)
     entries = data.pop("advisory", [])
-    if data or not isinstance(entries, list):
+    tables = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    if data or not tables:
         key = next(iter(data), "advisory")
         raise ConfigError(f"{path}: {key}: not known here. Write tables of the form [[advisory]].")
     found, mistakes = [], []

@@ -7,7 +7,9 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness.commands import argument_types as types
 from harness.config.loading import load_config
 from harness.config.tables import (
     Config,
@@ -17,12 +19,25 @@ from harness.config.tables import (
     with_repository,
 )
 from harness.sources.checkout import is_url
-from harness.util.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+from harness.util.errors import (
+    EXIT_CLOSED,
+    EXIT_ENVIRONMENT,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    UsageError,
+)
+from harness.util.paths import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMON_EXITS = {
     EXIT_USAGE: "wrong usage, configuration or model file",
-    EXIT_ENVIRONMENT: "the machine lacks something: compiler, network, disk space",
+    EXIT_ENVIRONMENT: "the machine lacks something: compiler, network, memory, disk space",
+    EXIT_INTERNAL: "a mistake in the harness itself; the last line names the traceback's file",
     EXIT_INTERRUPTED: "interrupted; the same command continues",
+    EXIT_CLOSED: "nobody reads standard output any more",
 }
 """What most commands end with besides codes of their own."""
 
@@ -32,13 +47,14 @@ Arguments = argparse._ActionsContainer
 
 def add_config(to: Arguments, what: str = "configuration file") -> None:
     """Add `--config`."""
-    _add_path(to, "config", "configs/default.toml", "FILE", what)
+    _add_path(to, "config", "configs/default.toml", "FILE", what, types.path)
 
 
 def add_repo(to: Arguments) -> None:
     """Add `--repo`, see `configured`."""
     to.add_argument(
         "--repo",
+        type=types.text,
         default="",
         metavar="PATH",
         help="clone or URL to use in place of the git repositories in the configuration, or to "
@@ -59,6 +75,7 @@ def add_model(to: Arguments) -> None:
     to.add_argument(
         "--shape",
         action="append",
+        type=types.text,
         default=[],
         metavar="SHAPE",
         help="an input's shape, such as 1,3,224,224, or NAME=1,3,224,224 of several inputs, where "
@@ -86,7 +103,7 @@ def _converter(text: str) -> str:
 
 
 def _absolute(text: str) -> str:
-    return str(Path(text).expanduser().absolute()) if text else ""
+    return str(expanded(str(types.path(text))).absolute()) if text else ""
 
 
 def loaded(options: argparse.Namespace) -> Config:
@@ -139,7 +156,7 @@ def configured(options: argparse.Namespace) -> Config:
     config = loaded(options)
     if not options.repo:
         return config
-    local = Path(options.repo).expanduser().resolve()
+    local = expanded(options.repo).resolve()
     return with_repository(config, options.repo if is_url(options.repo) else str(local))
 
 
@@ -147,7 +164,7 @@ def add_jobs(to: Arguments, what: str = "compilers to run at the same time") -> 
     """Add `--jobs`."""
     to.add_argument(
         "--jobs",
-        type=int,
+        type=types.processes,
         default=os.cpu_count() or 1,
         metavar="N",
         help=f"{what} (default: %(default)s)",
@@ -156,18 +173,25 @@ def add_jobs(to: Arguments, what: str = "compilers to run at the same time") -> 
 
 def add_builds(to: Arguments, what: str = "the build store") -> None:
     """Add `--builds`."""
-    _add_path(to, "builds", "builds", "DIR", what)
+    _add_path(to, "builds", "builds", "DIR", what, types.directory)
 
 
 def add_results(to: Arguments, what: str = "where run directories go") -> None:
     """Add `--results`."""
-    _add_path(to, "results", "results", "DIR", what)
+    _add_path(to, "results", "results", "DIR", what, types.directory)
 
 
-def _add_path(to: Arguments, name: str, default: str, metavar: str, what: str) -> None:
+def _add_path(
+    to: Arguments,
+    name: str,
+    default: str,
+    metavar: str,
+    what: str,
+    kind: Callable[[str], Path],
+) -> None:
     to.add_argument(
         f"--{name}",
-        type=Path,
+        type=kind,
         default=Path(default),
         metavar=metavar,
         help=f"{what} (default: %(default)s)",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.advisories.advisory import ARCHES
@@ -12,6 +11,7 @@ from harness.advisories.audit import audit, storages_of, subjects_of
 from harness.advisories.loading import load_corpus
 from harness.advisories.subject import Setting
 from harness.build.toolchain import layer_arch
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
@@ -30,6 +30,7 @@ from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_SUSPECTS, UsageErro
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from harness.config.tables import Config
     from harness.model.param import Param
@@ -69,27 +70,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(
         "--param",
-        type=Path,
+        type=types.path,
         metavar="FILE",
         help="the model (default: the configuration's, made if need be)",
     )
     model.add_argument(
-        "--bin", type=Path, metavar="FILE", help="its weights: tells how they are stored"
+        "--bin", type=types.path, metavar="FILE", help="its weights: tells how they are stored"
     )
     model.add_argument(
         "--shape",
         action="append",
+        type=types.text,
         default=[],
         metavar="SHAPE",
         help="an input's shape, such as 1,3,224,224 or 3x224x224, with NAME= of several inputs "
         "(default: what the .param or the configuration says)",
     )
     use = parser.add_argument_group("how it is run")
-    use.add_argument("--version", required=True, metavar="V", help="a release of ncnn, by its date")
-    use.add_argument("--flags", default="", metavar="SET", help="build flags (default: not known)")
-    use.add_argument("--run", default="", metavar="SET", help="run options (default: ncnn's own)")
     use.add_argument(
-        "--threads", type=int, metavar="N", help="number of threads (default: that of --run)"
+        "--version",
+        type=types.name,
+        required=True,
+        metavar="V",
+        help="a release of ncnn, by its date",
+    )
+    use.add_argument(
+        "--flags",
+        type=types.text,
+        default="",
+        metavar="SET",
+        help="build flags (default: not known)",
+    )
+    use.add_argument(
+        "--run",
+        type=types.text,
+        default="",
+        metavar="SET",
+        help="run options (default: ncnn's own)",
+    )
+    use.add_argument(
+        "--threads",
+        type=types.threads,
+        metavar="N",
+        help="number of threads (default: that of --run)",
     )
     use.add_argument(
         "--arch",
@@ -97,7 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the CPU (default: what --flags are for, or this machine's)",
     )
     work = parser.add_argument_group("how to work")
-    work.add_argument("--corpus", type=Path, metavar="DIR", help="known faults of your own instead")
+    work.add_argument(
+        "--corpus", type=types.path, metavar="DIR", help="known faults of your own instead"
+    )
     work.add_argument("--json", action="store_true", help="for machines")
     add_config(work)
     add_builds(work, "the build store, which has the configuration's model")
@@ -152,8 +177,6 @@ def _setting(options: argparse.Namespace, config: Config) -> Setting:
     threads = options.threads
     if threads is None and (THREADS in options.run or run.threads > 1):
         threads = run.threads
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads}: give 1 or more.")
     return Setting(
         version=options.version,
         arch=options.arch or (flags.target.arch if flags and flags.target else layer_arch()),

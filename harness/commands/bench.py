@@ -16,6 +16,7 @@ from harness.analysis.benchmark import Benchmark, Timing, ratios, table
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.toolchain import find_compiler
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -62,18 +63,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser, "configuration with the model and the matrix")
     parser.add_argument(
-        "--version", default="20250503", help="what to build (default: %(default)s)"
+        "--version",
+        type=types.name,
+        default="20250503",
+        help="what to build (default: %(default)s)",
     )
-    parser.add_argument("--flags", default="avx2", help="with which flags (default: %(default)s)")
     parser.add_argument(
-        "--other-version", default="20250428", help="built after it (default: %(default)s)"
+        "--flags", type=types.name, default="avx2", help="with which flags (default: %(default)s)"
     )
     parser.add_argument(
-        "--other-flags", default="avx2-nof16c", help="likewise (default: %(default)s)"
+        "--other-version",
+        type=types.name,
+        default="20250428",
+        help="built after it (default: %(default)s)",
     )
-    parser.add_argument("--repo", metavar="DIR", help="clone of ncnn, for the next commit")
     parser.add_argument(
-        "--commit", default="HEAD", metavar="REV", help="newest commit to build (default: HEAD)"
+        "--other-flags",
+        type=types.name,
+        default="avx2-nof16c",
+        help="likewise (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repo", type=types.text, metavar="DIR", help="clone of ncnn, for the next commit"
+    )
+    parser.add_argument(
+        "--commit",
+        type=types.name,
+        default="HEAD",
+        metavar="REV",
+        help="newest commit to build (default: HEAD)",
     )
     parser.add_argument("--no-matrix", action="store_true", help="leave the whole matrix out")
     add_jobs(parser)

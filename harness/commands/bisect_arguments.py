@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.answers import TransitionChoice
 from harness.analysis.bisection.criterion import Metric
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -52,11 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     _add_question(parser)
     flags = parser.add_argument_group("build flags and run options (instead of a range)")
-    flags.add_argument("--version", metavar="REV", help="compare two configurations of this one")
-    flags.add_argument("--good-flags", metavar="SET", help="default: as --flags")
-    flags.add_argument("--good-run", metavar="SET", help="default: as --run")
-    flags.add_argument("--bad-flags", metavar="SET", help="default: as --flags")
-    flags.add_argument("--bad-run", metavar="SET", help="default: as --run")
+    flags.add_argument(
+        "--version", type=types.name, metavar="REV", help="compare two configurations of this one"
+    )
+    for side in ("good", "bad"):
+        for what in ("flags", "run"):
+            flags.add_argument(
+                f"--{side}-{what}", type=types.text, metavar="SET", help=f"default: as --{what}"
+            )
     work = parser.add_argument_group("how to work")
     work.add_argument("--resume", action="store_true", help="continue the last interrupted one")
     work.add_argument("--fresh", action="store_true", help="measure anew what is remembered")
@@ -72,19 +76,22 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("range")
     group.add_argument(
         "--repo",
+        type=types.text,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn (default: that of the configuration; without one, releases of the "
         "package index)",
     )
-    group.add_argument("--good", metavar="REV", help="a revision that is good")
-    group.add_argument("--bad", metavar="REV", help="a revision that is bad")
+    for side in ("good", "bad"):
+        group.add_argument(
+            f"--{side}", type=types.name, metavar="REV", help=f"a revision that is {side}"
+        )
     group.add_argument(
         "--find-fix", action="store_true", help="look for the first good one after a bad one"
     )
     group.add_argument(
         "--scan",
-        type=int,
+        type=types.revisions,
         metavar="N",
         help="sample N revisions first, to see changes that come and go (default: 7 from 1000 "
         "revisions on)",
@@ -103,14 +110,26 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     add_config(group)
     add_model(group)
     group.add_argument(
-        "--flags", metavar="SET", help="build flags (default: [bisect] flags of the configuration)"
+        "--flags",
+        type=types.text,
+        metavar="SET",
+        help="build flags (default: [bisect] flags of the configuration)",
     )
     group.add_argument(
-        "--run", metavar="SET", help="run options (default: [bisect] run of the configuration)"
+        "--run",
+        type=types.text,
+        metavar="SET",
+        help="run options (default: [bisect] run of the configuration)",
     )
-    group.add_argument("--input", metavar="NAME", help="input (default: the configuration's first)")
+    group.add_argument(
+        "--input",
+        type=types.name,
+        metavar="NAME",
+        help="input (default: the configuration's first)",
+    )
     group.add_argument(
         "--layer",
+        type=types.name,
         default="",
         metavar="NAME|TYPE",
         help="layer to test alone (default: the one with the worst error at the bad end)",
@@ -132,7 +151,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--threshold",
-        type=float,
+        type=types.threshold,
         metavar="T",
         help="value that divides good from bad (default: the limit by [tolerance], or half way "
         "between the ends where both are beyond it)",

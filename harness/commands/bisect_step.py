@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.criterion import Criterion, Metric
@@ -11,11 +9,12 @@ from harness.analysis.bisection.history import Clone, Point
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
+from harness.commands import argument_types as types
 from harness.commands.arguments import add_builds, add_jobs, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
-from harness.util.errors import EXIT_ENVIRONMENT, EXIT_USAGE, HarnessError
+from harness.util.errors import EXIT_CLOSED, EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_USAGE
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +43,8 @@ EXITS = {
     SKIP: "cannot be tested: git bisect skips it",
     STOP + EXIT_USAGE: "wrong usage, configuration or model file, or interrupted: git bisect stops",
     STOP + EXIT_ENVIRONMENT: "the machine lacks something: git bisect stops",
+    EXIT_CLOSED: "nobody reads standard output any more: git bisect stops",
+    STOP + EXIT_INTERNAL: "a mistake in the harness itself: git bisect stops",
 }
 CODES = {Outcome.GOOD: GOOD, Outcome.BAD: BAD, Outcome.SKIP: SKIP, Outcome.UNSTABLE: SKIP}
 
@@ -51,16 +52,21 @@ CODES = {Outcome.GOOD: GOOD, Outcome.BAD: BAD, Outcome.SKIP: SKIP, Outcome.UNSTA
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--repo", default=".", metavar="PATH", help="the clone (default: the current directory)"
+        "--repo",
+        type=types.text,
+        default=".",
+        metavar="PATH",
+        help="the clone (default: the current directory)",
     )
     parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file"
+        "--config", type=types.path, required=True, metavar="FILE", help="configuration file"
     )
-    parser.add_argument("--flags", metavar="SET", help="build flags, as in bisect")
-    parser.add_argument("--run", metavar="SET", help="run options, as in bisect")
-    parser.add_argument("--input", metavar="NAME", help="input, as in bisect")
+    parser.add_argument("--flags", type=types.text, metavar="SET", help="build flags, as in bisect")
+    parser.add_argument("--run", type=types.text, metavar="SET", help="run options, as in bisect")
+    parser.add_argument("--input", type=types.name, metavar="NAME", help="input, as in bisect")
     parser.add_argument(
         "--layer",
+        type=types.name,
         default="",
         metavar="NAME|TYPE",
         help="layer to test alone (default: the whole model's output)",
@@ -74,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=types.threshold,
         metavar="T",
         required=True,
         help="value that divides good from bad",
@@ -84,15 +90,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run the command; every failure that is no verdict stops `git bisect run`."""
-    try:
-        return _step(options)
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return STOP + error.exit_code
+    """Run the command.
 
-
-def _step(options: argparse.Namespace) -> int:
+    Raises:
+        HarnessError: with one clear message; every failure that is no verdict stops `git bisect
+            run`, see `harness.commands.command_line`.
+    """
     config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()

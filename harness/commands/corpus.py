@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.advisories.loading import load_corpus
@@ -12,6 +11,7 @@ from harness.analysis.bisection.history import Clone, index_releases
 from harness.analysis.corpus.commits import commits
 from harness.analysis.corpus.running import CorpusRunner
 from harness.analysis.corpus.trials import TrialState, releases, trials
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import run_of
@@ -60,25 +60,37 @@ _BUILD = ("NCNN_", "CMAKE_")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--only", action="append", default=[], metavar="GLOB", help="only advisories of these ids"
+        "--only",
+        action="append",
+        type=types.text,
+        default=[],
+        metavar="GLOB",
+        help="only advisories of these ids",
     )
     parser.add_argument(
-        "--versions", nargs="+", default=[], metavar="V", help="only these releases"
+        "--versions",
+        nargs="+",
+        type=types.name,
+        default=[],
+        metavar="V",
+        help="only these releases",
     )
     parser.add_argument(
         "--flags",
+        type=types.text,
         default="*",
         metavar="GLOB",
         help="only advisories whose build flags are these (default: all)",
     )
     parser.add_argument(
         "--repo",
+        type=types.text,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn: releases that the package index lacks, and commits",
     )
     parser.add_argument(
-        "--corpus", type=Path, metavar="DIR", help="known faults of your own instead"
+        "--corpus", type=types.path, metavar="DIR", help="known faults of your own instead"
     )
     add_config(parser, "configuration file: its flag sets, run options and limits hold")
     add_jobs(parser, "compilers and processes at the same time")

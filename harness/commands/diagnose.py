@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.conversion.preparation import ModelPreparation
@@ -14,6 +13,7 @@ from harness.analysis.diagnosis.crash import sanitized
 from harness.analysis.diagnosis.dump import dump
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -78,17 +78,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_config(parser)
     add_model(parser)
-    parser.add_argument("--cell", default="", metavar="ID", help="the cell as build/run")
+    parser.add_argument(
+        "--cell", type=types.text, default="", metavar="ID", help="the cell as build/run"
+    )
     add_repo(parser)
-    parser.add_argument("--version", default="", metavar="V", help="the cell's version of ncnn")
+    parser.add_argument(
+        "--version", type=types.name, default="", metavar="V", help="the cell's version of ncnn"
+    )
     parser.add_argument(
         "--flags",
+        type=types.text,
         default="",
         metavar="SET",
         help="its flag set, such as arm64 or avx2,NCNN_INT8=OFF",
     )
     parser.add_argument(
-        "--run", default="", metavar="SET", help="its run options, such as bf16 or lightmode=false"
+        "--run",
+        type=types.text,
+        default="",
+        metavar="SET",
+        help="its run options, such as bf16 or lightmode=false",
     )
     parser.add_argument(
         "--fix",
@@ -98,9 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"fixes to try, separated by commas: {', '.join(FIXES)}, or all",
     )
     parser.add_argument(
-        "--inputs", type=Path, metavar="DIR", help="images and .npy files instead of the inputs"
+        "--inputs",
+        type=types.path,
+        metavar="DIR",
+        help="images and .npy files instead of the inputs",
     )
-    parser.add_argument("--dump", type=Path, metavar="DIR", help="write all arrays to a directory")
+    parser.add_argument(
+        "--dump", type=types.directory, metavar="DIR", help="write all arrays to a directory"
+    )
     parser.add_argument("--all", action="store_true", help="show clean layers too")
     add_jobs(parser)
     add_builds(parser)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness.analysis.conversion.preparation import ModelPreparation
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -95,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version",
         action="append",
+        type=types.name,
         default=[],
         metavar="V",
         help="this version in place of the configuration's; may be given again",
@@ -102,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flags",
         action="append",
+        type=types.text,
         default=[],
         metavar="SET",
         help="this flag set in place of the configuration's, such as avx2 or avx2,NCNN_INT8=OFF",
@@ -109,15 +112,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run",
         action="append",
+        type=types.text,
         default=[],
         metavar="SET",
         help="these run options in place of the configuration's, such as bf16 or lightmode=false",
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="GLOB", help="run only cells that match"
+        "--only",
+        action="append",
+        type=types.text,
+        default=[],
+        metavar="GLOB",
+        help="run only cells that match",
     )
     parser.add_argument(
-        "--skip", action="append", default=[], metavar="GLOB", help="leave out cells that match"
+        "--skip",
+        action="append",
+        type=types.text,
+        default=[],
+        metavar="GLOB",
+        help="leave out cells that match",
     )
     parser.add_argument(
         "--list", action="store_true", help="print the id of every cell and do nothing"

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.suspects import FaultKind
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_results
 from harness.commands.places import REPORT, SUMMARY_VARIABLE
 from harness.domain.commits import read_commits
@@ -78,17 +79,21 @@ _FAULTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN_DIR", help="run directories (default: newest)"
+        "runs",
+        nargs="*",
+        type=types.path,
+        metavar="RUN_DIR",
+        help="run directories (default: newest)",
     )
     parser.add_argument(
         "--compare",
-        type=Path,
+        type=types.path,
         metavar="OLD",
         help="older run directory: show what got better, worse, is new or gone",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=types.new_file_or_directory,
         metavar="PATH",
         help="the HTML file, or a directory for report.html (default: the run directory, of "
         "several above them)",
@@ -96,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--markdown", action="store_true", help="print the Markdown instead of the tables"
     )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
+    parser.add_argument("--junit", type=types.new_file, metavar="FILE", help="also write JUnit XML")
     parser.add_argument(
         "--github-summary",
         action="store_true",

@@ -16,6 +16,7 @@ from harness.build.builder import Builder
 from harness.build.resolver import BuildResolver
 from harness.cases.layer_case import parse_case
 from harness.cases.sample import BIN, PARAM, sample_of
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -86,55 +87,81 @@ EXITS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     layer = parser.add_argument_group("the layer: made up, or of a model")
-    layer.add_argument("--case", default="", metavar="ID", help="a layer with made-up numbers")
     layer.add_argument(
-        "--layer", default="", metavar="NAME", help="a layer of the configuration's model"
+        "--case", type=types.text, default="", metavar="ID", help="a layer with made-up numbers"
     )
     layer.add_argument(
-        "--input", default="", metavar="NAME", help="the model's input (default: the first)"
+        "--layer",
+        type=types.name,
+        default="",
+        metavar="NAME",
+        help="a layer of the configuration's model",
+    )
+    layer.add_argument(
+        "--input",
+        type=types.name,
+        default="",
+        metavar="NAME",
+        help="the model's input (default: the first)",
     )
     add_config(layer)
     add_model(layer)
     sides = parser.add_argument_group("the sides")
     add_repo(sides)
-    sides.add_argument("--bad", required=True, metavar="V", help="the version that is wrong")
+    sides.add_argument(
+        "--bad", type=types.name, required=True, metavar="V", help="the version that is wrong"
+    )
     sides.add_argument(
         "--good",
+        type=types.name,
         default="",
         metavar="V",
         help="one that is right (default: as --bad, if --good-flags or --good-run differ)",
     )
     sides.add_argument(
         "--flags",
+        type=types.text,
         default="",
         metavar="SET",
         help="build flags (default: [bisect] flags of the configuration)",
     )
-    sides.add_argument("--good-flags", default="", metavar="SET", help="default: as --flags")
     sides.add_argument(
-        "--run", default="default", metavar="SET", help="run options (default: %(default)s)"
+        "--good-flags", type=types.text, default="", metavar="SET", help="default: as --flags"
     )
-    sides.add_argument("--good-run", default="", metavar="SET", help="default: as --run")
+    sides.add_argument(
+        "--run",
+        type=types.text,
+        default="default",
+        metavar="SET",
+        help="run options (default: %(default)s)",
+    )
+    sides.add_argument(
+        "--good-run", type=types.text, default="", metavar="SET", help="default: as --run"
+    )
     text = parser.add_argument_group("what is written")
     text.add_argument(
         "--limit",
-        type=float,
+        type=types.error,
         metavar="X",
         help="error to allow, relative to the largest expected value (default: by [tolerance] and "
         "what single precision costs here)",
     )
-    text.add_argument("--name", default="", help="what to call it (default: after the shapes)")
-    text.add_argument("--commit", default="", help="commit that is known to have brought it in")
+    text.add_argument(
+        "--name", type=types.name, default="", help="what to call it (default: after the shapes)"
+    )
+    text.add_argument(
+        "--commit", type=types.name, default="", help="commit that is known to have brought it in"
+    )
     text.add_argument(
         "--max-kib",
-        type=int,
+        type=types.kib,
         default=KIB,
         metavar="N",
         help="how long a program may be, in KiB (default: %(default)s)",
     )
     text.add_argument(
         "--out",
-        type=Path,
+        type=types.directory,
         metavar="DIR",
         help="folder for the files (default: results/reproducers/NAME)",
     )

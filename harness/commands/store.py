@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from harness.build.pruning import StoreEntry, entries, prune, size_of
+from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds
 from harness.report.console import wide_console
 from harness.util.build_store import Store
@@ -41,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_builds(parser)
     parser.add_argument("--entries", action="store_true", help="list each entry")
-    parser.add_argument("--limit", type=float, metavar="GIB", help="set the limit and keep it")
+    parser.add_argument("--limit", type=types.gib, metavar="GIB", help="set the limit and keep it")
     parser.add_argument("--prune", action="store_true", help="bring the store within its limit")
     parser.add_argument(
-        "--prune-to", type=float, metavar="GIB", help="likewise, with another limit this once"
+        "--prune-to", type=types.gib, metavar="GIB", help="likewise, with another limit this once"
     )
 
 
@@ -52,13 +53,10 @@ def execute(options: argparse.Namespace) -> int:
     """Run the command.
 
     Raises:
-        UsageError: no such store, or a negative limit.
+        UsageError: no such store.
     """
     if not options.builds.is_dir():
         raise UsageError(f"{options.builds}: no such directory. Name a build store with --builds.")
-    for name in ("limit", "prune_to"):
-        if (getattr(options, name) or 0) < 0:
-            raise UsageError(f"--{name.replace('_', '-')}: give a number of GiB, 0 or more.")
     console = wide_console()
     store = Store(root=options.builds.resolve())
     if options.limit is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.coverage import with_coverage
 from harness.cases.generation import SKETCHES
 from harness.cases.layer_case import parse_case
+from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
@@ -46,6 +45,7 @@ from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from harness.analysis.sweep.finding import Explained
@@ -84,7 +84,6 @@ EXITS = {
 EVERY_LAYER = "*"
 CASES = 40
 EVALUATIONS = 150
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,37 +93,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--versions",
         nargs="+",
+        type=types.name,
         default=[],
         metavar="V",
         help="versions to compare, oldest first (default: those of the configuration)",
     )
-    parser.add_argument("--flags", default="avx2", metavar="SET", help="default: %(default)s")
     parser.add_argument(
-        "--run", default="", metavar="SET", help="run options that all runs have, such as vulkan"
+        "--flags", type=types.text, default="avx2", metavar="SET", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--run",
+        type=types.text,
+        default="",
+        metavar="SET",
+        help="run options that all runs have, such as vulkan",
     )
     parser.add_argument(
         "--layers",
+        type=types.text,
         default=EVERY_LAYER,
         metavar="TYPES",
         help="layer types, separated by commas; globs (default: all)",
     )
     parser.add_argument(
         "--cases",
-        type=int,
+        type=types.cases,
         default=CASES,
         metavar="N",
         help="cases of each layer type (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the cases (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=types.seed, default=0, help="of the cases (default: %(default)s)"
+    )
     parser.add_argument(
         "--budget",
-        type=_seconds,
+        type=types.duration,
         default=0.0,
         metavar="TIME",
         help="such as 90s or 10m: begin no other round of cases after that",
     )
     parser.add_argument(
-        "--case", action="append", default=[], metavar="ID", help="only this case; again for more"
+        "--case",
+        action="append",
+        type=types.text,
+        default=[],
+        metavar="ID",
+        help="only this case; again for more",
     )
     parser.add_argument(
         "--bisect",
@@ -147,13 +161,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_jobs(parser, "compilers and processes at the same time")
     add_builds(parser)
     add_results(parser)
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([smh]?)", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a time such as 90s, 10m or 1h")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def execute(options: argparse.Namespace) -> int:

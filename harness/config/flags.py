@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ from harness.util.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]{0,127}$")]
+"""Of a CMake option, as it can stand in `-DNAME=VALUE`."""
+
 
 class FlagTable(BaseModel):
     """One `[flags.NAME]` table."""
@@ -21,7 +24,7 @@ class FlagTable(BaseModel):
 
     summary: str = Field(default="", description="One line for people.")
     base: str = Field(default="", description="Another flag set to start from.")
-    options: dict[str, str | bool] = Field(
+    options: dict[OptionName, str | bool] = Field(
         default_factory=dict, description="CMake options of ncnn; true and false mean ON and OFF."
     )
     needs: tuple[str, ...] = Field(

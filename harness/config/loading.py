@@ -18,6 +18,8 @@ from harness.config.tables import (
 )
 from harness.config.targets import TargetTable
 from harness.util.errors import ConfigError
+from harness.util.reading import read_text
+from harness.util.toml import FILE_LIMIT, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
+LONGEST_SHOWN = 120
+"""Characters of a key or value in a message."""
+MOST_MISTAKES = 20
+"""How many are told at once."""
 
 
 def load_config(path: Path) -> Config:
@@ -34,15 +40,7 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: not readable, not TOML, or not valid; every mistake is one line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}. Give an existing file.") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}. Correct the file.") from error
-    config = validated(Config, data, str(path))
+    config = validated(Config, read_toml(path), str(path))
     config = config.model_copy(
         update={
             "flags": _builtin("flags.toml", FlagTable) | config.flags,
@@ -58,12 +56,14 @@ def config_text(path: Path, config: Config) -> str:
     """Return the text of a configuration file that says the same as a configuration in use.
 
     That of the file it was loaded from, if model and inputs are still the file's.
+
+    Raises:
+        ConfigError: the file is no longer one.
     """
-    text = path.read_text(encoding="utf-8")
     own = load_config(path)
     if (own.model, own.inputs) == (config.model, config.inputs):
-        return text
-    data = tomllib.loads(text)
+        return read_text(path, limit=FILE_LIMIT, error=ConfigError)
+    data = read_toml(path)
     data |= {
         "title": config.title,
         "model": config.model.model_dump(exclude_defaults=True),
@@ -130,13 +130,16 @@ def validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [f"{where}: {_explain(model, detail)}" for detail in error.errors()]
+        found = error.errors()
+        lines = [f"{where}: {_explain(model, detail)}" for detail in found[:MOST_MISTAKES]]
+        more = len(found) - len(lines)
+        lines += [f"{where}: and {more} more mistakes. Correct these first."] if more else []
         raise ConfigError("\n".join(lines)) from error
 
 
 def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     """Turn one validation error into `key: what is wrong (did you mean ...)`."""
-    location = [str(part) for part in detail["loc"]]
+    location = [shortened(str(part)) for part in detail["loc"]]
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         valid = _valid_keys(model, location[:-1])
@@ -144,8 +147,13 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing. Add it."
     message = detail["msg"].removeprefix("Value error, ")
-    shown = "" if detail["type"] == "value_error" else f", not {detail['input']!r}"
+    shown = "" if detail["type"] == "value_error" else f", not {shortened(repr(detail['input']))}"
     return f"{key}{': ' if key else ''}{message[0].lower()}{message[1:]}{shown}"
+
+
+def shortened(text: str) -> str:
+    """Return as much of a text as a message has room for."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _valid_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +17,23 @@ from pydantic import (
 )
 
 from harness.config.flags import FlagTable
+from harness.config.ranges import (
+    LEAST_MEMORY_GIB,
+    MOST_GIB,
+    Int32,
+    Name,
+    Seconds,
+    Seed,
+    Shape,
+    Threads,
+)
 from harness.config.rules import Rules
 from harness.config.targets import TargetTable
 from harness.domain.spec import When
 from harness.domain.verdict import Tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ONE_AT_A_TIME = "one-at-a-time"
 """In place of the name of run options: every field that the version has, each by itself."""
@@ -66,7 +80,7 @@ class ReferenceCell(_Table):
 class ModelTable(_Table):
     """`[model]`: what to run. Without it, the PP-OCRv3 recogniser."""
 
-    name: str = Field(default="ppocrv3-rec", description="Name in tables and reports.")
+    name: Name = Field(default="ppocrv3-rec", description="Name in tables and reports.")
     onnx: str = Field(default="", description="ONNX file, relative to the configuration file.")
     param: str = Field(default="", description="ncnn .param file.")
     bin: str = Field(default="", description="ncnn .bin file.")
@@ -114,11 +128,11 @@ class InputTable(_Table):
     text: str = Field(default="", description="A text line to render.")
     image: str = Field(default="", description="Image file.")
     npy: str = Field(default="", description=".npy file, in the shape the ONNX model takes.")
-    random: int | None = Field(
+    random: Seed | None = Field(
         default=None, description="Seed; uniform in [-1, 1], integers that the model takes."
     )
-    shape: tuple[int, ...] = Field(default=(), description="Tensor shape as ONNX takes it.")
-    shapes: dict[str, tuple[int, ...]] = Field(
+    shape: Shape = Field(default=(), description="Tensor shape as ONNX takes it.")
+    shapes: dict[str, Shape] = Field(
         default_factory=dict,
         description="With random, in place of shape: that of each input, of a model with several.",
     )
@@ -156,10 +170,10 @@ class RunTable(_Table):
     """`[runs.NAME]`: one set of run options."""
 
     summary: str = Field(default="", description="One line for people.")
-    options: dict[str, bool | int] = Field(
+    options: dict[Name, bool | Int32] = Field(
         default_factory=dict, description="Fields of ncnn::Option."
     )
-    threads: int = Field(default=1, ge=1, description="Number of threads.")
+    threads: Threads = Field(default=1, description="Number of threads.")
     when: When = Field(
         default="first",
         description="When options are set: first, or by mistake after-param, -model or -extractor.",
@@ -179,17 +193,17 @@ class Rule(_Table):
 class Extra(_Table):
     """One include rule: names of a combination to add to the product of the axes."""
 
-    version: str
-    flags: str
-    run: str = "default"
+    version: Name
+    flags: Name
+    run: Name = "default"
 
 
 class MatrixTable(_Table):
     """`[matrix]`: the axes."""
 
-    versions: tuple[str, ...] = Field(min_length=1, description="Releases, revisions or labels.")
-    flags: tuple[str, ...] = Field(min_length=1, description="Names of flag sets.")
-    runs: tuple[str, ...] = Field(
+    versions: tuple[Name, ...] = Field(min_length=1, description="Releases, revisions or labels.")
+    flags: tuple[Name, ...] = Field(min_length=1, description="Names of flag sets.")
+    runs: tuple[Name, ...] = Field(
         min_length=1, description="Names of run option sets, or one-at-a-time for generated ones."
     )
     converters: tuple[Converter, ...] = Field(
@@ -216,9 +230,17 @@ class BisectTable(_Table):
 class Limits(_Table):
     """`[limits]`: what stops a build or a cell."""
 
-    build_seconds: float = Field(default=3600, gt=0, description="One configure or compile step.")
-    run_seconds: float = Field(default=120, gt=0, description="One cell.")
-    memory_gib: float = Field(default=8, gt=0, description="Address space of one cell's process.")
+    build_seconds: Seconds = Field(default=3600, description="One configure or compile step.")
+    run_seconds: Seconds = Field(default=120, description="One cell.")
+    memory_gib: float = Field(
+        default=8,
+        ge=LEAST_MEMORY_GIB,
+        le=MOST_GIB,
+        description="Address space of one cell's process.",
+    )
+    input_mib: float = Field(
+        default=512, gt=0, le=MOST_GIB * 1024, description="One input, in single precision."
+    )
 
 
 class Config(_Table):
@@ -226,12 +248,12 @@ class Config(_Table):
 
     title: str = ""
     model: ModelTable = ModelTable()
-    inputs: dict[str, InputTable] = Field(default_factory=dict, validate_default=True)
+    inputs: dict[Name, InputTable] = Field(default_factory=dict, validate_default=True)
     source: SourceTable = SourceTable()
-    sources: dict[str, SourceTable] = Field(default_factory=dict)
-    flags: dict[str, FlagTable] = Field(default_factory=dict)
-    runs: dict[str, RunTable] = Field(default_factory=dict)
-    targets: dict[str, TargetTable] = Field(default_factory=dict)
+    sources: dict[Name, SourceTable] = Field(default_factory=dict)
+    flags: dict[Name, FlagTable] = Field(default_factory=dict)
+    runs: dict[Name, RunTable] = Field(default_factory=dict)
+    targets: dict[Name, TargetTable] = Field(default_factory=dict)
     matrix: MatrixTable
     tolerance: Tolerance = Tolerance()
     bisect: BisectTable = BisectTable()
@@ -247,6 +269,26 @@ class Config(_Table):
         if inputs or model is None or model.is_converted:
             return inputs
         raise ValueError("missing. Add one, such as [inputs.a] with random = 1 and shape")
+
+    @model_validator(mode="after")
+    def _inputs_are_small(self) -> Config:
+        if problem := too_large(self.inputs, self.limits):
+            raise ValueError(problem)
+        return self
+
+
+def too_large(inputs: Mapping[str, InputTable], limits: Limits) -> str:
+    """Return which input is larger than a limit, with the remedy; empty if none is."""
+    for name, table in inputs.items():
+        for shape in (table.shape, *table.shapes.values()):
+            mib = math.prod(shape) * 4 / 2**20 if shape else 0
+            if mib > limits.input_mib:
+                extents = " × ".join(map(str, shape))
+                return (
+                    f"inputs.{name}: shape {extents} takes {mib:.3g} MiB, and {limits.input_mib:g} "
+                    "are the limit. Give a smaller one, or raise [limits] input_mib"
+                )
+    return ""
 
 
 def with_model(config: Config, model: ModelTable, inputs: dict[str, InputTable]) -> Config:

@@ -21,7 +21,9 @@ class TargetTable(BaseModel):
     compiler: str = Field(description="C++ compiler by name or path.")
     system: str = Field(default="Linux", description="CMAKE_SYSTEM_NAME.")
     processor: str = Field(description="CMAKE_SYSTEM_PROCESSOR.")
-    arch: str = Field(description="Folder below ncnn's src/layer with its kernels.")
+    arch: str = Field(
+        pattern=r"^[a-z0-9_]{1,64}$", description="Folder below ncnn's src/layer with its kernels."
+    )
     emulator: str = Field(
         default="",
         description="Command in front of a program of the target. The paths in its arguments "

@@ -20,6 +20,8 @@ EXIT_NOT_REPRODUCIBLE = 5
 EXIT_INTERNAL = 70
 """A mistake in the harness itself (EX_SOFTWARE of sysexits.h)."""
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED = 141
+"""Nobody reads standard output any more, as a shell says it of a program that SIGPIPE ended."""
 
 
 class HarnessError(Exception):
@@ -48,6 +50,12 @@ class ModelError(UsageError):
 
 class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
+
+
+class OutputClosedError(HarnessError):
+    """Whoever read standard output has gone, as with `| head`: nothing is left to be said."""
+
+    exit_code = EXIT_CLOSED
 
 
 class SourceError(HarnessError):

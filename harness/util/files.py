@@ -24,23 +24,57 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+_TROUBLE = (
+    (
+        (errno.EACCES, errno.EROFS, errno.EPERM),
+        "not writable. Make it so, or choose another directory.",
+    ),
+    (
+        (errno.EFBIG,),
+        "larger than files may become here. Raise the limit (`ulimit -f unlimited`), or choose a "
+        "directory on another file system.",
+    ),
+    (
+        (errno.EMFILE, errno.ENFILE),
+        "too many files are open. Raise the limit (`ulimit -n 4096`), or lower --jobs.",
+    ),
+    (
+        (errno.ENAMETOOLONG,),
+        "the name is too long for this file system. Choose a directory with a shorter path.",
+    ),
+    (
+        (errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+        "something else is in its place. Move it away, or choose another directory.",
+    ),
+    (
+        (errno.EIO, errno.ELOOP, errno.ESTALE),
+        "the file system reports an error. Check the disk, or choose another directory.",
+    ),
+)
+"""What a system refuses, by its error numbers, in words and with the remedy."""
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write `data` to `path` so that no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `data` to `path` so that no reader ever sees half of it.
+
+    Raises:
+        MachineError: the disk does not take it; with the file's own place.
+    """
     raw = data.encode() if isinstance(data, str) else data
-    # Not `tempfile`: what it makes is for this user only, and results are to be shared.
-    temporary = _beside(path)
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with disk_trouble_explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not `tempfile`: what it makes is for this user only, and results are to be shared.
+        temporary = _beside(path)
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(raw)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -92,27 +126,40 @@ def stamp(path: Path) -> None:
 
 @contextmanager
 def disk_trouble_explained(place: Path) -> Iterator[None]:
-    """Turn a full disk or missing write permission below `place` into a `MachineError`."""
+    """Turn what a disk refuses below `place` into a `MachineError`.
+
+    What other reasons an `OSError` may have passes: it may be no trouble with a disk at all.
+    """
     try:
         yield
     except OSError as error:
-        # NumPy reports a short write without an error number.
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or _SHORT_WRITE.match(str(error)):
-            free = shutil.disk_usage(existing_parent(place)).free / 2**20
-            raise MachineError(
-                f"{place}: no space left on the disk ({free:.0f} MiB free). Free some, or choose "
-                "another directory; what is finished stays."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise MachineError(
-                f"{error.filename or place}: not writable. Make it so, or choose another directory."
-            ) from error
+        said = disk_trouble(error, place)
+        if said:
+            raise MachineError(said) from error
         raise
+
+
+def disk_trouble(error: OSError, place: Path) -> str:
+    """Return which trouble with a disk an error is, with the remedy; empty if it is none.
+
+    Args:
+        error: what the system said.
+        place: what was being written, or the directory above it.
+    """
+    where = error.filename or place
+    # NumPy reports a short write without an error number.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or _SHORT_WRITE.match(str(error)):
+        free = shutil.disk_usage(existing_parent(place)).free / 2**20
+        return (
+            f"{place}: no space left on the disk ({free:.0f} MiB free). Free some, or choose "
+            "another directory; what is finished stays."
+        )
+    return next((f"{where}: {said}" for codes, said in _TROUBLE if error.errno in codes), "")
 
 
 def existing_parent(path: Path) -> Path:
     """Return the path itself or the nearest directory above it that exists."""
-    return next(p for p in (path, *path.absolute().parents) if p.exists())
+    return next(p for p in (path, *path.absolute().parents) if os.path.exists(p))  # noqa: PTH110 (never raises)
 
 
 def sha256_of(path: Path) -> str:
@@ -140,14 +187,18 @@ def append_line(path: Path, line: str, *, sync: bool = True) -> None:
     """Append one line and flush it to disk, or leave the latter to the system.
 
     A crash leaves a torn last line at worst; the next line does not become a part of it.
+
+    Raises:
+        MachineError: the disk does not take it; with the file's own place.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as stream:
-        if stream.seek(0, os.SEEK_END):
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":
-                stream.write(b"\n")
-        stream.write(line.encode() + b"\n")
-        stream.flush()
-        if sync:
-            os.fsync(stream.fileno())
+    with disk_trouble_explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as stream:
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+            stream.write(line.encode() + b"\n")
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())

@@ -142,7 +142,7 @@ def test_how_weights_are_stored_is_in_the_bin_file(audit: Audit, tmp_path: Path)
         (["--shape", "b=3x9x11"], "--shape b=3x9x11: the model has no such input. It has data."),
         (["--shape", "3x9,11"], "--shape 3x9,11: give 1,3,224,224 (as in ONNX) or 3x224x224"),
         (["--shape", "2,1,3,9,11"], "ncnn's blobs have no more than 4 axes"),
-        (["--threads", "0"], "--threads 0: give 1 or more"),
+        (["--threads", "0"], "--threads: '0': give a whole number from 1 to 1024"),
         (["--run", "bf61"], "--run bf61: give one of"),
         (["--run", "fp16-off-after-model"], "sets options after-model, when some no longer"),
         (["--flags", "avx3"], "--flags avx3: give one of"),

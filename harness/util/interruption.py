@@ -1,0 +1,53 @@
+"""What signals that ask this process to end do, at each stage of its life.
+
+Imports nothing that takes time: it is in force before anything that does is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from harness.util.errors import EXIT_INTERRUPTED
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def leave_when_asked() -> None:
+    """From now on, end at once: nothing has begun that would need tidying up."""
+    _handle(_leave)
+
+
+def raise_when_asked() -> None:
+    """From now on, raise `KeyboardInterrupt` in the main thread.
+
+    Whoever asks again does not want to wait for the tidying up: all processes that this one
+    started are killed, and so is it. What is finished is on the disk by then.
+    """
+    _handle(_raise)
+
+
+def _handle(handler: signal._HANDLER) -> None:
+    for number in SIGNALS:
+        # What was ignored when the process began stays so, as SIGHUP under nohup.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(EXIT_INTERRUPTED)
+
+
+def _raise(_signal: int, _frame: object) -> None:
+    _handle(_kill)
+    raise KeyboardInterrupt
+
+
+def _kill(_signal: int, _frame: object) -> None:
+    # Only now: it takes time to import.
+    from harness.util.descendants import end_descendants
+
+    end_descendants()
+    os.write(2, b"interrupted twice; the same command continues where it stopped\n")
+    os._exit(EXIT_INTERRUPTED)

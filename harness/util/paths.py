@@ -1,0 +1,41 @@
+"""Paths that somebody wrote: usable ones, with `~` for a home directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.util.errors import UsageError
+
+LONGEST_PATH = 4095
+LONGEST_PART = 255
+"""In bytes: what Linux takes."""
+
+
+def known_path(text: str) -> str:
+    """Return a text that a file may have as its path; an empty one stays empty.
+
+    Raises:
+        ValueError: the system takes no such path.
+    """
+    data = text.encode(errors="surrogateescape")
+    if "\0" in text:
+        raise ValueError("has a zero byte, which no path can have. Leave it out")
+    if len(data) > LONGEST_PATH or max(map(len, data.split(b"/"))) > LONGEST_PART:
+        raise ValueError(
+            f"longer than the {LONGEST_PART} bytes of a name, or {LONGEST_PATH} of a path, that "
+            "there can be"
+        )
+    return text
+
+
+def expanded(text: str) -> Path:
+    """Return the path that a text means, with `~` and `~NAME` replaced by a home directory.
+
+    Raises:
+        UsageError: there is nobody of this name, or no path is like this.
+    """
+    try:
+        return Path(known_path(text)).expanduser()
+    except (RuntimeError, ValueError) as error:
+        shown = text if len(text) < 100 else f"{text[:100]}…"
+        raise UsageError(f"{shown!r}: no usable path: {error}. Give another one.") from error
