@@ -28,6 +28,7 @@ from harness.util.errors import (
     UsageError,
 )
 from harness.util.paths import expanded
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +142,7 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
     generated_inputs = importlib.import_module("harness.reference.generated_inputs")
     made = generated_inputs.generate(options.config.resolve().parent / model.onnx, shapes)
     for line in made.assumed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if onnx:
         return with_model(config, model, made.tables)
     return config.model_copy(update={"inputs": made.tables})

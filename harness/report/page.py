@@ -15,6 +15,7 @@ from harness.report.details import Details, details
 from harness.report.grid import Table, tables
 from harness.report.provenance import Provenance, provenance
 from harness.report.templating import html_environment
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,9 +94,24 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _embedded(value: object) -> str:
-    """Return JSON that no HTML parser takes for a tag."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Return JSON that no HTML parser takes for a tag, its texts as the page has them."""
+    text = _json(value)
+    if "\\u00" in text or printable(text) != text:
+        text = _json(_seen(value))
     return text.replace("<", "\\u003c")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _seen(value: object) -> object:
+    """Return a value in whose texts all can be seen: filters compare them with the page's."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(str(key)): _seen(item) for key, item in value.items()}
+    return [_seen(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def template_file(name: str) -> str:

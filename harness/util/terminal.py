@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
+from rich.text import Span, Text
 
 from harness.util.printable import printable
 
@@ -41,12 +41,14 @@ class PlainConsole(Console):
 
 
 def _shown(text: Text) -> Text:
-    """Return the same text with its style; what styles a part of it goes where it is changed."""
+    """Return the same text with its style; what styles a part of it is left out if it changes."""
     plain = printable(text.plain)
     if plain == text.plain:
         return text
     shown = text.blank_copy(plain)
-    shown.spans = [span for span in text.spans if (span.start, span.end) == (0, len(text.plain))]
+    whole = (0, len(text.plain))
+    styles = [span.style for span in text.spans if (span.start, span.end) == whole]
+    shown.spans = [Span(0, len(plain), style) for style in styles]
     return shown
 
 
