@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.domain.formatting import latency, milliseconds, number, option_text, short
 from harness.domain.records import Verdict
@@ -37,6 +37,7 @@ def html_environment() -> Environment:
     made = _environment("html")
     made.autoescape = True
     made.finalize = _seen
+    made.filters["breakable"] = _breakable
     return made
 
 
@@ -45,6 +46,11 @@ def _seen(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return printable(value)
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name that may go on in the next line behind each hyphen."""
+    return escape(printable(name)).replace("-", Markup("-<wbr>"))
 
 
 def _environment(form: str) -> Environment:

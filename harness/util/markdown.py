@@ -23,7 +23,7 @@ _INLINE = re.compile(
     r"\\(?=[!-/:-@\[-`{-~]|$)"  # escapes what follows
     r"|[`*\[|~$]"
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within words it means nothing
-    r"|<(?=[A-Za-z/!?])"
+    r"|<(?=\S)"
     r"|&(?=#?\w+;)"
 )
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
