@@ -26,6 +26,7 @@ HOSTILE = [
     "#{boom()}",
     "__proto__",
     "constructor",
+    "toString",
     "\u202egnp.exe\u202c",
     "\u2066\u2067x",
     "a\u2028b\u2029c",

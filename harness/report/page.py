@@ -13,9 +13,9 @@ from markupsafe import Markup
 from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
+from harness.report.page_text import page_text
 from harness.report.provenance import Provenance, provenance
 from harness.report.templating import html_environment
-from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,10 +95,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 def _embedded(value: object) -> str:
     """Return JSON that no HTML parser takes for a tag, its texts as the page has them."""
-    text = _json(value)
-    if "\\u00" in text or printable(text) != text:
-        text = _json(_seen(value))
-    return text.replace("<", "\\u003c")
+    return _json(_seen(value)).replace("<", "\\u003c")
 
 
 def _json(value: object) -> str:
@@ -106,11 +103,11 @@ def _json(value: object) -> str:
 
 
 def _seen(value: object) -> object:
-    """Return a value in whose texts all can be seen: filters compare them with the page's."""
+    """Return a value whose texts are those of the page, which filters compare them with."""
     if isinstance(value, str):
-        return printable(value)
+        return page_text(value)
     if isinstance(value, dict):
-        return {printable(str(key)): _seen(item) for key, item in value.items()}
+        return {key: _seen(item) for key, item in value.items()}
     return [_seen(item) for item in value] if isinstance(value, list | tuple) else value
 
 

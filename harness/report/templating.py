@@ -22,9 +22,9 @@ from harness.report.cause_text import (
     no_causes,
     remedies,
 )
+from harness.report.page_text import page_text
 from harness.report.record_values import MEANINGS, SYMBOLS, chain_error, own_error
 from harness.util.markdown import escapes_markdown
-from harness.util.printable import printable
 
 
 def markdown_environment() -> Environment:
@@ -45,12 +45,12 @@ def _seen(value: object) -> object:
     """Return a value as it is written; verdicts and the like are no plain strings."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return printable(value)
+    return page_text(value)
 
 
 def _breakable(name: str) -> Markup:
     """Return a name that may go on in the next line behind each hyphen."""
-    return escape(printable(name)).replace("-", Markup("-<wbr>"))
+    return escape(page_text(name)).replace("-", Markup("-<wbr>"))
 
 
 def _environment(form: str) -> Environment:

@@ -51,7 +51,15 @@ return [...document.querySelectorAll("main *")]
   .slice(0, 3).map((each) => each.outerHTML.slice(0, 150));
 """
 """Which elements are wider than the page: for whoever mends it."""
-TILES = "return [...document.querySelectorAll('.tile')].slice(0, 3)"
+WINDOWS = """
+return [...document.querySelectorAll("dialog")].slice(0, 3).map((each) => {
+  each.showPopover();
+  const wide = each.scrollWidth;
+  each.hidePopover();
+  return wide;
+});
+"""
+"""Opens windows of tiles, and tells how wide each is."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,12 +90,9 @@ def check(browser: Chrome, page: Path) -> None:
 def test_page_of_a_matrix(browser: Chrome, tmp_path: Path, names: tuple[str, ...]) -> None:
     page = write_files(hostile.report(names), tmp_path / "report.html")
     check(browser, page)
-    for tile in browser.execute_script(
-        "return [...document.querySelectorAll('.tile')].slice(0, 3)"
-    ):
-        browser.execute_script("arguments[0].click()", tile)
-        window = "return document.querySelector(':popover-open').scrollWidth"
-        assert browser.execute_script(window) <= 320
+    widths = browser.execute_script(WINDOWS)
+    assert len(widths) == 3
+    assert max(widths) <= 320
     assert browser.execute_script("return window.executed") == []
 
 
