@@ -29,6 +29,7 @@ from harness.util.errors import (
     UsageError,
 )
 from harness.util.paths import expanded
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
         isolated.IsolatedEvaluator(limits=config.limits),
     )
     for line in made.assumed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if problem := too_large(made.tables, config.limits):
         raise UsageError(f"--shape: {problem}.")
     if onnx:

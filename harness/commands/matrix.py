@@ -49,6 +49,7 @@ from harness.util.errors import (
     SourceError,
     UsageError,
 )
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -363,7 +364,7 @@ def _list(matrix: Matrix, *, as_json: bool) -> int:
         print(json.dumps({"cells": cells, "left_out": left_out}, indent=1))
         return EXIT_OK
     for cell in matrix.cells:
-        print(cell.id)
+        print(printable(cell.id))
     for item in matrix.left_out:
-        print(f"# {item.cell.id}: {item.reason}")
+        print(printable(f"# {item.cell.id}: {item.reason}"))
     return EXIT_OK
