@@ -51,7 +51,7 @@ BuildWatch: TypeAlias = "Callable[[str, int, int], None]"
 Lay: TypeAlias = "Callable[[Path], None]"
 """Puts a source tree into a directory that is not there yet."""
 
-SOURCE, BUILD = "source", "build"
+SOURCE, BUILD, TEMPORARY = "source", "build", "tmp"
 """Directories of a workplace."""
 
 SLOT = "HARNESS_SLOT"
@@ -275,6 +275,10 @@ class Builder:
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
         # Linkers speak the user's language, and what they say is read.
         environment = {"HARNESS_PROBES": str(answers), SLOT: str(work), "LANGUAGE": "C"}
+        # What compilers leave that are killed goes with the rest.
+        temporary = work / TEMPORARY
+        temporary.mkdir(exist_ok=True)
+        environment["TMPDIR"] = str(temporary)
         if shortcuts:
             kept = ";".join(sorted(plan.needs.files))
             environment |= {"HARNESS_SHORTCUTS": "1", "HARNESS_KEPT": kept, **self._launcher()}

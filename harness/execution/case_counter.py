@@ -12,7 +12,7 @@ from harness.execution.case_runner import never_began, position, results
 from harness.execution.heap import Heap
 from harness.execution.mishap import mishap_of
 from harness.util.errors import MachineError
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

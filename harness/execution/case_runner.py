@@ -25,9 +25,10 @@ from harness.execution.session import USE_VULKAN
 from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
 from harness.util.errors import MachineError
-from harness.util.files import disk_trouble_explained, scratch_directory
+from harness.util.files import disk_trouble_explained
 from harness.util.process import Processes
 from harness.util.reading import read_left
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

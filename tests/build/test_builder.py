@@ -123,6 +123,9 @@ def test_shortcuts_are_given_up_where_they_fail(
     tools = run_with(monkeypatch, *ends)
     build = builder.build(plan)
     assert shortcuts(tools) == tried
+    assert {Path(str(env["TMPDIR"])).parent.parent for env in tools.environments} == {
+        builder.store.work
+    }
     assert build == builder.find(plan)
     assert build.core.exists()
     assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}
