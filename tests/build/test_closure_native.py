@@ -25,6 +25,7 @@ from harness.model.param import Layer, Param, write_param
 from harness.model.value import Value
 from harness.model.weights import write_weights
 from harness.sources import SourceTree
+from harness.sources.tree import tree_digest
 from harness.util.build_store import Store
 from harness.util.errors import BuildError
 from tests.build import fake_ncnn
@@ -49,7 +50,7 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 def plan_of(builder: Builder, *layers: str) -> BuildPlan:
     tree = builder.store.root.parent / "tree"
-    source = SourceTree(path=tree, digest="d" * 64, description="")
+    source = SourceTree(path=tree, digest=tree_digest(tree), description="")
     spec = BuildSpec(
         revision=Revision(label="1", kind="directory", name=str(tree)),
         flags=FlagSet(name="f"),
