@@ -13,7 +13,7 @@ from harness.advisories.loading import load_corpus
 from harness.advisories.subject import Setting
 from harness.build.toolchain import layer_arch
 from harness.commands import argument_types as types
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_locked
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
@@ -28,6 +28,7 @@ from harness.model.weights import read_tensors
 from harness.report.audit_text import audit_lines
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_SUSPECTS, UsageError
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -128,6 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--json", action="store_true", help="for machines")
     add_config(work)
     add_builds(work, "the build store, which has the configuration's model")
+    add_locked(work)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -157,7 +159,7 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(data, indent=1))
     else:
         for line in audit_lines(found):
-            print(line)
+            print(printable(line))
     if any(met.certain for met in found):
         return EXIT_FINDINGS
     return EXIT_SUSPECTS if found else EXIT_OK
@@ -200,7 +202,7 @@ def _model(
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
-    model = prepare_model(model_of(config, base), store)
+    model = prepare_model(model_of(config, base), store, config.limits.model_bytes)
     texts = options.shape or [
         f"{blob}={','.join(map(str, dict(spec.shapes).get(name, spec.shape)))}"
         for spec in inputs_of(config, base)
