@@ -20,9 +20,8 @@ LONGEST_KEY = 100
 """Characters of a key that a message shows."""
 DEEPEST = 32
 """Tables and lists within each other."""
-_DOTTED = re.compile(
-    rf"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}"""
-)
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}\.[ \t]*+){{{DEEPEST}}}")
 """A key of too many parts, for which the parser takes time by their square."""
 _INT64 = range(-(2**63), 2**63)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
