@@ -10,6 +10,7 @@ import pytest
 
 from harness.commands import matrix
 from harness.config.cells import Matrix
+from harness.config.tables import Limits
 from harness.domain.records import Verdict
 from harness.domain.spec import (
     BuildSpec,
@@ -22,7 +23,6 @@ from harness.domain.spec import (
 )
 from harness.execution.engine import ModelAtHand, NoModel
 from harness.report.console import wide_console
-from harness.config.tables import Limits
 from harness.util.build_store import Store
 from harness.util.errors import HarnessError, ModelError, SourceError
 
