@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.reference import worker
 from harness.reference.values import Reference
 from harness.util.errors import LimitError, MachineError, ModelError
-from harness.util.files import scratch_directory
 from harness.util.process import Processes
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

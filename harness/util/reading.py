@@ -40,8 +40,13 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         os.close(descriptor)
         raise error(f"{path}: not a regular file. Name a file.")
     with os.fdopen(descriptor, "rb") as stream:
-        # Python takes memory for as many bytes as it is asked for.
-        data = b"" if about.st_size > limit else stream.read(about.st_size + 1)
+        try:
+            # Python takes memory for as many bytes as it is asked for.
+            data = b"" if about.st_size > limit else stream.read(about.st_size + 1)
+        except OSError as problem:
+            raise error(
+                f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the disk."
+            ) from problem
     if about.st_size > limit:
         raise error(
             f"{path}: {about.st_size} bytes, and {limit} are the most that is read of such a file. "
