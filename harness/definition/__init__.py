@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from harness.model.param import Layer
 
-__all__ = ["IllFormedError", "NoDefinitionError", "compute", "has_definition"]
+__all__ = ["TOO_LARGE", "IllFormedError", "NoDefinitionError", "compute", "has_definition"]
 
 _FAMILIES = (
     activation,
@@ -69,6 +69,8 @@ DEFINITIONS: Mapping[str, Definition] = {
 """Definition by layer type."""
 
 MAX_AXES = 4
+TOO_LARGE = "it takes more memory than there is"
+"""Why a layer has no definition for its input, where that is the reason."""
 
 
 def has_definition(layer: Layer) -> bool:
@@ -113,7 +115,11 @@ def compute(
             outputs = definition.formula(layer, given, blobs, arithmetic)
     except NoDefinitionError as error:
         raise NoDefinitionError(f"{place}: {error}") from error
+    except MemoryError as error:
+        raise NoDefinitionError(f"{place}: {TOO_LARGE}") from error
     except _REFUSALS as error:
+        if any(words in str(error) for words in _BEYOND):
+            raise NoDefinitionError(f"{place}: {TOO_LARGE}") from error
         raise IllFormedError(f"{place}: {_shapes(blobs)}: {error}") from error
     arrays = tuple(outputs) if isinstance(outputs, tuple | list) else (np.asarray(outputs),)
     if len(arrays) != len(layer.outputs):
@@ -125,11 +131,12 @@ def compute(
     return tuple(np.asarray(array, dtype) for array in arrays)
 
 
+_BEYOND = ("array is too big", "Maximum allowed dimension exceeded")
+"""What NumPy says of arrays that no memory could hold."""
 _REFUSALS = (
     ArithmeticError,
     AttributeError,
     LookupError,
-    MemoryError,
     ModelError,
     TypeError,
     ValueError,
