@@ -6,4 +6,7 @@ import os
 # fits into a cache among threads takes longer than adding it up, much longer on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Before ONNX Runtime is imported: it would keep a database of what it does in the home directory.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __version__ = "0.1.0"
