@@ -5,6 +5,9 @@ import os
 # Before NumPy is imported: sums must not depend on the number of cores, and sharing a vector that
 # fits into a cache among threads takes longer than adding it up, much longer on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before ONNX Runtime is imported: its wheels keep a device ID and a database in `~/.cache`, start
+# threads, and tell Microsoft over the network what they are used for.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Before ONNX Runtime is imported: it would keep a database of what it does in the home directory.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

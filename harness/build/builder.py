@@ -19,7 +19,7 @@ from harness.build.closure import plan_after_failed_link
 from harness.build.compiler_cache import find_compiler_cache
 from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
-from harness.build.linker_output import undefined_symbols
+from harness.build.failure import Blame, Failure
 from harness.build.needs import Needs, NeedsMemory
 from harness.build.plan import (
     CORE,
@@ -31,10 +31,13 @@ from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
-from harness.util.errors import BuildError, MachineError
-from harness.util.files import directory_atomically, stamp, write_atomically
+from harness.util.errors import BuildError, MachineError, UnbuildableError
+from harness.util.family import end_strays
+from harness.util.files import write_atomically
+from harness.util.limits import PROGRAM_BYTES
 from harness.util.naming import file_name
-from harness.util.process import Processes, end_strays
+from harness.util.process import Processes
+from harness.util.sealed import is_intact, read_sealed, sealed, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +51,7 @@ BuildWatch: TypeAlias = "Callable[[str, int, int], None]"
 Lay: TypeAlias = "Callable[[Path], None]"
 """Puts a source tree into a directory that is not there yet."""
 
-SOURCE, BUILD = "source", "build"
+SOURCE, BUILD, TEMPORARY = "source", "build", "tmp"
 """Directories of a workplace."""
 
 SLOT = "HARNESS_SLOT"
@@ -71,6 +74,8 @@ class Build:
     """Command that runs it, where Python itself cannot load it."""
     library: str = ""
     """Library that a process must have loaded before all others: that of a sanitizer."""
+    network: bool = False
+    """Whether the command that runs it needs the network."""
 
 
 def _toolchain_key(plan: BuildPlan) -> str:
@@ -86,34 +91,23 @@ def _toolchain_key(plan: BuildPlan) -> str:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Failure:
-    step: Literal["configure", "compile"]
-    fate: str
-    output: str
-
-    @property
-    def error(self) -> str:
-        return f"{self.step}: {self.fate}: {cmake.first_error(self.output)}"
-
-    @property
-    def is_of_linking(self) -> bool:
-        return self.step == "compile" and bool(undefined_symbols(self.output))
-
-    @property
-    def may_be_of_shortcuts(self) -> bool:
-        """Whether this version may only not compile with shortcuts, or the cache be at fault.
-
-        What lacks symbols, or disk and memory, is no better without them.
-        """
-        return not cmake.is_transient(self.output) and not self.is_of_linking
+def _record_of(folder: Path) -> BuildRecord | None:
+    """Return the record of a finished build; None if it is not there or not what was stored."""
+    if not is_intact(folder):
+        return None
+    text = (folder / RECORD).read_text(encoding="utf-8")
+    try:
+        return BuildRecord.model_validate_json(text)
+    except ValueError:
+        set_aside(folder, f"{RECORD}: of another version of the harness")
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
     plan: BuildPlan
     """What was compiled at last: what was asked for, and what its linker missed."""
-    failure: _Failure | None
+    failure: Failure | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +118,8 @@ class Builder:
     jobs: int
     timeout: float
     """Seconds that one configure or compile step may take."""
+    memory_bytes: int = PROGRAM_BYTES
+    """Memory that one compiler may ask for."""
     retry_failed: bool = False
     processes: Processes = field(default_factory=Processes)
     watch: BuildWatch | None = None
@@ -138,10 +134,8 @@ class Builder:
             BuildError: it was tried before and failed, and nothing has changed since.
         """
         for folder in self._folders(plan):
-            if (folder / RECORD).exists():
-                stamp(folder)
-                text = (folder / RECORD).read_text(encoding="utf-8")
-                record = BuildRecord.model_validate_json(text)
+            record = _record_of(folder)
+            if record:
                 asked = {
                     "id": plan.spec.id,
                     "version": plan.spec.revision.label,
@@ -151,7 +145,7 @@ class Builder:
                 }
                 return Build(core=folder / CORE, record=record.model_copy(update=asked))
         failure = self.store.failures / plan.folder
-        if (failure / RECORD).exists() and not self.retry_failed:
+        if not self.retry_failed and is_intact(failure):
             remembered = json.loads((failure / RECORD).read_text(encoding="utf-8"))
             raise BuildError(
                 f"{remembered['error']} (remembered; --retry-failed tries again)",
@@ -176,6 +170,8 @@ class Builder:
         Raises:
             BuildError: it does not configure or compile; the log is kept.
             MachineError: the disk or the memory is full.
+            UnbuildableError: something is missing here that this build needs.
+            ChangedSourceError: the source is not what was planned with.
         """
         self.store.prepare()  # else others could take what is half made here for leftovers
         with self.store.lock(plan.key):
@@ -209,9 +205,7 @@ class Builder:
                 made = self._attempts(plan, work)
                 shutil.copy2(work / LOG, log)
                 if made.failure:
-                    self._check_machine(plan, made.failure)
-                    error = made.failure.error
-                    raise BuildError(error, log=str(log), first_error=error)
+                    raise self._error(plan, made.failure, log)
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
@@ -233,9 +227,11 @@ class Builder:
 
     def _compile(self, plan: BuildPlan) -> Build:
         started = time.monotonic()
+        plan.tree.check()
         with self._slot() as work:
             made = self._attempts(plan, work)
             if made.failure:
+                plan.tree.check()
                 # Of the plan that was asked for: this is where it is looked for.
                 self._fail(plan, work, made.failure)
             if made.plan != plan:
@@ -262,14 +258,14 @@ class Builder:
             if more is None:
                 break
             again = self._configure_and_compile(more, work, shortcuts=shortcuts)
-            if again and more.untrimmed and not cmake.is_transient(again.output):
+            if again and more.untrimmed and not again.shortage:
                 break  # in a layer that nobody asked for: the link is what failed
             plan, failure = more, again
         return _Attempt(plan=plan, failure=failure)
 
     def _configure_and_compile(
         self, plan: BuildPlan, work: Path, *, shortcuts: bool
-    ) -> _Failure | None:
+    ) -> Failure | None:
         """Run CMake and Ninja.
 
         How it is done faster goes through the environment and not through CMake's cache, which
@@ -279,9 +275,15 @@ class Builder:
         answers = self.store.probes / f"{_toolchain_key(plan)}.cmake"
         # Linkers speak the user's language, and what they say is read.
         environment = {"HARNESS_PROBES": str(answers), SLOT: str(work), "LANGUAGE": "C"}
+        # What compilers leave that are killed goes with the rest.
+        temporary = work / TEMPORARY
+        temporary.mkdir(exist_ok=True)
+        environment["TMPDIR"] = str(temporary)
         if shortcuts:
             kept = ";".join(sorted(plan.needs.files))
             environment |= {"HARNESS_SHORTCUTS": "1", "HARNESS_KEPT": kept, **self._launcher()}
+        # CMake would take what it says for what the compiler said.
+        read_sealed(answers, then=cmake.ASKED_AGAIN)
         steps: tuple[tuple[Literal["configure", "compile"], list[str | Path]], ...] = (
             ("configure", configure_command(plan, source, build)),
             ("compile", [cmake.NINJA, "-C", build, "-j", str(self.jobs), CORE]),
@@ -292,10 +294,11 @@ class Builder:
                 log=work / LOG,
                 timeout=self.timeout,
                 env=environment,
+                memory_bytes=self.memory_bytes,
                 watch=self.watching(plan.spec.id),
             )
             if not done.ok:
-                return _Failure(step=step, fate=done.fate, output=done.output)
+                return Failure.of(step, done)
         cmake.remember_answers(build, answers)
         return None
 
@@ -320,7 +323,7 @@ class Builder:
     def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
         build = work / BUILD
         record = self._describe(plan, build, seconds)
-        with directory_atomically(self.store.modules / plan.folder) as folder:
+        with sealed(self.store.modules / plan.folder) as folder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
             shutil.copy2(build / "compile_commands.json", folder)
@@ -332,26 +335,45 @@ class Builder:
         prune(self.store)
         return Build(core=self.store.modules / plan.folder / CORE, record=record)
 
-    def _check_machine(self, plan: BuildPlan, failed: _Failure) -> None:
-        """Raise if a build failed for want of disk or memory."""
-        sign = cmake.is_transient(failed.output)
-        if sign:
+    def _error(self, plan: BuildPlan, failed: Failure, log: Path) -> BuildError:
+        """Return what is said of a failed build where ncnn is to blame, or nobody knows.
+
+        Raises:
+            MachineError: every build would fail for want of disk or memory.
+            UnbuildableError: something is missing here that this build needs.
+        """
+        blame, sign = failed.blame(plan.tree.path)
+        if blame == Blame.SHORTAGE:
             free = shutil.disk_usage(self.store.root).free / 2**30
             raise MachineError(
                 f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
-                f"{self.store.root}). Free disk or memory, or lower --jobs, and run again."
+                f"{self.store.root}). Free disk or memory, lower --jobs or raise this session's "
+                "limits (ulimit -a; memory_gib in [limits]), and run again."
             )
+        if blame == Blame.LACKING:
+            raise UnbuildableError(
+                f"{plan.spec.id}: {failed.error}. Install what has {sign}, and run again; the log "
+                f"is {log}."
+            )
+        lasting = blame == Blame.NCNN
+        error = failed.error if lasting else f"{failed.error} ({sign}: tried again the next time)"
+        return BuildError(error, log=str(log), first_error=error, lasting=lasting)
 
-    def _fail(self, plan: BuildPlan, work: Path, failed: _Failure) -> None:
-        """Keep log and reason of a failed build, then raise."""
-        self._check_machine(plan, failed)
+    def _fail(self, plan: BuildPlan, work: Path, failed: Failure) -> None:
+        """Keep the log of a failed build, and the reason if it is a lasting one, then raise."""
         folder = self.store.failures / plan.folder
         shutil.rmtree(folder, ignore_errors=True)
-        with directory_atomically(folder) as failure:
-            shutil.copy2(work / LOG, failure / LOG)
-            write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
+        log = self.store.logs / f"build-{plan.key}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(work / LOG, log)
+        error = self._error(plan, failed, log)
+        if error.lasting:
+            with sealed(folder) as failure:
+                shutil.move(log, failure / LOG)
+                write_atomically(failure / RECORD, json.dumps({"error": failed.error}))
+            error.log = str(folder / LOG)
         shutil.rmtree(work, ignore_errors=True)
-        raise BuildError(failed.error, log=str(folder / LOG), first_error=failed.error)
+        raise error
 
     def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
         commands = cmake.read_compile_commands(build)

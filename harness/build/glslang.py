@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.build import cmake
 from harness.domain.spec import content_key
 from harness.util.errors import MachineError
-from harness.util.files import directory_atomically
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +76,8 @@ def shared_glslang(tree: SourceTree, compiler: Compiler, builder: Builder) -> Pa
     key = content_key([tree.glslang_digest, settings, compiler.version])
     target = store.modules / f"glslang-{key}"
     with store.lock(target.name):
-        if not target.is_dir():
-            with directory_atomically(target) as prefix:
+        if not is_intact(target):
+            with sealed(target) as prefix:
                 _compile(tree.glslang, settings, prefix, store.work / target.name, builder)
     config = target / CONFIG
     return config if (config / "glslang-config.cmake").is_file() else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.domain.spec import content_key
-from harness.util.files import write_atomically
 from harness.util.naming import file_name
+from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,11 +59,12 @@ class NeedsMemory:
     store: Store
 
     def recall(self, tree: SourceTree, arch: str) -> Needs:
-        """Return what is known; a file that cannot be read says nothing."""
+        """Return what is known; a damaged file says nothing, and linkers are asked again."""
+        text = read_sealed(self._path(tree, arch), then="linkers are asked again")
         try:
-            return _read(json.loads(self._path(tree, arch).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
-            return Needs()
+            return _read(json.loads(text)) if text else Needs()
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return Needs()  # of another version of the harness
 
     def add(self, tree: SourceTree, arch: str, new: Needs) -> None:
         """Keep what is new beside what others may have learned meanwhile."""
@@ -72,10 +73,10 @@ class NeedsMemory:
             known = self.recall(tree, arch)
             if known | new == known and path.exists():
                 return
-            write_atomically(path, json.dumps(_content(known | new), indent=1))
+            write_sealed(path, json.dumps(_content(known | new), indent=1))
 
     def _path(self, tree: SourceTree, arch: str) -> Path:
-        return self.store.needs / f"{tree.digest[:16]}-{file_name(arch)}.json"
+        return self.store.needs / f"{tree.digest[:16]}-{file_name(arch)}"
 
 
 def _read(content: Any) -> Needs:

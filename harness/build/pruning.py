@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from harness.util.files import write_atomically
+from harness.util.sealed import SET_ASIDE, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OBJECTS_SHARE = 0.2
 """Part of the limit that is the compiler cache's; it keeps to that by itself."""
-SIZES = "sizes.json"
+SIZES = "sizes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +67,20 @@ def _prunable(store: Store) -> Iterator[Path]:
         (store.sources, "index-*/source"),
         (store.sources, "tests-git-*/source"),
         (store.references, "*/*"),
-        (store.measurements, "*/record.json"),
+        (store.measurements, "*/*"),
     )
     for folder, pattern in patterns:
         yield from dict.fromkeys(
-            path.parent for path in folder.glob(pattern) if not path.parent.name.startswith(".")
+            path.parent for path in folder.glob(pattern) if _is_entry(path.parent.name)
         )
+    downloads = (store.downloads, store.sources / "downloads")
+    projects = [path for folder in downloads for path in folder.glob("*")]
+    for folder in (store.root, *store.folders(), *projects):
+        yield from (folder / SET_ASIDE).glob("[!.]*")
+
+
+def _is_entry(name: str) -> bool:
+    return not name.startswith(".") and name != SET_ASIDE
 
 
 def surplus(found: Iterable[StoreEntry], *, limit: float, since: float) -> list[StoreEntry]:
@@ -107,7 +115,10 @@ def prune(store: Store, *, limit_gib: float | None = None) -> list[StoreEntry]:
         doomed = [*_leftovers(store, since), *(entry.path for entry in chosen)]
         hidden = [trash for path in doomed if (trash := _hide(path))]
     for path in hidden:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return chosen
 
 
@@ -144,8 +155,9 @@ class _Sizes:
         self.path = path
         self.known: dict[str, int] = {}
         self.seen: dict[str, int] = {}
-        if path.exists():
-            self.known = json.loads(path.read_text(encoding="utf-8"))
+        text = read_sealed(path, then="entries are measured again")
+        if text:
+            self.known = json.loads(text)
 
     def of(self, path: Path, name: str) -> int:
         self.seen[name] = self.known[name] if name in self.known else size_of(path)
@@ -153,12 +165,12 @@ class _Sizes:
 
     def save(self) -> None:
         if self.seen != self.known:
-            write_atomically(self.path, json.dumps(self.seen))
+            write_sealed(self.path, json.dumps(self.seen))
 
 
 def size_of(folder: Path) -> int:
-    """Return how many bytes the files below a directory take on the disk."""
-    total = 0
+    """Return how many bytes the files below a directory, or a file, take on the disk."""
+    total = folder.lstat().st_blocks * 512 if folder.is_file() else 0
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):

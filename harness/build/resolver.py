@@ -20,6 +20,7 @@ from harness.build.trim import listed_layers
 from harness.build.vulkan import check_sdk
 from harness.domain.spec import BuildSpec
 from harness.sources import SourceTree, obtain, obtain_all, source_log
+from harness.sources.tree import ChangedSourceError
 from harness.util.errors import BuildError, MachineError
 
 if TYPE_CHECKING:
@@ -134,8 +135,15 @@ class BuildResolver:
         Raises:
             BuildError: it does not configure or compile.
             MachineError: the disk or the memory is full, or nothing here can run it.
+            SourceError: its source was damaged, and cannot be had again.
         """
-        return self._runnable(self.builder.build(plan), plan.spec.flags)
+        try:
+            build = self.builder.build(plan)
+        except ChangedSourceError:
+            with self._lock:
+                self._trees.clear()
+            build = self.builder.build(self.plan(plan.spec))
+        return self._runnable(build, plan.spec.flags)
 
     def build(self, spec: BuildSpec) -> Build:
         """Plan and make a build for use on this machine.
@@ -181,4 +189,5 @@ class BuildResolver:
         if flags.target is None:
             library = str(asan_library(self.compiler(flags))) if flags.wants_asan else ""
             return replace(build, library=library)
-        return replace(build, runner=runner_command(flags.target, self.store))
+        command = runner_command(flags.target, self.store)
+        return replace(build, runner=command, network=flags.target.network)

@@ -11,9 +11,10 @@ from harness.build.plan import NATIVE
 from harness.build.toolchain import Compiler, find_compiler
 from harness.domain.spec import Target, content_key
 from harness.util.errors import MachineError
-from harness.util.files import directory_atomically, sha256_of
+from harness.util.files import sha256_of
 from harness.util.naming import file_name
 from harness.util.process import run
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +50,8 @@ def runner_command(target: Target, store: Store) -> tuple[str, ...]:
     folder = store.modules / f"runner-{file_name(target.name)}-{key}"
     log = store.logs / f"runner-{file_name(target.name)}.log"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 command: list[str | Path] = [compiler.path, "-std=c++11", "-O1"]
                 command += [NATIVE / "runner.cpp", "-o", work / RUNNER, "-ldl"]
                 done = run(command, log=log, timeout=600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ from harness.config.ranges import (
     Real,
     Whole,
     known_name,
+    known_repository,
 )
 from harness.util.errors import UsageError
 from harness.util.paths import known_path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 LONGEST_WORD = 4096
 """Characters of one argument."""
@@ -57,6 +60,22 @@ def _problem(word: str) -> str:
 
 def _shown(word: str) -> str:
     return ascii(word if len(word) <= LONGEST_SHOWN else f"{word[:LONGEST_SHOWN]}...")
+
+
+def among(kind: type[StrEnum]) -> str:
+    """Return how help shows what `choice` takes."""
+    return f"{{{','.join(str(member.value) for member in kind)}}}"
+
+
+def choice(kind: type[E]) -> Callable[[str], E]:
+    """Return a type for one of the members of an enumeration, by its value."""
+
+    def chosen(text: str) -> E:
+        if text not in {str(member.value) for member in kind}:
+            raise ValueError(f"choose one of {', '.join(str(member.value) for member in kind)}")
+        return kind(text)
+
+    return _typed(chosen)
 
 
 def _typed(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -108,6 +127,12 @@ def _name(text: str) -> str:
     return known_name(text) if text else text
 
 
+def _commit(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{7,40}", text, re.ASCII):
+        raise ValueError("give a commit by 7 to 40 hexadecimal digits")
+    return text
+
+
 def _duration(text: str) -> float:
     """Return seconds."""
     found = re.fullmatch(r"(\d{1,9})([smh]?)", text, re.ASCII)
@@ -128,6 +153,9 @@ text = str
 """Any other text: a set of flags or options, a glob, a shape, an id."""
 name = _typed(_name)
 """A version, revision, input, layer, …."""
+commit = _typed(_commit)
+repository = _typed(known_repository)
+"""A clone by its path, or a URL."""
 processes = _typed(Whole(1, MOST_PROCESSES))
 threads = _typed(Whole(1, MOST_PROCESSES))
 cases = _typed(Whole(1, 1_000_000))

@@ -10,7 +10,7 @@ from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands import argument_types as types
-from harness.commands.arguments import add_builds, add_jobs, loaded
+from harness.commands.arguments import add_builds, add_jobs, add_locked, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default=".",
         metavar="PATH",
         help="the clone (default: the current directory)",
@@ -74,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metric",
-        type=Metric,
-        choices=list(Metric),
+        type=types.choice(Metric),
+        metavar=types.among(Metric),
         default=Metric.SCALE_RELATIVE,
         help="what is measured (default: %(default)s)",
     )
@@ -88,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -97,6 +98,7 @@ def execute(options: argparse.Namespace) -> int:
         HarnessError: with one clear message; every failure that is no verdict stops `git bisect
             run`, see `harness.commands.command_line`.
     """
+    options.metric.check(options.threshold)
     config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()
@@ -114,7 +116,7 @@ def execute(options: argparse.Namespace) -> int:
         revisions=[point.revision],
         flags=variant.flags,
     )
-    tester = revision_tester(request, Memory(path=store.root / "bisect" / "steps.jsonl"))
+    tester = revision_tester(request, Memory(path=store.bisections / "steps.jsonl"))
     subject = tester.whole
     if options.layer:
         subject = part_of(

@@ -40,6 +40,8 @@ COMMANDS = {
         "diagnose",
         "reproducer",
         "store",
+        "lock",
+        "doctor",
         "bench",
     )
 }
@@ -153,9 +155,21 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     if own:
         raise_when_asked()
-    with confined(places_of(options)):
+    with confined(places_of(options)), _pinned(options):
         code: int = options.execute(options)
     return code
+
+
+def _pinned(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Let locks hold, for a command that may download something."""
+    if not hasattr(options, "locked"):
+        return contextlib.nullcontext()
+    # Only now, since checking them takes a moment to import.
+    pinning = importlib.import_module("harness.config.pinning")
+    pinned: contextlib.AbstractContextManager[None] = pinning.pinned_by(
+        getattr(options, "config", None), locked=options.locked
+    )
+    return pinned
 
 
 def _least(words: Sequence[str]) -> int:
@@ -190,11 +204,18 @@ def _thread_failed(
         _tell(error, words, _results(options))
 
 
+class _Handler(logging.Handler):
+    """Writes to what standard error is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
     """Let the harness's own log, and nobody else's, be seen as far as was asked for."""
     log = logging.getLogger("harness")
     log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     log.propagate = False
-    handler = logging.StreamHandler()
+    handler = _Handler()
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.handlers = [handler]

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 from harness.build.builder import Build
 from harness.domain.records import BuildRecord, CellRecord, Verdict
 from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, MatrixEvent
-from harness.util.errors import BuildError, LacksLayerError, MachineError, SourceError
+from harness.util.errors import (
+    BuildError,
+    LacksLayerError,
+    MachineError,
+    SourceError,
+    UnbuildableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -153,6 +159,8 @@ class LocalEngine:
             return Verdict.SKIPPED, str(error), blank
         try:
             build = self._make(plan)
+        except UnbuildableError as error:
+            return Verdict.SKIPPED, str(error), blank
         except BuildError as error:
             self.notify(BuildFinished(build=spec.id, error=error.first_error))
             return Verdict.BUILD_FAILED, f"{error.first_error} (log: {error.log})", blank

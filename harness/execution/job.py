@@ -11,6 +11,7 @@ from harness.domain.records import LayerRecord, Metrics
 from harness.domain.spec import When
 from harness.execution.heap import Heap
 from harness.model.alignment import Alignment
+from harness.reference.values import FILES
 
 
 class JobInput(MessageValue):
@@ -59,8 +60,15 @@ class Job(MessageValue):
     heap: Heap = Heap.AS_IT_IS
     pools: bool = True
     """Whether ncnn may keep the memory of blobs for later ones."""
-    memory_bytes: int = 0
-    """Limit of the process's address space; 0 for none."""
+    network: bool = False
+    """Whether the runner is reached by the network."""
+
+    def files(self) -> list[str]:
+        """Return all files that are read: the build, the model, the inputs and what they give."""
+        folders = [folder for item in self.inputs for folder in (item.reference, item.noise)]
+        values = [f"{folder}/{name}" for folder in folders if folder for name in FILES]
+        feeds = [file for item in self.inputs for file in item.feeds.values()]
+        return [self.binding, self.core, self.param, self.bin, *values, *feeds]
 
 
 class Opened(MessageValue):

@@ -18,8 +18,9 @@ from harness.build.toolchain import ANSWER_SECONDS
 from harness.domain.records import CellRecord
 from harness.domain.spec import CellSpec, content_key
 from harness.execution.session import USE_VULKAN
-from harness.util.files import directory_atomically, sha256_of, stamp, write_atomically
+from harness.util.files import sha256_of, stamp
 from harness.util.process import capture
+from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from harness.build.builder import Build
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from harness.reference.prepared_input import PreparedInput
     from harness.util.build_store import Store
 
-RECORD = "record.json"
+RECORD = "record"
+"""File with a record, as JSON below its hash."""
 MEASURING = ("domain", "model", "definition", "reference", "compare", "execution")
 """Packages whose code decides what is measured: with another one, nothing is remembered."""
+
+_COMPUTES_NOTHING = ("system", "python", "not kept from builds")
+"""What a record says of the machine that no number depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,34 +69,28 @@ class CellMemory:
                 "alignments": [dataclasses.asdict(a) for a in model.conversion.alignments],
                 "input": [item.reference.directory.name, *sorted(item.feeds)],
                 "noise": item.noise.channels.directory.name,
-                # Neither the kernel nor Python computes anything here.
-                "machine": {k: v for k, v in machine.items() if k not in ("system", "python")},
+                "machine": {k: v for k, v in machine.items() if k not in _COMPUTES_NOTHING},
             }
         )
 
     def recall(self, key: str) -> CellRecord | None:
         """Return what was measured under a key; None if nothing was, or if it is damaged."""
         path = self.store.measurements / key / RECORD
-        if not (key and self.recalls):
+        text = read_sealed(path, then="measured again") if key and self.recalls else None
+        if text is None:
             return None
         try:
-            record = CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+            record = CellRecord.model_validate_json(text)
+        except ValueError:
+            return None  # of another version of the harness
         stamp(path.parent)
         return record.model_copy(update={"recalled": datetime.now(UTC).isoformat("T", "seconds")})
 
     def keep(self, key: str, record: CellRecord) -> None:
-        """Remember a record, if its numbers can be relied on."""
-        if not (key and record.verdict.has_numbers):
+        """Remember a record, if its numbers can be relied on and the store is not only to read."""
+        if not (key and record.verdict.has_numbers) or self.store.is_read_only:
             return
-        folder = self.store.measurements / key
-        text = record.model_dump_json()
-        if folder.is_dir():
-            write_atomically(folder / RECORD, text)
-        else:
-            with directory_atomically(folder) as work:
-                (work / RECORD).write_text(text, encoding="utf-8")
+        write_sealed(self.store.measurements / key / RECORD, record.model_dump_json())
 
 
 @cache

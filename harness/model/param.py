@@ -9,64 +9,32 @@ Values keep the characters they were written with, so that what is not edited is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, MAX_LITERAL, Plain, Value
+from harness.model.layer import Layer
+from harness.model.param_structure import check_structure
+from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, INTEGERS, MAX_LITERAL, Plain, Value
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
+from harness.util.reading import TEXT_LIMIT, decoded, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
+
+__all__ = ["ACTIVATIONS", "MAGIC", "Layer", "Param", "parse", "read_param", "write", "write_param"]
 
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}
 """Layer types by the value of parameter 9, as ncnn's `fused_activation.h` creates them."""
 MAX_PARAMS = 32
 """`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One line of a `.param` file."""
-
-    type: str
-    name: str
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    params: tuple[tuple[int, Value], ...] = ()
-    """Pairs of id and value in file order; of several with one id ncnn takes the last."""
-
-    def get(self, key: int) -> Plain | None:
-        """Return the value of a parameter, or None where the layer's own default holds."""
-        return next((value.plain for k, value in reversed(self.params) if k == key), None)
-
-    def integer(self, key: int, default: int) -> int:
-        """Return an integer parameter.
-
-        Raises:
-            ModelError: the value is something else.
-        """
-        value = self.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, int):
-            raise ModelError(
-                f"layer {self.name}: {self.type} parameter {key} is {value!r}. "
-                "Give it as an integer without decimal point."
-            )
-        return value
-
-    def with_param(self, key: int, plain: Plain) -> Layer:
-        """Return this layer with one parameter set, in its old place if it had one."""
-        value = Value.of(plain)
-        if any(k == key for k, _ in self.params):
-            pairs = tuple((k, value if k == key else v) for k, v in self.params)
-        else:
-            pairs = (*self.params, (key, value))
-        return replace(self, params=pairs)
+MAX_BLOBS = 1 << 20
+"""Blobs that a file may announce beyond those that it has: ncnn takes memory for all of them."""
+MAX_WORD = 255
+"""Bytes of a word, or of a string, that ncnn reads."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +45,8 @@ class Param:
     unread: str = field(default="", compare=False)
     """Name of the layer at which ncnn stops reading, since the header announces no more; empty if
     it reads the whole file."""
+    lines: tuple[int, ...] = field(default=(), compare=False)
+    """The line of the file on which each layer begins; empty where there is no file."""
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -145,8 +115,8 @@ class Param:
 def parse(text: str, origin: str = "param") -> Param:
     """Parse the text of a `.param` file; `origin` is its name in messages.
 
-    A blob count that is larger than needed is legal and is corrected on writing. Layers beyond the
-    announced count are not read, as ncnn does not read them either; `Param.unread` tells.
+    A blob count that is larger than needed is legal and is corrected on writing. What stands beyond
+    the announced layers is not read, as ncnn does not read it either; `Param.unread` tells.
 
     Raises:
         ModelError: with file, line, field and remedy.
@@ -156,11 +126,15 @@ def parse(text: str, origin: str = "param") -> Param:
         raise scanner.error(f"the file does not begin with {MAGIC}", "Give a text .param file")
     layer_count = scanner.count("layer count")
     blob_count = scanner.count("blob count")
-    layers = tuple(_layer(scanner) for _ in range(layer_count))
-    param = Param(layers, unread=_layer(scanner).name if scanner.peek() else "")
+    layers, lines = [], []
+    for _ in range(layer_count):
+        scanner.peek()
+        lines.append(scanner.line())
+        layers.append(_layer(scanner))
+    param = Param(tuple(layers), unread=scanner.rest(), lines=tuple(lines))
     # ncnn numbers every output anew, so that a repeated name takes two places.
     needed = _blob_count(param)
-    if layer_count < 1 or blob_count < needed:
+    if layer_count < 1 or not needed <= blob_count <= needed + MAX_BLOBS:
         raise ModelError(
             f"{origin}:2: blob count: {layer_count} layers and {blob_count} blobs announced, "
             f"{needed} blobs found. Correct the counts."
@@ -168,17 +142,29 @@ def parse(text: str, origin: str = "param") -> Param:
     return param
 
 
+def parse_pair(text: str, origin: str = "parameter") -> tuple[int, Value]:
+    """Parse one `id=value` pair, written as `Value.assignment` writes it.
+
+    Raises:
+        ModelError: it is none, or more than one.
+    """
+    scanner = _Scanner(text, origin)
+    pairs = list(_pairs(scanner, "the layer"))
+    if len(pairs) != 1 or pairs[0][1].assignment(pairs[0][0]) != text:
+        raise scanner.error(f"{text[:40]!r} is not one id=value", "Write it without spaces")
+    return pairs[0]
+
+
 def read_param(path: Path) -> Param:
-    """Read a `.param` file.
+    """Read a `.param` file, and check that its layers hang together.
 
     Raises:
         ModelError: it cannot be read or is wrong; the message names file, line and field.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}. Check the path of the model.") from error
-    return parse(raw.decode(errors="surrogateescape"), str(path))
+    raw = read_bytes(path, limit=TEXT_LIMIT, error=ModelError)
+    param = parse(decoded(raw, path, error=ModelError), str(path))
+    check_structure(param.layers, param.lines, str(path))
+    return param
 
 
 def write(param: Param) -> str:
@@ -193,7 +179,7 @@ def write(param: Param) -> str:
 
 def write_param(param: Param, path: Path) -> None:
     """Write a `.param` file."""
-    write_atomically(path, write(param).encode(errors="surrogateescape"))
+    write_atomically(path, write(param).encode())
 
 
 class _Scanner:
@@ -207,10 +193,16 @@ class _Scanner:
         self.origin = origin
         self.at = 0
         self.field = "magic number"
+        self._line, self._counted = 1, 0
+
+    def line(self) -> int:
+        """Return the line that is read now, from 1."""
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        return self._line
 
     def error(self, problem: str, remedy: str) -> ModelError:
-        line = self.text.count("\n", 0, self.at) + 1
-        return ModelError(f"{self.origin}:{line}: {self.field}: {problem}. {remedy}.")
+        return ModelError(f"{self.origin}:{self.line()}: {self.field}: {problem}. {remedy}.")
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         found = pattern.match(self.text, self.at)
@@ -229,16 +221,27 @@ class _Scanner:
         word = self.peek()
         if not word:
             raise self.error("the file ends here", "It was cut off: restore the whole file")
-        if len(word) > 255:
-            raise self.error("longer than 255 characters", "Shorten it")
+        if len(word.encode()) > MAX_WORD:
+            raise self.error(f"longer than {MAX_WORD} bytes", "Shorten it")
+        if "\0" in word:
+            raise self.error("a zero byte", "It was damaged: restore the file")
         self.at += len(word)
         return word
+
+    def rest(self) -> str:
+        """Return the name of the layer that follows, or what stands there; nothing at the end."""
+        kind = self.peek()
+        self.at += len(kind)
+        return (self.peek() or kind)[:MAX_WORD]
 
     def integer(self, field: str) -> int:
         word = self.word(field)
         if not INTEGER.fullmatch(word):
             self.at -= len(word)
             raise self.error(f"{word[:40]!r} is not an integer", "Correct this line")
+        if int(word) not in INTEGERS:
+            self.at -= len(word)
+            raise self.error(f"{word[:40]} does not fit into 32 bits", "Correct this line")
         return int(word)
 
     def count(self, field: str) -> int:
@@ -258,7 +261,7 @@ class _Scanner:
         return tuple(names)
 
 
-_PAIR = re.compile(r"([+-]?\d+)=")
+_PAIR = re.compile(r"([+-]?[0-9]+)=")
 _STRING = re.compile(r'"[^"\n]*"|[A-Za-z][^\n ]*')
 _VALUE = re.compile(r"[^\n ]*")
 
@@ -283,20 +286,23 @@ def _pairs(scanner: _Scanner, name: str) -> Iterator[tuple[int, Value]]:
         found = scanner.match(_PAIR)
         if not found:
             return
-        key = int(found.group(1))
+        # Python refuses to read thousands of digits.
+        key = int(found.group(1)) if len(found.group(1)) <= MAX_WORD else -1
         counted = key <= ARRAY_KEY
         key = ARRAY_KEY - key if counted else key
         scanner.field = f"parameter {key} of {name}"
         if not 0 <= key < MAX_PARAMS:
-            raise scanner.error(f"no such id: {found.group(1)}", f"Ids are 0..{MAX_PARAMS - 1}")
+            raise scanner.error(
+                f"no such id: {found.group(1)[:40]}", f"Ids are 0..{MAX_PARAMS - 1}"
+            )
         yield key, _counted(scanner) if counted else _value(scanner)
 
 
 def _value(scanner: _Scanner) -> Value:
     string = scanner.match(_STRING)
     if string:
-        if len(string.group()) > 255:
-            raise scanner.error("longer than 255 characters", "Shorten the string")
+        if len(string.group().encode()) > MAX_WORD:
+            raise scanner.error(f"longer than {MAX_WORD} bytes", "Shorten the string")
         return Value(string.group().rstrip("\r\t\v\f"))
     text = _word_of_value(scanner)
     # One comma at the end makes an array of one element.
@@ -307,9 +313,9 @@ def _value(scanner: _Scanner) -> Value:
 def _counted(scanner: _Scanner) -> Value:
     count, _, text = _word_of_value(scanner).partition(",")
     elements = text.split(",") if text else []
-    if not count.isdecimal() or int(count) != len(elements):
+    if not re.fullmatch("[0-9]{1,9}", count) or int(count) != len(elements):
         raise scanner.error(
-            f"an array of {count or 'no'} elements with {len(elements)} of them",
+            f"an array of {count[:40] or 'no'} elements with {len(elements)} of them",
             "Write -23300-id=count,element,element with the right count",
         )
     if elements:
@@ -326,11 +332,11 @@ def _check_numbers(scanner: _Scanner, text: str) -> None:
     for word in text.split(","):
         if len(word) > MAX_LITERAL:
             raise scanner.error(
-                f"{word} is longer than the {MAX_LITERAL} characters that ncnn reads",
+                f"{word[:40]} is longer than the {MAX_LITERAL} characters that ncnn reads",
                 "Round it to 9 significant digits",
             )
         if INTEGER.fullmatch(word):
-            if not -(2**31) <= int(word) < 2**31:
+            if int(word) not in INTEGERS:
                 raise scanner.error(f"{word} does not fit into 32 bits", "Correct it")
         elif not FLOAT.fullmatch(word):
             raise scanner.error(f"{word!r} is not a number", "Write id=value without spaces")

@@ -17,8 +17,10 @@ ARRAY_KEY = -23300
 Number = int | float
 Plain = Number | str | tuple[Number, ...]
 
-INTEGER = re.compile(r"[+-]?\d+")
-FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+INTEGER = re.compile(r"[+-]?[0-9]+")
+INTEGERS = range(-(2**31), 2**31)
+"""Those that ncnn has."""
+FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _number(word: str) -> Number:
 
 def _literal(number: Number) -> str:
     if isinstance(number, int):
-        if not -(2**31) <= number < 2**31:
+        if number not in INTEGERS:
             raise ModelError(f"{number} does not fit into 32 bits. Give a smaller number.")
         return str(int(number))
     with np.errstate(over="ignore"):

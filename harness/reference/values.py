@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.domain.spec import content_key
 from harness.util.errors import ModelError
-from harness.util.files import directory_atomically, stamp
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["fp32", "float64"]
 
-_SCHEMA = 3
+_SCHEMA = 4
 _MANIFEST = "manifest.json"
 _VALUES = "values.bin"
+FILES = (_MANIFEST, _VALUES)
+"""All that is in the directory of a reference."""
 _ALIGNMENT = 64
 """Bytes at whose multiples arrays begin: a cache line, as NumPy aligns its own."""
 
@@ -88,10 +90,14 @@ class Reference(Mapping[str, "Array"]):
         """Return the number of values."""
         return len(self.manifest["values"])
 
+    def __reduce__(self) -> tuple[type[Reference], tuple[Path]]:
+        """Let another process map the same files."""
+        return Reference, (self.directory,)
+
     def _damaged(self, error: Exception | str) -> ModelError:
         return ModelError(
-            f"{self.directory}: damaged reference values ({error}). "
-            "Delete this directory; it is computed again."
+            f"{self.directory}: reference values were damaged while they were used ({error}). "
+            "Run the same command again: they are computed again."
         )
 
 
@@ -107,11 +113,10 @@ def stored(
     """
     key = {name: value for name, value in origin.items() if name != "file"}
     directory = store / content_key({"schema": _SCHEMA, **key})
-    if not directory.is_dir():
+    if not is_intact(directory):
         values = compute()
-        with directory_atomically(directory) as work:
-            _write(work, values, {"schema": _SCHEMA, **origin})
-    stamp(directory)
+        with sealed(directory) as work:
+            write_values(work, values, {"schema": _SCHEMA, **origin})
     return Reference(directory)
 
 
@@ -125,7 +130,8 @@ def _digest(array: Array) -> str:
     return f"{array.dtype.str} {list(array.shape)} {content}"
 
 
-def _write(directory: Path, values: Mapping[str, Array], origin: dict[str, Any]) -> None:
+def write_values(directory: Path, values: Mapping[str, Array], origin: dict[str, Any]) -> None:
+    """Write values into an empty directory, which then is a `Reference`."""
     entries = {}
     with (directory / _VALUES).open("wb") as file:
         for name, array in values.items():

@@ -8,33 +8,43 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from harness.config.lock_file import without_credentials
+from harness.config.pinning import in_force
+from harness.config.ranges import known_repository
 from harness.sources import git
+from harness.sources.clone import clone_damage, object_id
 from harness.sources.tree import (
     GLSLANG,
     PARTS,
     TESTS,
     SourceTree,
     check_complete,
+    check_size,
     joined_with_glslang,
     stored,
     write_file,
 )
 from harness.util.errors import SourceError
 from harness.util.files import append_line, directory_atomically, disk_trouble_explained
+from harness.util.paths import expanded
 from harness.util.process import capture, run
+from harness.util.sealed import is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.domain.spec import Revision
+
+logger = logging.getLogger(__name__)
 
 LINK_MODE = "120000"
 
@@ -67,7 +77,7 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
     return SourceTree(
         path=path,
         digest=digest,
-        description=f"commit {commit} ({revision.name}) of {_redacted(revision.where)}",
+        description=f"commit {commit} ({revision.name}) of {without_credentials(revision.where)}",
         commit=commit,
         date=git.author_date(repo, commit),
         glslang=glslang,
@@ -79,7 +89,7 @@ def _commit_of(revision: Revision, store: Path, log: Path) -> tuple[Path, str, s
     """Return repository and commit of a revision, and both in words."""
     repo = open_repository(revision.where, store=store, log=log)
     commit = find_or_fetch(repo, revision.where, revision.name, log=log)
-    return repo, commit, f"{_redacted(revision.where)}, commit {commit[:12]}"
+    return repo, commit, f"{without_credentials(revision.where)}, commit {commit[:12]}"
 
 
 def obtain_git_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
@@ -110,27 +120,59 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
     if not where:
         raise SourceError("No repository given. Name a clone of ncnn by path or URL.")
     if not is_url(where):
-        repo = Path(where).expanduser().absolute()
+        repo = expanded(where).absolute()
         git.git_directory(repo)
         return repo
+    _check_remote(where)
     key = hashlib.sha256(where.encode()).hexdigest()[:16]
     slot = store / "repositories" / f"{key}.git"
     with disk_trouble_explained(store):
         slot.parent.mkdir(parents=True, exist_ok=True)
         with _lock(slot):
-            if not slot.is_dir():
+            if not is_intact(slot, clone_damage):
                 with directory_atomically(slot) as work:
                     # A server without support for filters sends everything, with a warning.
-                    _network(None, where, log, "clone", "--bare", "--filter=blob:none", where, work)
+                    _network(
+                        None, where, log, "clone", "--bare", "--filter=blob:none", "--", where, work
+                    )
     return slot
 
 
 def find_or_fetch(repo: Path, where: str, rev: str, *, log: Path) -> str:
     """Return the commit of a revision; the clone of a URL is brought up to date if it lacks it.
 
-    Branches of a URL are therefore as old as the last update.
+    Branches of a URL are therefore as old as the last update, or as the lock that pins them
+    (`harness.config.pinning`). Git verifies what it fetches by the ids of commits.
+
+    Raises:
+        SourceError: no such revision, or it is not pinned and must be.
     """
-    if is_url(where) and git.find(repo, rev) is None:
+    if not is_url(where):
+        return git.resolve(repo, rev)
+    pinning = in_force()
+    pinned = pinning.commit(where, rev)
+    if pinned:
+        return fetch_commit(repo, where, pinned, log=log)
+    commit = fetch_commit(repo, where, rev, log=log)
+    _tell_unpinned(f"{rev} of {without_credentials(where)}", commit)
+    return commit
+
+
+@cache
+def _tell_unpinned(what: str, commit: str) -> None:
+    """Say it once in each process."""
+    logger.warning("%s: commit %s, which no lock has. %s", what, commit, in_force().remedy)
+
+
+def fetch_commit(repo: Path, where: str, rev: str, *, log: Path, fresh: bool = False) -> str:
+    """Return the commit of a revision in the clone of a URL, whatever a lock says.
+
+    The clone is brought up to date if it lacks the revision, or with `fresh`.
+
+    Raises:
+        SourceError: no such revision, or the repository cannot be reached.
+    """
+    if fresh or git.find(repo, rev) is None:
         with _lock(repo):
             refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
             _network(repo, where, log, "fetch", "--filter=blob:none", "origin", *refs)
@@ -141,14 +183,22 @@ def find_or_fetch(repo: Path, where: str, rev: str, *, log: Path) -> str:
 
 def is_url(where: str) -> bool:
     """Return whether `where` is a URL or `host:path` rather than a local path."""
-    return "://" in where or (re.match(r"[^/]+:", where) is not None and not Path(where).exists())
+    return "://" in where or (re.match(r"[^/]+:", where) is not None and not _exists(where))
 
 
-def _redacted(where: str) -> str:
-    if "://" not in where:
-        return where
-    parts = urlsplit(where)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _exists(where: str) -> bool:
+    try:
+        return Path(where).exists()
+    except (OSError, ValueError):  # too long, or a zero byte
+        return False
+
+
+def _check_remote(where: str) -> None:
+    """Raise SourceError if git would take a remote for an option, or for a program to talk to."""
+    try:
+        known_repository(where)
+    except ValueError as error:
+        raise SourceError(f"{without_credentials(where)!r}: {error}.") from error
 
 
 def _lock(repo: Path) -> FileLock:
@@ -165,8 +215,8 @@ def _network(repo: Path | None, where: str, log: Path, *arguments: str | Path) -
     if not done.ok:
         why = git.reason(done.output) if not done.timed_out else done.fate
         raise SourceError(
-            f"{_redacted(where)}: git failed: {why}. Check the address, the network and your "
-            f"access; the log is {log}."
+            f"{without_credentials(where)}: git failed: {why}. Check the address, the network "
+            f"and your access; the log is {log}."
         )
 
 
@@ -197,6 +247,8 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
             )
     _fetch_missing(repo, commit, blobs, log)
     stdin = "".join(f"{blob.sha}\n" for blob in blobs).encode()
+    sizes = git.git(repo, "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=stdin)
+    check_size(sum(int(size) for size in sizes.split() if size.isdigit()), place)
     output = memoryview(git.git(repo, "cat-file", "--batch", "--buffer", stdin=stdin))
     position = 0
     for blob in blobs:
@@ -208,7 +260,13 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
                 "`git fetch --refetch` there."
             )
         position = end + 1 + int(header[2])
-        write_file(root, blob.name, bytes(output[end + 1 : position]), place)
+        data = bytes(output[end + 1 : position])
+        if object_id(b"blob %d\0" % len(data) + data, len(blob.sha)) != blob.sha:
+            raise SourceError(
+                f"{place}: this clone has another {blob.name} than the commit names. Check it with "
+                "`git fsck`, or make a new one."
+            )
+        write_file(root, blob.name, data, place)
         position += 1
 
 
@@ -253,7 +311,7 @@ def _promisor(repo: Path) -> str | None:
 
 def _glslang(repo: Path, where: str, commit: str, *, store: Path, log: Path) -> tuple[Path, str]:
     """Return (directory, digest) of the glslang that a commit of ncnn records as submodule."""
-    place = f"{_redacted(where)}, commit {commit[:12]}"
+    place = f"{without_credentials(where)}, commit {commit[:12]}"
     revision = git.glslang_submodule_revision(repo, commit)
     if revision is None:
         raise SourceError(

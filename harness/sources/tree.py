@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.util.errors import SourceError
-from harness.util.files import directory_atomically, disk_trouble_explained, stamp
+from harness.util.files import directory_atomically, disk_trouble_explained
+from harness.util.reading import read_text
+from harness.util.sealed import check_machine, is_intact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +22,12 @@ if TYPE_CHECKING:
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""
 GLSLANG = "glslang"
+MOST_BYTES = 4 << 30
+"""Of a source tree; ncnn with glslang takes 40 MB."""
 TESTS = "tests"
 """Where ncnn has its own tests, which no build of the library needs."""
+SOURCE, DIGEST = "source", "digest"
+"""A stored tree, and the file beside it with its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,31 @@ class SourceTree:
     """Directory of the shader compiler, which `path/glslang` leads to, if it was asked for."""
     glslang_digest: str = ""
     """SHA-256 over the names and contents of all files of `glslang`."""
+
+    def check(self) -> None:
+        """Make sure that the files are still those that the digests are of.
+
+        Raises:
+            ChangedSourceError: one was changed, is missing, or was added.
+        """
+        _check(self.path, self.digest, PARTS)
+        if self.glslang:
+            _check(self.glslang, self.glslang_digest, None)
+
+
+class ChangedSourceError(SourceError):
+    """A source tree is not what it was when it was obtained."""
+
+
+def _check(root: Path, digest: str, parts: Iterable[str] | None) -> None:
+    why = "changed since it was read"
+    try:
+        if tree_digest(root, parts) == digest:
+            return
+    except SourceError as error:
+        check_machine(root, error.__cause__)
+        why = str(error)
+    raise ChangedSourceError(f"{root}: {why}. Run the same command again.")
 
 
 def is_part(name: str, parts: Iterable[str] = PARTS) -> bool:
@@ -71,6 +104,15 @@ def check_name(name: str, place: str) -> None:
         )
 
 
+def check_size(size: int, place: str) -> None:
+    """Raise SourceError if the files of `place` take more bytes together than any source does."""
+    if size > MOST_BYTES:
+        raise SourceError(
+            f"{place}: unpacks to more than {MOST_BYTES / 2**30:g} GiB, a hundred times what ncnn "
+            "takes. Do not trust this source."
+        )
+
+
 def tree_digest(root: Path, parts: Iterable[str] | None = PARTS) -> str:
     """Return the SHA-256 over the sorted relative names and contents of all files.
 
@@ -81,16 +123,33 @@ def tree_digest(root: Path, parts: Iterable[str] | None = PARTS) -> str:
     Args:
         root: the directory.
         parts: files and directories in it that count; None for everything.
+
+    Raises:
+        SourceError: a file in it cannot be read, or is none.
     """
     digest = hashlib.sha256()
     base = str(root)
     for path in sorted(_files(root, parts)):
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 (thousands of files: speed)
-            data = stream.read()
+        data = _content(path)
         name = path[len(base) + 1 :].replace(os.sep, "/")
         digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
+
+
+def _content(path: str) -> bytes:
+    try:
+        # Opening a pipe would wait for somebody who writes into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SourceError(f"{path}: not a regular file. Remove it from the source.")
+            return stream.read()
+    except OSError as error:
+        raise SourceError(
+            f"{path}: cannot be read ({error.strerror}). Make it readable, or remove it from the "
+            "source."
+        ) from error
 
 
 def _files(root: Path, parts: Iterable[str] | None) -> Iterator[str]:
@@ -113,20 +172,46 @@ def check_complete(root: Path, place: str, remedy: str) -> None:
 def stored(
     slot: Path, fill: Callable[[Path], object], parts: Iterable[str] | None = PARTS
 ) -> tuple[Path, str]:
-    """Return (directory, digest) of a stored tree, made by `fill` unless it is there.
+    """Return (directory, digest) of a stored tree, made by `fill` unless it is there and intact.
 
     Args:
         slot: where it is kept; the name derives from what identifies the content.
         fill: writes the files into an empty directory. If it raises, nothing is kept.
         parts: what counts for the digest.
     """
-    if not slot.is_dir():
+    if not is_intact(slot, partial(_damage, parts=parts)):
         with disk_trouble_explained(slot), directory_atomically(slot) as work:
-            (work / "source").mkdir()
-            fill(work / "source")
-            (work / "digest").write_text(tree_digest(work / "source", parts), encoding="ascii")
-    stamp(slot)
-    return slot / "source", (slot / "digest").read_text(encoding="ascii")
+            (work / SOURCE).mkdir()
+            fill(work / SOURCE)
+            (work / DIGEST).write_text(tree_digest(work / SOURCE, parts), encoding="ascii")
+    return slot / SOURCE, _digest_of(slot)
+
+
+def _digest_of(slot: Path) -> str:
+    return read_text(slot / DIGEST, limit=1 << 10, error=SourceError)
+
+
+def _damage(slot: Path, parts: Iterable[str] | None) -> str:
+    """Return what is wrong with a stored tree; empty if nothing is."""
+    try:
+        if tree_digest(slot / SOURCE, parts) == _digest_of(slot):
+            return ""
+    except SourceError as error:
+        check_machine(slot, error.__cause__)
+    return "the source has another digest"
+
+
+def _damage_of_joined(slot: Path, tree: Path, link: str) -> str:
+    """Return what is wrong with a stored tree that is another one with a link in it."""
+    try:
+        if (slot / SOURCE / GLSLANG).readlink() == Path(link):
+            same = tree_digest(slot / SOURCE) == _digest_of(tree.parent)
+            return "" if same else "the source has another digest"
+    except SourceError as error:
+        check_machine(slot, error.__cause__)
+    except OSError:
+        pass
+    return f"no link to {GLSLANG}"
 
 
 def joined_with_glslang(tree: Path, glslang: Path, glslang_digest: str) -> Path:
@@ -136,10 +221,9 @@ def joined_with_glslang(tree: Path, glslang: Path, glslang_digest: str) -> Path:
     takes no space: files are hard links, and `glslang` leads to the one that many trees share.
     """
     slot = tree.parent.with_name(f"{tree.parent.name}-glslang-{glslang_digest[:16]}")
-    if not slot.is_dir():
+    target = os.path.relpath(glslang, slot / SOURCE)
+    if not is_intact(slot, partial(_damage_of_joined, tree=tree, link=target)):
         with disk_trouble_explained(slot), directory_atomically(slot) as work:
-            shutil.copytree(tree, work / tree.name, copy_function=os.link)
-            link = work / tree.name / GLSLANG
-            link.symlink_to(os.path.relpath(glslang, slot / tree.name), target_is_directory=True)
-    stamp(slot)
-    return slot / tree.name
+            shutil.copytree(tree, work / SOURCE, copy_function=os.link)
+            (work / SOURCE / GLSLANG).symlink_to(target, target_is_directory=True)
+    return slot / SOURCE

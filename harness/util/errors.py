@@ -48,6 +48,10 @@ class ModelError(UsageError):
     """A model or input file is missing, truncated or not understood."""
 
 
+class LimitError(ModelError):
+    """A model takes more time, memory or space than the configuration allows."""
+
+
 class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
 
@@ -74,18 +78,31 @@ class OutsideError(HarnessError):
     exit_code = EXIT_INTERNAL
 
 
+class UnbuildableError(MachineError):
+    """One build needs something that this machine lacks; others may not."""
+
+
 class BuildError(HarnessError):
     """One build failed; the matrix goes on without it.
 
     Attributes:
         log: path of the full build log, or None when nothing ran.
         first_error: the first line of the log that reports an error.
+        lasting: whether it would fail again; a compiler that crashed need not.
     """
 
-    def __init__(self, message: str, *, log: str | None = None, first_error: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        log: str | None = None,
+        first_error: str = "",
+        lasting: bool = True,
+    ) -> None:
         super().__init__(message)
         self.log = log
         self.first_error = first_error or message
+        self.lasting = lasting
 
 
 class LacksLayerError(BuildError):

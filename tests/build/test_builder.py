@@ -13,9 +13,11 @@ from harness.build.plan import CORE, BuildPlan, configure_command, plan_build, w
 from harness.build.toolchain import Compiler
 from harness.domain.spec import BuildSpec, FlagSet, Revision
 from harness.sources import SourceTree
+from harness.sources.tree import ChangedSourceError, tree_digest
 from harness.util.build_store import Store
-from harness.util.errors import BuildError, MachineError
+from harness.util.errors import BuildError, MachineError, UnbuildableError
 from harness.util.process import Completed, Processes
+from harness.util.sealed import read_sealed
 
 FILES = {
     "CMakeLists.txt": 'option(NCNN_AVX2 "" ON)\noption(NCNN_VULKAN "" OFF)\n',
@@ -25,6 +27,7 @@ FILES = {
     "src/option.h": "    bool lightmode;\n    int num_threads;\n",
     "src/option.cpp": "    lightmode = true;\n",
     "src/layer/rnn.cpp": "void RNN::f()\n{\n}\n",
+    "src/mat_pixel.cpp": "void resize(int a)\n{\n}\n",
 }
 REPLIES = {
     "cache-v2": {"entries": [{"name": "NCNN_AVX2", "value": "ON"}, {"name": "x", "value": "1"}]},
@@ -50,6 +53,7 @@ class FakeTools:
         log: Path,
         timeout: float,
         env: Mapping[str, str | None],
+        memory_bytes: int,
         watch: Callable[[str], None],
     ) -> Completed:
         output = ""
@@ -85,7 +89,7 @@ def plan(tmp_path: Path) -> BuildPlan:
         flags=FlagSet(name="f", options=(("NCNN_AVX2", "ON"),)),
         layers=frozenset({"InnerProduct"}),
     )
-    source = SourceTree(path=tree, digest="d", description="")
+    source = SourceTree(path=tree, digest=tree_digest(tree), description="")
     compiler = Compiler(path=Path("/usr/bin/c++"), version="1")
     return plan_build(spec, source, compiler, arch="x86")
 
@@ -119,6 +123,9 @@ def test_shortcuts_are_given_up_where_they_fail(
     tools = run_with(monkeypatch, *ends)
     build = builder.build(plan)
     assert shortcuts(tools) == tried
+    assert {Path(str(env["TMPDIR"])).parent.parent for env in tools.environments} == {
+        builder.store.work
+    }
     assert build == builder.find(plan)
     assert build.core.exists()
     assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}
@@ -148,7 +155,6 @@ def test_what_a_linker_misses_is_compiled_in_the_same_place(
     kept: str,
     untrimmed: bool,
 ) -> None:
-    (plan.tree.path / "src" / "mat_pixel.cpp").write_text("void resize(int a)\n{\n}\n")
     tools = run_with(monkeypatch, misses, "")
     build = builder.build(plan)
     assert set(build.record.layers) == layers
@@ -202,6 +208,43 @@ def test_a_failure_is_remembered(
     assert builder.find(plan)
 
 
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ("a.cpp:1:1: fatal error: vulkan/vulkan.h: No such file or directory", UnbuildableError),
+        ("a.cpp:1:1: internal compiler error: Segmentation fault", BuildError),
+        ("c++: fatal error: Killed signal terminated program cc1plus", MachineError),
+        ("ninja: fatal: pipe: Too many open files", MachineError),
+        ("as: a.o: File too large", MachineError),
+    ],
+)
+def test_what_is_not_ncnns_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Builder,
+    plan: BuildPlan,
+    output: str,
+    error: type[Exception],
+) -> None:
+    run_with(monkeypatch, output, output)
+    with pytest.raises(error) as caught:
+        builder.build(plan)
+    assert not list(builder.store.failures.glob("*"))
+    if isinstance(caught.value, BuildError):
+        assert output in Path(str(caught.value.log)).read_text()
+    run_with(monkeypatch, "")
+    assert builder.build(plan)
+
+
+def test_a_source_that_changed_is_not_compiled(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    tools = run_with(monkeypatch, "")
+    (plan.tree.path / "src" / "option.h").write_text("    bool other;\n")
+    with pytest.raises(ChangedSourceError, match="changed since it was read"):
+        builder.build(plan)
+    assert not tools.configured
+
+
 def test_a_full_disk_is_no_failure_of_the_build(
     monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
 ) -> None:
@@ -227,7 +270,7 @@ def test_answers_of_the_compiler_are_kept(
     tools = run_with(monkeypatch, "")
     builder.build(plan)
     (answers,) = builder.store.probes.iterdir()
-    assert answers.read_text() == 'set(HARNESS_PROBE_a "1")\n'
+    assert read_sealed(answers) == 'set(HARNESS_PROBE_a "1")\n'
     assert tools.environments[0]["HARNESS_PROBES"] == str(answers)
     assert "HARNESS_LAUNCHER" not in tools.environments[0]
 

@@ -6,6 +6,7 @@ from harness.build.needs import Needs, NeedsMemory, layer_key
 from harness.domain.spec import FlagSet
 from harness.sources import SourceTree
 from harness.util.build_store import Store
+from harness.util.sealed import SET_ASIDE, write_sealed
 
 TREE = SourceTree(path=Path("tree"), digest="0123456789abcdef0", description="")
 OTHER = SourceTree(path=Path("tree"), digest="f", description="")
@@ -27,23 +28,31 @@ def test_what_is_learned_is_kept_per_version_and_processor(memory: NeedsMemory) 
 
 @pytest.mark.parametrize(
     "damage",
-    ["", "{", "null", "[]", "{}", '{"layers": [["a"]], "files": [], "untrimmed": {}}', "\x00\x01"],
+    [
+        b"",
+        b"{",
+        b"null",
+        b'{"layers": [["a"]], "files": [], "untrimmed": {}}',
+        b"\x00\x01",
+        b"\xff",
+    ],
 )
-def test_damage_is_ignored_and_repaired(memory: NeedsMemory, damage: str) -> None:
+def test_damage_is_set_aside_and_repaired(memory: NeedsMemory, damage: bytes) -> None:
     memory.add(TREE, "x86", PIXEL)
     (file,) = memory.store.needs.iterdir()
-    file.write_text(damage)
+    file.write_bytes(damage)
     assert memory.recall(TREE, "x86") == Needs()
     memory.add(TREE, "x86", GEMM)
     assert memory.recall(TREE, "x86") == GEMM
-    assert list(memory.store.needs.iterdir()) == [file]
+    assert {path.name for path in memory.store.needs.iterdir()} == {file.name, SET_ASIDE}
 
 
-def test_damage_that_is_no_text(memory: NeedsMemory) -> None:
-    memory.add(TREE, "x86", GEMM)
+def test_what_does_not_say_needs_says_nothing(memory: NeedsMemory) -> None:
+    memory.add(TREE, "x86", PIXEL)
     (file,) = memory.store.needs.iterdir()
-    file.write_bytes(b"\xff\xfe")
-    assert memory.recall(TREE, "x86") == Needs()
+    for text in ("null", "[]", "{}", '{"layers": [["a"]], "files": [], "untrimmed": {}}'):
+        write_sealed(file, text)
+        assert memory.recall(TREE, "x86") == Needs()
 
 
 def test_reason() -> None:

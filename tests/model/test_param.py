@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.param import Layer, Param, parse, read_param, write, write_param
+from harness.model.param_structure import check_structure
 from harness.model.value import Value
 from harness.util.errors import ModelError
 
@@ -121,6 +122,25 @@ def test_crlf_and_a_generous_blob_count_are_legal_and_corrected() -> None:
         ("7767517\n1 1\nInput x 0 1 x 0=2147483648", "does not fit into 32 bits"),
         ("7767517\n1 1\nInput x 0 1 x -23301=3,1,2", "an array of 3 elements with 2"),
         ("7767517\n1 1\nInput x 0 1 x -23301=2,1,q", "'q' is not a number"),
+        ("7767517\n1 1\nInput x 0 1 x 0=\u0661", "f:3: parameter 0 of x: '\u0661' is not a number"),
+        ("7767517\n1 1\nInput x 0 1 x -23301=\u0661,1", "an array of \u0661 elements with 1"),
+        ("7767517\n\u0661 1\nInput x 0 1 x", "f:2: layer count: '\u0661' is not an integer"),
+        (f"7767517\n1 {2**31}\nInput x 0 1 x", "f:2: blob count: 2147483648 does not fit into 32"),
+        (f"7767517\n1 {2**31 - 1}\nInput x 0 1 x", "f:2: blob count: 1 layers and 2147483647"),
+        pytest.param(
+            "7767517\n1 1\nInput x 0 1 x " + "9" * 5000 + "=1", "of x: no such id", id="long id"
+        ),
+        pytest.param(
+            "7767517\n1 1\nInput x 0 1 x 0=" + "9" * 5000, "is longer than the 15", id="long number"
+        ),
+        pytest.param(
+            "7767517\n1 1\nInput " + "\u00e9" * 128, "longer than 255 bytes", id="long name"
+        ),
+        ("7767517\n1 1\nInput x 0 1 a\0b", "f:3: output of x 0: a zero byte"),
+        (
+            "\ufeff7767517\n1 1\nInput x 0 1 x",
+            "f:1: magic number: '\\ufeff7767517' is not an integ",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_message_with_line_and_field(text: str, message: str) -> None:
@@ -174,7 +194,7 @@ def test_an_array_with_one_float_becomes_all_float() -> None:
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Check the path"):
+    with pytest.raises(ModelError, match=r"cannot be read .*Correct the path"):
         read_param(tmp_path / "none.param")
 
 
@@ -183,3 +203,82 @@ def test_layers_beyond_the_announced_count_are_not_read() -> None:
     param = parse("7767517\n1 1\nInput x 0 1 x\nReLU r 1 1 x y")
     assert [layer.name for layer in param.layers] == ["x"]
     assert param.unread == "r"
+
+
+HEAD = "7767517\n{} 99\nInput in 0 1 x\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["ReLU a 1 1 x y", "ReLU a 1 1 y z"], ":5: layer a: line 4 has a layer of this name too"),
+        (["ReLU a 1 1 x y", "ReLU b 1 1 x y"], ":5: layer b: its output 'y' is an output of layer"),
+        (["ReLU a 1 1 x x"], ":4: layer a: its output 'x' is an output of layer in too"),
+        (["ReLU a 1 1 xx y"], "its input 'xx' is no output of any layer. Did you mean 'x'?"),
+        (
+            ["ReLU a 1 1 y z", "ReLU b 1 1 x y"],
+            ":4: layer a: its input 'y' is only made by layer b",
+        ),
+        (["Eltwise a 2 1 x z y", "ReLU b 1 1 y z"], "by layer b, which does not come before it"),
+        (["Eltwise a 2 1 x y y"], "only made by layer a, which does not come before it"),
+        (["ReLU a 2 1 x x y"], ":4: layer a: input count: 2, and a ReLU takes 1"),
+        (["ReLU a 0 1 y"], ":4: layer a: input count: 0, and a ReLU takes 1"),
+        (["BinaryOp a 1 1 x y 0=0"], "input count: 1, and a BinaryOp takes at least 2"),
+        (["MemoryData a 1 1 x y 0=1"], "input count: 1, and a MemoryData takes 0"),
+        (["ReLU a 1 0 x"], ":4: layer a: every blob is used by a layer, so that the model has no"),
+    ],
+)
+def test_layers_that_do_not_hang_together(lines: list[str], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.param"
+    path.write_text(HEAD.format(len(lines) + 1) + "\n".join(lines))
+    with pytest.raises(ModelError) as caught:
+        read_param(path)
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["BinaryOp a 1 1 x y 0=0 1=1 2=0.5"],
+        ["ReLU a 1 1 x y", "ReLU b 1 1 x z"],  # ncnn runs what several layers take without Split
+        ["Noop a 1 0 x", "MemoryData b 0 1 y 0=1"],
+        ["Mine a 7 2 x x x x x x x y z"],
+        ["Concat a 1 1 x y", "Gemm b 0 1 z"],
+    ],
+)
+def test_what_ncnn_runs_is_read(lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "m.param"
+    path.write_text(HEAD.format(len(lines) + 1) + "\n".join(lines))
+    assert len(read_param(path).layers) == len(lines) + 1
+
+
+def test_a_file_in_another_encoding_is_located(tmp_path: Path) -> None:
+    path = tmp_path / "m.param"
+    path.write_bytes("7767517\n1 1\nInput \u00e9 0 1 x".encode("latin-1"))
+    with pytest.raises(ModelError, match=r"m.param, line 3: not in UTF-8"):
+        read_param(path)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    _read_or_refuse(b"7767517 " + data)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(TOOL_WRITTEN)), st.integers(0, 9), st.binary(max_size=4)))
+)
+def test_a_damaged_file_is_read_or_refused(edits: list[tuple[int, int, bytes]]) -> None:
+    data = TOOL_WRITTEN.encode()
+    for at, length, new in edits:
+        data = data[:at] + new + data[at + length :]
+    _read_or_refuse(data)
+
+
+def _read_or_refuse(data: bytes) -> None:
+    try:
+        param = parse(data.decode(), "f")
+        check_structure(param.layers, param.lines, "f")
+    except (ModelError, UnicodeDecodeError):
+        return
+    assert parse(write(param)) == param

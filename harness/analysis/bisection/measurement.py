@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from harness.analysis.bisection.criterion import Metric, Observation
+from harness.domain.base import Integer
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.verdict import excess, own_excess
-from harness.util.files import append_line, read_lines
+from harness.util.sealed import append_sealed, read_sealed_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Measurement(BaseModel):
     output_blob: str = ""
     """Which output that is, of several."""
     layers: tuple[LayerRecord, ...] = ()
-    options: dict[str, bool | int] = {}
+    options: dict[str, bool | Integer] = {}
     """Every `ncnn::Option` field as it was in force."""
     latency_ms: float | None = None
     build: str = ""
@@ -131,17 +132,17 @@ class Measurement(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Measurements on disk, one JSON object per line, safe against a kill at any moment."""
+    """Measurements on disk, one per line with its hash, safe against a kill at any moment."""
 
     path: Path
 
     def append(self, measurement: Measurement) -> None:
         """Remember one measurement."""
-        append_line(self.path, measurement.model_dump_json())
+        append_sealed(self.path, measurement.model_dump_json())
 
     def by_point(self) -> dict[str, list[Measurement]]:
-        """Return all measurements by point; a torn line is passed over."""
+        """Return all measurements by point; a torn or damaged line is left out."""
         found: defaultdict[str, list[Measurement]] = defaultdict(list)
-        for each in read_lines(self.path, Measurement.model_validate_json):
+        for each in read_sealed_lines(self.path, Measurement.model_validate_json):
             found[each.point].append(each)
         return dict(found)

@@ -75,7 +75,7 @@ class RevisionTester:
                 "cpu": machine()["cpu"],
             }
         )
-        return Memory(path=self.resolver.store.root / "bisect" / f"{key}.jsonl")
+        return Memory(path=self.resolver.store.bisections / f"{key}.jsonl")
 
     def recall(
         self, subject: Subject, variant: Variant, *, this_session: bool = False
@@ -103,12 +103,14 @@ class RevisionTester:
             SourceError: its source cannot be had.
         """
         started = time.monotonic()
+        lasting = True
         blank = Measurement(point=point.id, event=Event.RUN_FAILED, alone=subject.alone)
         try:
             build = self.build(point.revision, subject, variant)
         except LacksLayerError as error:
             found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
         except BuildError as error:
+            lasting = error.lasting
             found = blank.model_copy(update=_failed(error))
         else:
             found = _measurement(blank, self._launched(point.revision, build, subject, variant))
@@ -118,7 +120,8 @@ class RevisionTester:
                 "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
             }
         )
-        self.memory(subject, variant).append(found)
+        if lasting and found.event is not Event.MACHINE:
+            self.memory(subject, variant).append(found)
         self.session.append(found)
         return found
 
@@ -215,6 +218,8 @@ def _failed(error: BuildError) -> dict[str, object]:
 def _what_happened(record: CellRecord) -> tuple[Event, str]:
     if record.output is not None:
         return Event.MEASURED, ""
+    if record.failure is Failure.MACHINE:
+        return Event.MACHINE, record.reason
     if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
         return Event.LOAD_FAILED, record.reason
     return _EVENTS[record.failure or Failure.RUN], record.reason

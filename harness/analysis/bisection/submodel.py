@@ -15,7 +15,8 @@ from harness.model.blob_layout import to_ncnn_layout
 from harness.model.param import Layer, Param, write, write_param
 from harness.model.weights import read_tensors, write_weights
 from harness.util.errors import UsageError
-from harness.util.files import directory_atomically, sha256_of
+from harness.util.files import sha256_of
+from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
     from harness.model.prepared_model import PreparedModel
@@ -133,8 +134,8 @@ def part_of(
     )
     folder = store.models / f"part-{key}"
     with store.lock(folder.name):
-        if not folder.is_dir():
-            with directory_atomically(folder) as work:
+        if not is_intact(folder):
+            with sealed(folder) as work:
                 tensors = read_tensors(whole.model.graph, whole.model.bin)
                 write_param(graph, work / "part.param")
                 own_weights = {name: tensors[name] for name in names if name in tensors}

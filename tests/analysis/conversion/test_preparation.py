@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from harness.analysis.conversion.preparation import CONVERSION
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.util.build_store import Store
 from tests import one_layer
@@ -48,9 +49,9 @@ def test_a_conversion_is_proved_once(
     store = Store(root=tmp_path / "builds")
     inputs = [InputSpec(name=name, random=at, shape=SHAPE) for at, name in enumerate("ab")]
     first = preparation(spec, inputs, store).model.conversion
-    monkeypatch.setattr("harness.analysis.conversion.preparation.evaluate", None)
+    monkeypatch.setattr("harness.analysis.conversion.preparation.onnx_values", None)
     assert preparation(spec, inputs, store).model.conversion == first
-    (file,) = store.models.glob("conversion-*/conversion.json")
+    (file,) = store.models.glob(f"conversion-*/{CONVERSION}")
     file.write_text("{")
     with pytest.raises(TypeError):
         preparation(spec, inputs, store)
