@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ def clone_damage(repo: Path) -> str:
     Git itself reads objects without comparing them with their names.
     """
     try:
+        # Git would wait for somebody who writes into a pipe.
+        special = next((path for path in repo.rglob("*") if not _is_plain(path)), None)
+        if special:
+            return f"{special.relative_to(repo)}: not a file"
         git.git_directory(repo)
         if not git.succeeds(repo, "config", "--get", "remote.origin.url"):
             return "git cannot read it, or it does not say where it is from"
@@ -32,6 +37,10 @@ def clone_damage(repo: Path) -> str:
         return "not a git repository"
     except OSError as error:
         return f"{os.path.relpath(error.filename or repo, repo)}: {error.strerror}"
+
+
+def _is_plain(path: Path) -> bool:
+    return stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFREG, stat.S_IFDIR)
 
 
 def _wrong(objects: Path) -> Iterator[str]:
