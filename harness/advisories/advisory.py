@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from harness.advisories.condition import Condition
 from harness.advisories.names import KNOWN, parameter_of
 from harness.cases.layer_case import LayerCase, parse_case
+from harness.domain.versions import date_of
 from harness.util.errors import UsageError
 
 DAY = datetime.timedelta(days=1)
@@ -23,7 +24,7 @@ ARCHES: tuple[str, ...] = tuple(a for a in get_args(Arch) if a != "any")
 
 
 def _release(text: str) -> str:
-    if not re.fullmatch(r"20\d{6}", text):
+    if not re.fullmatch(r"20[0-9]{6}", text) or not date_of(text):
         raise ValueError("give a release of ncnn by its date, such as 20250503")
     return text
 
@@ -121,6 +122,7 @@ class Advisory(BaseModel):
             ),
             (not set(self.bad) & set(self.good), "a release is both in bad and in good"),
             (set(self.measured) <= {*self.bad, *self.good}, "measured has more than bad and good"),
+            (not self._is_ring(), "defaults: parameters that stand for each other form a ring"),
             (bool(self.good), "good is missing: name a release that does not have it"),
             (self.is_fault or not self.bad, 'expect = "ok" goes without bad'),
             (not self.is_fault or bool(self.bad), "bad is missing: name a release that has it"),
@@ -145,6 +147,17 @@ class Advisory(BaseModel):
             )
         )
         return [problem for right, problem in checks if not right]
+
+    def _is_ring(self) -> bool:
+        for name in self.defaults:
+            seen: set[Any] = set()
+            at: Any = name
+            while _is_name(at) and at not in seen:
+                seen.add(at)
+                at = self.defaults.get(at)
+            if _is_name(at):
+                return True
+        return False
 
     @property
     def is_fault(self) -> bool:

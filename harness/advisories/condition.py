@@ -12,12 +12,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpression
+from simpleeval import EvalWithCompoundTypes, InvalidExpression
+
+from harness.advisories.operators import OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len}
+MAX_TEXT = 2000
+"""Characters of a condition, and of each of its terms; Python's own parser crashes on deep ones."""
+MAX_DEPTH = 50
+"""Expressions within expressions."""
+_ALLOWED = (
+    *(ast.Expression, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
+    *(ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call),
+    *(ast.Name, ast.Attribute, ast.Constant, ast.Tuple, ast.List, ast.Subscript),
+)
+"""What a condition is made of."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +65,20 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
     """The library's evaluator, with names that may be unknown and members by their full name."""
 
     def __init__(self, names: Mapping[str, Any], terms: Mapping[str, str]) -> None:
-        super().__init__(operators=DEFAULT_OPERATORS, functions=FUNCTIONS)
+        super().__init__(operators=OPERATORS, functions=FUNCTIONS)
         self.known = names
         self.terms = terms
+        # A term may be used twice by one that is used twice, and so on.
+        self.values: dict[str, Any] = {}
         self.nodes[ast.Name] = self._name
         self.nodes[ast.Attribute] = self._member
         self.nodes[ast.BoolOp] = self._junction
 
     def _value(self, name: str) -> Any:
         if name in self.terms:
-            return self._eval(_parsed(self.terms[name]).body)
+            if name not in self.values:
+                self.values[name] = self._eval(_parsed(self.terms[name]).body)
+            return self.values[name]
         value = self.known[name]
         if isinstance(value, Unknown):
             raise _MissingError(value.why)
@@ -113,7 +129,8 @@ class Condition:
             known: all names that there are.
 
         Raises:
-            ValueError: it is no expression, or has a name or function that there is not.
+            ValueError: it is no expression, has a name or function that there is not, or
+                something that no condition needs.
         """
         for name in sorted(self.names - set(known)):
             close = difflib.get_close_matches(name, known, 1)
@@ -125,10 +142,14 @@ class Condition:
             if later or name in known:
                 raise ValueError(f"{name}: {'uses a later one' if later else 'is a name already'}")
             earlier.add(name)
-        calls = (n.func for tree in self._trees for n in ast.walk(tree) if isinstance(n, ast.Call))
-        for function in map(ast.unparse, calls):
+        calls = [n for tree in self._trees for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        for function in (ast.unparse(call.func) for call in calls):
             if function not in FUNCTIONS:
                 raise ValueError(f"there is no function {function}; use {', '.join(FUNCTIONS)}")
+        if any(call.keywords for call in calls):
+            raise ValueError("functions take no keywords; leave them out")
+        for tree in self._trees:
+            _check_kinds(tree)
 
     @property
     def _trees(self) -> tuple[ast.Expression, ...]:
@@ -154,10 +175,35 @@ class Condition:
 
 
 def _parsed(text: str) -> ast.Expression:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it has {len(text)} characters, and {MAX_TEXT} are the most; shorten it")
     try:
-        return ast.parse(text, mode="eval")
+        tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ValueError(f"{text!r} is no expression: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # a zero byte, or too deep
+        raise ValueError(f"{text!r} is no expression: {error or 'too deep'}") from error
+    _check_depth(tree)
+    return tree
+
+
+def _check_depth(tree: ast.Expression) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ValueError(f"it has more than {MAX_DEPTH} expressions within each other; use `let`")
+
+
+def _check_kinds(tree: ast.Expression) -> None:
+    for node in ast.walk(tree):
+        if not isinstance(node, _ALLOWED) or (
+            type(node) not in OPERATORS and isinstance(node, ast.operator | ast.cmpop | ast.unaryop)
+        ):
+            what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
+            raise ValueError(f"{what} is not for conditions; docs/corpus.md has what is")
+        if isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float | str):
+            raise ValueError(f"{ast.unparse(node)} is not for conditions; use numbers and texts")
 
 
 def _names(tree: ast.Expression) -> frozenset[str]:

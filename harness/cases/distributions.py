@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NORMAL = "normal"
 TINY, HUGE, OUTLIER, DENORMAL = 1e-6, 1e4, 1e3, 1e-39
 """Factors of a normal distribution; an outlier is one element of it."""
-_WHOLE = re.compile(r"(ids|int32-)(\d+)")
+_WHOLE = re.compile(r"(ids|int32-)([1-9][0-9]{0,8})")
 
 
 def _normal(random: np.random.RandomState, shape: Shape) -> Array:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from harness.cases.distributions import DISTRIBUTIONS, NORMAL, is_known
-from harness.model.param import Layer, Param
-from harness.model.value import ARRAY_KEY, Value
-from harness.util.errors import UsageError
+from harness.model.param import Layer, Param, parse_pair
+from harness.model.value import Value
+from harness.util.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 MAX_ELEMENTS = 1 << 24
 """Elements of one input; a mistyped shape is no reason to fill the memory."""
+MAX_BLOBS = 64
+"""Inputs and outputs; the layers with most have a dozen."""
+MAX_TEXT = 20_000
+"""Characters of an id; arrays make it long."""
 STORAGES = ("fp32", "fp16")
 """How flagged tensors are stored in the `.bin` file; int8 follows from the parameters."""
 NAME = "layer"
@@ -125,77 +130,83 @@ def parse_case(text: str) -> LayerCase:
     Raises:
         UsageError: it is none; says which part.
     """
-    kind, params, shapes, more, *rest = *text.strip().split(":"), "", "", ""
-    if len(text.strip().split(":")) > 4 or any(rest):
+    if len(text) > MAX_TEXT:
+        raise _error(text, f"it has more than {MAX_TEXT} characters")
+    parts = text.strip().split(":")
+    if len(parts) > 4:
         raise _error(text, "it has more than four parts")
-    if not re.fullmatch(r"[A-Z]\w*", kind):
-        raise _error(text, f"{kind!r} is no layer type")
+    kind, params, shapes, more = (*parts, "", "", "")[:4]
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9_]{0,254}", kind):
+        raise _error(text, f"{kind[:_SHOWN]!r} is no layer type")
     return LayerCase(
         type=kind,
         params=_params(text, params),
-        shapes=tuple(_shape(text, each) for each in shapes.split("+") if each),
+        shapes=_shapes(text, shapes),
         **_more(text, more),
     )
 
 
+_SHOWN = 200
+"""Characters of what is wrong that a message has."""
+
+
 def _error(text: str, problem: str) -> UsageError:
-    return UsageError(f"case {text!r}: {problem}. {_EXAMPLE}")
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return UsageError(f"case {shown!r}: {problem}. {_EXAMPLE}")
 
 
 def _params(text: str, part: str) -> tuple[tuple[int, Value], ...]:
     found: dict[int, Value] = {}
     # A word without `=` goes on with the array before it.
-    for pair in re.split(r",(?=-?\d+=)", part) if part else ():
-        key, _, given = pair.partition("=")
-        value = unquote(given)
-        if not re.fullmatch(r"-?\d+", key) or not value:
-            raise _error(text, f"{pair!r} is no parameter")
-        number = int(key)
+    for pair in re.split(r",(?=-?[0-9]+=)", part) if part else ():
         try:
-            if number > ARRAY_KEY:
-                read = Value(value)
-                _ = read.plain
-            else:
-                number = ARRAY_KEY - number
-                count, _, elements = value.partition(",")
-                read = Value(elements, counted=True)
-                if len(read.plain if isinstance(read.plain, tuple) else ()) != int(count):
-                    raise _error(text, f"{pair!r} does not have {count} elements")
-        except (ValueError, IndexError) as error:
-            raise _error(text, f"{pair!r} is no parameter") from error
-        found[number] = read
+            key, value = parse_pair(unquote(pair))
+        except ModelError as error:
+            raise _error(text, f"{pair[:_SHOWN]!r} is no parameter: {error}") from error
+        if key in found:
+            raise _error(text, f"parameter {key} is there twice")
+        found[key] = value
     return tuple(sorted(found.items()))
 
 
+def _shapes(text: str, part: str) -> tuple[Shape, ...]:
+    words = part.split("+") if part else []
+    if len(words) > MAX_BLOBS:
+        raise _error(text, f"it has {len(words)} inputs, more than {MAX_BLOBS}")
+    shapes = tuple(_shape(text, word) for word in words)
+    if sum(map(prod, shapes)) > MAX_ELEMENTS:
+        raise _error(text, f"its inputs have more than {MAX_ELEMENTS} elements")
+    return shapes
+
+
 def _shape(text: str, part: str) -> Shape:
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){0,3}", part):
-        raise _error(text, f"{part!r} is no shape of 1 to 4 axes")
-    shape = tuple(map(int, part.split("x")))
-    elements = 1
-    for extent in shape:
-        elements *= extent
-    if elements > MAX_ELEMENTS:
-        raise _error(text, f"{part!r} has more than {MAX_ELEMENTS} elements")
-    return shape
+    if not re.fullmatch(r"[1-9][0-9]{0,9}(x[1-9][0-9]{0,9}){0,3}", part):
+        raise _error(text, f"{part[:_SHOWN]!r} is no shape of 1 to 4 axes")
+    return tuple(map(int, part.split("x")))
 
 
 def _more(text: str, part: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    given: set[str] = set()
     for pair in part.split(",") if part else ():
         key, _, value = pair.partition("=")
+        if key in given:
+            raise _error(text, f"{key}= is there twice")
+        given.add(key)
         if key == "x":
             found["values"] = tuple(value.split("+"))
         elif key == "w":
             found["weights"] = value
         elif key == "store" and value in STORAGES:
             found["storage"] = value
-        elif key in ("out", "seed") and value.isdecimal():
-            found["outputs" if key == "out" else "seed"] = int(value)
+        elif key == "out" and re.fullmatch("[1-9][0-9]?", value) and int(value) <= MAX_BLOBS:
+            found["outputs"] = int(value)
+        elif key == "seed" and re.fullmatch("[0-9]{1,9}", value):
+            found["seed"] = int(value)
         else:
-            raise _error(text, f"{pair!r} is none of x=, w=, store=fp16, out= and seed=")
+            raise _error(text, f"{pair[:_SHOWN]!r} is none of x=, w=, store=fp16, out= and seed=")
     for name in (*found.get("values", ()), found.get("weights", NORMAL)):
         if not is_known(name):
-            raise _error(
-                text, f"{name!r} is no distribution; there are {', '.join(DISTRIBUTIONS)} and ids7"
-            )
+            known = ", ".join(DISTRIBUTIONS)
+            raise _error(text, f"{name[:_SHOWN]!r} is no distribution; there are {known} and ids7")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 LONGEST_WORD = 4096
 """Characters of one argument."""
@@ -57,6 +59,22 @@ def _problem(word: str) -> str:
 
 def _shown(word: str) -> str:
     return ascii(word if len(word) <= LONGEST_SHOWN else f"{word[:LONGEST_SHOWN]}...")
+
+
+def among(kind: type[StrEnum]) -> str:
+    """Return how help shows what `choice` takes."""
+    return f"{{{','.join(str(member.value) for member in kind)}}}"
+
+
+def choice(kind: type[E]) -> Callable[[str], E]:
+    """Return a type for one of the members of an enumeration, by its value."""
+
+    def chosen(text: str) -> E:
+        if text not in {str(member.value) for member in kind}:
+            raise ValueError(f"choose one of {', '.join(str(member.value) for member in kind)}")
+        return kind(text)
+
+    return _typed(chosen)
 
 
 def _typed(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -129,7 +129,7 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
     onnx, shapes = getattr(options, "onnx", ""), getattr(options, "shape", [])
     model = config.model
     if onnx:
-        model = ModelTable(name=Path(onnx).stem, onnx=onnx)
+        model = ModelTable(name=Path(onnx).stem or "model", onnx=onnx)
     elif config.inputs or not model.is_converted:
         if shapes:
             raise UsageError(

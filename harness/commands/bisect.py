@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
 from rich.markdown import Markdown
 
-from harness.analysis.bisection.answers import TransitionChoice
 from harness.analysis.bisection.bisection import Bisection
-from harness.analysis.bisection.criterion import Metric
 from harness.analysis.bisection.history import Clone, Point, between, index_releases
 from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
@@ -27,7 +26,7 @@ from harness.config.cells import repository
 from harness.config.loading import config_text
 from harness.domain.commits import FILE, FaultyCommit
 from harness.domain.spec import content_key
-from harness.execution.run_directory import RunDirectory, open_run
+from harness.execution.run_directory import RunDirectory, open_run, read_state
 from harness.report.bisection_finding import (
     as_finding,
     commit_at_fault,
@@ -40,6 +39,7 @@ from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
+from harness.util.kept import kept_value
 from harness.util.places import active, confine
 
 if TYPE_CHECKING:
@@ -311,15 +311,43 @@ def _plain(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _last_interrupted(results: Path) -> argparse.Namespace:
-    """Return the arguments of the newest bisection that has no answer yet."""
+    """Return the arguments of the newest bisection that has no answer yet.
+
+    One of which state or command cannot be read is not continued, and stays as it is.
+    """
     for command in sorted(results.glob(f"*/{COMMAND}"), reverse=True):
-        state = json.loads((command.parent / "run.json").read_text(encoding="utf-8"))
-        if not state.get("finished"):
-            values = json.loads(command.read_text(encoding="utf-8"))
-            values |= {key: Path(values[key]) for key in _WHERE}
-            values |= {
-                "target": TransitionChoice(values["target"]),
-                "metric": Metric(values["metric"]),
-            }
-            return argparse.Namespace(**{**values, "resume": True})
+        state = read_state(command.parent)
+        if state and not state.finished:
+            options = kept_value(command, _from_plain)
+            if options:
+                return options
     raise UsageError(f"{results}: no interrupted bisection. Start one, see --help.")
+
+
+def _from_plain(text: str) -> argparse.Namespace:
+    """Return the arguments that `_plain` gave, checked as those of a command line are.
+
+    Raises:
+        ValueError: they are not.
+    """
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    words = []
+    for name, value in _PLAIN.validate_json(text).items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [f"{option}={each}" for each in value]
+        elif value not in (None, False, ""):
+            words.append(f"{option}={value}")
+    try:
+        options, unknown = parser.parse_known_args([*words, "--resume"])
+    except argparse.ArgumentError as error:
+        raise ValueError(str(error)) from error
+    if unknown:
+        raise ValueError(f"no such arguments: {unknown}")
+    return options
+
+
+_PLAIN = TypeAdapter(dict[str, bool | int | float | str | list[str] | None])

@@ -98,8 +98,8 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--target",
-        type=TransitionChoice,
-        choices=list(TransitionChoice),
+        type=types.choice(TransitionChoice),
+        metavar=types.among(TransitionChoice),
         default=TransitionChoice.LAST,
         help="which of several changes to bisect (default: %(default)s)",
     )
@@ -144,8 +144,8 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--metric",
-        type=Metric,
-        choices=list(Metric),
+        type=types.choice(Metric),
+        metavar=types.among(Metric),
         default=Metric.SCALE_RELATIVE,
         help="what is measured (default: %(default)s)",
     )

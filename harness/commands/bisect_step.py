@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metric",
-        type=Metric,
-        choices=list(Metric),
+        type=types.choice(Metric),
+        metavar=types.among(Metric),
         default=Metric.SCALE_RELATIVE,
         help="what is measured (default: %(default)s)",
     )

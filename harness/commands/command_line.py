@@ -19,7 +19,7 @@ from harness.commands.ending import ending_of
 from harness.commands.places import places_of
 from harness.util.errors import OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
-from harness.util.output import STDOUT, abandon, prepare_streams
+from harness.util.output import STDOUT, abandon, prepare_streams, printable
 from harness.util.places import confined
 
 if TYPE_CHECKING:
@@ -191,11 +191,18 @@ def _thread_failed(
         _tell(error, words, _results(options))
 
 
+class _Handler(logging.Handler):
+    """Writes to what standard error is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(printable(self.format(record)), file=sys.stderr)
+
+
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
     """Let the harness's own log, and nobody else's, be seen as far as was asked for."""
     log = logging.getLogger("harness")
     log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     log.propagate = False
-    handler = logging.StreamHandler()
+    handler = _Handler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.handlers = [handler]

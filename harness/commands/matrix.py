@@ -44,6 +44,7 @@ from harness.util.errors import (
     EXIT_OK,
     MachineError,
     ModelError,
+    SelectorError,
     SourceError,
     UsageError,
 )
@@ -175,6 +176,12 @@ def execute(options: argparse.Namespace) -> int:
     matrix = select(expanded, only=options.only, skip=options.skip)
     if options.list:
         return _list(matrix, as_json=options.json)
+    if not matrix.cells:
+        raise SelectorError(
+            "no cell is left of the matrix, so that nothing would be measured. Give another "
+            f"--only or --skip, or change matrix.exclude; --list tells why ("
+            f"{matrix.left_out[0].cell.id}: {matrix.left_out[0].reason})."
+        )
     console = wide_console()
     reporter = MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells))
     machine = LocalMachine.prepared(

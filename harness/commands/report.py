@@ -109,8 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fail-on",
-        type=FailOn,
-        choices=list(FailOn),
+        type=types.choice(FailOn),
         default=FailOn.NEVER,
         metavar="WHAT",
         help="end with exit code 1 on any drop or worse (drop), only on broken cells and failed "

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from harness.config.cells import BASELINE
 from harness.config.flags import FlagTable, resolve_flag_set
+from harness.config.ranges import whole
 from harness.config.tables import RunTable
 from harness.domain.spec import THREADS, OptionValue, content_key
 from harness.util.errors import UsageError
@@ -73,7 +74,11 @@ def with_flags(config: Config, text: str) -> tuple[Config, str]:
         return config, base
     options = dict(resolve_flag_set(base, config.flags, config.targets).options) | pairs
     name = f"{base}-{content_key(sorted(options.items()))[:8]}"
-    table = FlagTable(base=base, options={**pairs}, summary=text)
+    try:
+        table = FlagTable(base=base, options={**pairs}, summary=text)
+    except ValidationError as error:
+        wrong = error.errors()[0]["loc"][1]
+        raise UsageError(f"--flags {text}: {wrong!r} is no name of a CMake option.") from error
     return config.model_copy(update={"flags": {**config.flags, name: table}}), name
 
 
@@ -99,8 +104,9 @@ def with_run(config: Config, text: str) -> tuple[Config, str]:
     try:
         table = RunTable.model_validate({**known.model_dump(), **update})
     except ValidationError as error:
-        what = error.errors()[0]
-        raise UsageError(f"--run {text}: {what['input']}: {what['msg']}.") from None
+        what = error.errors()[-1]
+        message = what["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--run {text}: {what['input']!r}: {message}.") from error
     return config.model_copy(update={"runs": {**config.runs, text: table}}), text
 
 
@@ -142,6 +148,6 @@ def option_value(key: str, text: str) -> OptionValue:
     if text.lower() in ("true", "on", "false", "off"):
         return text.lower() in ("true", "on")
     try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"--run {key}={text}: give true, false or an integer.") from None
+        return whole(text)
+    except ValueError as error:
+        raise UsageError(f"--run {key}={text}: give true, false or an integer.") from error

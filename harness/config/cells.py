@@ -6,7 +6,6 @@ import difflib
 import itertools
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.flags import resolve_flag_set
@@ -27,10 +26,14 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.util.errors import ConfigError, SelectorError
+from harness.util.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+MOST_CELLS = 1_000_000
+"""A mistyped configuration is no reason to fill the memory."""
 BASELINE = "default"
 """The run options that generated ones are compared with."""
 
@@ -70,6 +73,9 @@ def expand(
         base: folder that relative paths in it refer to.
         generate: gives the run options that `one-at-a-time` stands for in a revision.
         layers: layer types the model needs, if known already.
+
+    Raises:
+        ConfigError: there are too many cells, or flags without a sense.
     """
     revisions = {v: revision_of(v, config, base) for v in _all_versions(config)}
     flag_sets = {
@@ -77,6 +83,12 @@ def expand(
     }
     models = models_of(config, base)
     inputs = inputs_of(config, base)
+    count = _size(config) * len(models) * max(1, len(inputs))
+    if count > MOST_CELLS:
+        raise ConfigError(
+            f"[matrix]: {count} cells, and {MOST_CELLS} are the most. Name fewer versions, flags, "
+            "runs or inputs."
+        )
     product: dict[CellSpec, Rule | None] = {}
     for version, flags, name in _combinations(config):
         build = BuildSpec(revision=revisions[version], flags=flag_sets[flags], layers=layers)
@@ -160,7 +172,7 @@ def repository(table: SourceTable, base: Path) -> str:
     """
     if not table.git or ":" in table.git:
         return table.git
-    return str((base / Path(table.git).expanduser()).resolve())
+    return str((base / expanded(table.git)).resolve())
 
 
 def run_of(name: str, config: Config) -> RunSpec:
@@ -270,6 +282,12 @@ def _all_versions(config: Config) -> Iterable[str]:
 def _all_flags(config: Config) -> Iterable[str]:
     extra = (item.flags for item in config.matrix.include)
     return dict.fromkeys([*config.matrix.flags, *extra])
+
+
+def _size(config: Config) -> int:
+    """Return how many combinations of version, flags and run there are at most."""
+    axes = config.matrix
+    return len(axes.versions) * len(axes.flags) * len(axes.runs) + len(axes.include)
 
 
 def _combinations(config: Config) -> Iterator[tuple[str, str, str]]:

@@ -54,10 +54,9 @@ class Whole:
         Raises:
             ValueError: it is none, or out of range.
         """
-        value = whole(text) if _WHOLE.fullmatch(text) else None
-        if value is None or not self.least <= value <= self.most:
+        if not (_WHOLE.fullmatch(text) and self.least <= int(text) <= self.most):
             raise ValueError(f"give a whole number from {self.least} to {self.most}")
-        return value
+        return int(text)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Real:
         except ValueError:
             value = math.nan
         if not self.least <= value <= self.most:
-            raise ValueError(f"give a number from {self.least:g} to {self.most:g}")
+            raise ValueError(f"give a number from {self.least:.9g} to {self.most:.9g}")
         return value
 
 

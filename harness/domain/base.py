@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that tables and NumPy can hold too."""
 
 
 class StoredValue(BaseModel):

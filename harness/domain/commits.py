@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from harness.util.errors import UsageError
+from harness.util.kept import kept_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,19 +38,13 @@ class FaultyCommit(BaseModel):
 def read_commits(directories: Iterable[Path]) -> tuple[FaultyCommit, ...]:
     """Read `commits.json`, a list of commits, from each directory that has one, oldest first.
 
-    Raises:
-        UsageError: a file is not such a list.
+    What is no such list is left out.
     """
     found: dict[str, FaultyCommit] = {}
-    for path in (directory / FILE for directory in directories):
-        if not path.is_file():
-            continue
-        try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-            commits = [FaultyCommit.model_validate(entry) for entry in entries]
-        except (ValueError, TypeError, ValidationError) as error:
-            raise UsageError(
-                f"{path}: not a list of commits with `commit` and `date`. Correct or remove it."
-            ) from error
+    for directory in directories:
+        commits = kept_value(directory / FILE, _COMMITS.validate_json) or ()
         found |= {item.commit: item for item in commits}
     return tuple(sorted(found.values(), key=lambda item: item.date))
+
+
+_COMMITS = TypeAdapter(tuple[FaultyCommit, ...])

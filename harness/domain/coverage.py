@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.domain.base import StoredValue
+from harness.domain.base import Integer, StoredValue
 from harness.util.files import write_atomically
+from harness.util.kept import kept_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +19,8 @@ COVERAGE = "coverage.json"
 class Reached(StoredValue):
     """How many of how many."""
 
-    reached: int = 0
-    total: int = 0
+    reached: Integer = 0
+    total: Integer = 0
 
     def __add__(self, other: Reached) -> Reached:
         """Return both together."""
@@ -41,7 +42,7 @@ class FileCoverage(StoredValue):
     """Each way out of a condition counts."""
     never_entered: tuple[str, ...] = ()
     """Functions that were compiled and not run, without what encloses them and their arguments."""
-    unreached: tuple[tuple[int, int], ...] = ()
+    unreached: tuple[tuple[Integer, Integer], ...] = ()
     """First and last line of each stretch of code that was not run."""
 
 
@@ -83,8 +84,8 @@ class BuildCoverage(StoredValue):
     flags: str
     """The flag set that was asked for; the build that counts differs in its compile flags."""
     compiler: str
-    cases: int
-    lost: int = 0
+    cases: Integer
+    lost: Integer = 0
     """Runs of a case whose process died, so that nothing is known of what they reached."""
     layers: tuple[LayerCoverage, ...]
 
@@ -102,8 +103,6 @@ def write_coverage(folder: Path, builds: Iterable[BuildCoverage]) -> None:
 
 
 def read_coverage(folder: Path) -> tuple[BuildCoverage, ...]:
-    """Return what was reached in each build; nothing if the run did not ask."""
-    path = folder / COVERAGE
-    if not path.exists():
-        return ()
-    return SweepCoverage.model_validate_json(path.read_text(encoding="utf-8")).builds
+    """Return what was reached in each build; nothing if the run did not ask, or it is damaged."""
+    found = kept_value(folder / COVERAGE, SweepCoverage.model_validate_json)
+    return found.builds if found else ()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from harness.domain.base import StoredValue
-from harness.util.errors import UsageError
 from harness.util.files import write_atomically
+from harness.util.kept import kept_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,19 +44,6 @@ def write_finding(finding: Finding, directory: Path) -> None:
 
 
 def read_findings(directories: Iterable[Path]) -> tuple[Finding, ...]:
-    """Read the finding of each directory that has one.
-
-    Raises:
-        UsageError: a file is not a finding.
-    """
-    findings = []
-    for path in (directory / FILE for directory in directories):
-        if not path.is_file():
-            continue
-        try:
-            findings.append(Finding.model_validate(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, ValidationError) as error:
-            raise UsageError(
-                f"{path}: not what a diagnosis or bisection found. Remove it, or run that again."
-            ) from error
-    return tuple(findings)
+    """Read the finding of each directory that has one; what cannot be read is left out."""
+    found = (kept_value(directory / FILE, Finding.model_validate_json) for directory in directories)
+    return tuple(finding for finding in found if finding)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from harness.domain.base import StoredValue
+from harness.domain.base import Integer, StoredValue
 from harness.domain.instability import Instability
-from harness.util.files import append_line, read_lines
+from harness.util.files import append_line
+from harness.util.kept import kept_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,17 +88,17 @@ class Metrics(StoredValue):
     """Cosine of the angle between the two arrays as vectors; 1.0 if both are zero."""
     snr_db: float
     """Signal-to-noise ratio in dB, 10·log10(Σ ref² / Σ error²); inf where the error is 0."""
-    nan: int
+    nan: Integer
     """NaNs in the array that are no NaN in the reference."""
-    inf: int
+    inf: Integer
     """Infinities in the array where the reference is finite, or infinite with the other sign."""
-    finite: int = 0
+    finite: Integer = 0
     """Finite numbers in the array where the reference is infinite."""
-    undefined: int = 0
+    undefined: Integer = 0
     """Elements at which the reference is NaN and the array is not: nothing can be said of them."""
     blank: bool = False
     """Whether the reference is zero everywhere: `scale_relative` is then an absolute error."""
-    channel: int | None = None
+    channel: Integer | None = None
     """The channel that is furthest beyond its own noise; None where channels are not told apart."""
     channel_relative: float = 0.0
     """Its largest absolute error in units of its scale: its largest absolute reference value, or
@@ -122,7 +123,7 @@ class Metrics(StoredValue):
 class LayerRecord(StoredValue):
     """One output blob of one ncnn layer, beside what it should be."""
 
-    index: int
+    index: Integer
     """Position of the layer in the `.param` file, from 0."""
     name: str
     type: str
@@ -178,7 +179,7 @@ class BuildRecord(StoredValue):
     """Layer types that were compiled."""
     untrimmed: str = ""
     """Why all layers were compiled although the model needs only some."""
-    options: dict[str, bool | int] = {}
+    options: dict[str, bool | Integer] = {}
     """Fields of `ncnn::Option` in this build and their defaults."""
     ineffective: tuple[str, ...] = ()
     """Requested flags that this version or another flag made void, each with the reason."""
@@ -226,9 +227,9 @@ class CellRecord(StoredValue):
     reason: str = ""
     failure: Failure | None = None
     """Which kind of failure the reason tells of, where the cell was run and has no numbers."""
-    options: dict[str, bool | int] = {}
+    options: dict[str, bool | Integer] = {}
     """Every `ncnn::Option` field as it was in force."""
-    threads: int = 1
+    threads: Integer = 1
     when: str = "first"
     """When the options were set; anything but `first` is a mistake made on purpose."""
     output_blob: str = ""
@@ -282,10 +283,13 @@ def append_record(path: Path, record: CellRecord) -> None:
 
 
 def read_records(paths: Iterable[Path]) -> list[CellRecord]:
-    """Read records; the last one of a cell in the last file wins, torn lines are passed over."""
+    """Read records; the last one of a cell in the last file wins.
+
+    Lines that cannot be read are left out, see `harness.util.kept`.
+    """
     records: dict[str, CellRecord] = {}
     for path in paths:
-        found = read_lines(path, parse_record)
+        found = kept_lines(path, parse_record)
         records |= {record.cell: record for record in found}
     return list(records.values())
 

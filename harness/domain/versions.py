@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_DATE = re.compile(r"(20\d\d)(\d\d)(\d\d)(?!\d)")
+_DATE = re.compile(r"(20[0-9]{2})([0-9]{2})([0-9]{2})(?![0-9])")
 
 
 def ordered_versions(labels: Iterable[str]) -> tuple[str, ...]:
@@ -23,6 +24,14 @@ def are_dated(labels: Iterable[str]) -> bool:
 
 
 def date_of(label: str) -> str:
-    """Return the date within a version label, ISO 8601; empty if there is none."""
+    """Return the date within a version label, ISO 8601; empty if there is none.
+
+    Digits that are no date, such as 20251399, are none.
+    """
     match = _DATE.search(label)
-    return "-".join(match.groups()) if match else ""
+    if not match:
+        return ""
+    try:
+        return date(*map(int, match.groups())).isoformat()
+    except ValueError:
+        return ""

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
+from harness.domain.base import StoredValue
 from harness.domain.records import CellRecord, append_record, read_records
 from harness.util.files import write_atomically
+from harness.util.kept import kept_value
 from harness.util.naming import file_name
 
 if TYPE_CHECKING:
@@ -21,11 +25,23 @@ LEFT_OUT = "left-out.json"
 """Why cells of the configuration were not run, by their ids."""
 
 
+class RunState(StoredValue):
+    """What a run is called, and how far it is."""
+
+    name: str = ""
+    key: str
+    finished: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunDirectory:
     """One directory below `results/`."""
 
     path: Path
+    name: str = ""
+    """What it is called after."""
+    key: str = ""
+    """Equal for runs of the same cells with the same settings."""
     resumed: bool = False
     """Whether it holds records of an interrupted run that this one continues."""
 
@@ -44,18 +60,19 @@ class RunDirectory:
 
     def records(self) -> list[CellRecord]:
         """Return the records so far."""
-        return read_records([self.cells]) if self.cells.exists() else []
+        return read_records([self.cells])
 
     def close(self) -> None:
         """Mark the run as finished: the same command starts a new one."""
-        state = json.loads((self.path / STATE).read_text(encoding="utf-8"))
-        write_atomically(self.path / STATE, json.dumps({**state, "finished": True}, indent=1))
+        _write_state(self.path, RunState(name=self.name, key=self.key, finished=True))
 
 
 def open_run(
     results: Path, *, name: str, key: str, config: str, fresh: bool = False
 ) -> RunDirectory:
     """Continue the newest unfinished run of the same key, or start a new one.
+
+    A run whose state cannot be read is not continued, and stays as it is.
 
     Args:
         results: the `results/` directory.
@@ -65,9 +82,9 @@ def open_run(
         fresh: start a new run in any case.
     """
     for state_file in () if fresh else sorted(results.glob(f"*/{STATE}"), reverse=True):
-        state = json.loads(state_file.read_text(encoding="utf-8"))
-        if state.get("key") == key and not state.get("finished"):
-            return RunDirectory(path=state_file.parent, resumed=True)
+        state = read_state(state_file.parent)
+        if state and state.key == key and not state.finished:
+            return RunDirectory(path=state_file.parent, name=name, key=key, resumed=True)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = results / f"{stamp}-{file_name(name)}"
     suffix = 1
@@ -75,6 +92,22 @@ def open_run(
         suffix += 1
         path = results / f"{stamp}-{file_name(name)}-{suffix}"
     write_atomically(path / "config.toml", config)
-    state = {"name": name, "key": key, "finished": False}
-    write_atomically(path / STATE, json.dumps(state, indent=1))
-    return RunDirectory(path=path)
+    _write_state(path, RunState(name=name, key=key))
+    return RunDirectory(path=path, name=name, key=key)
+
+
+def read_state(folder: Path) -> RunState | None:
+    """Return how far the run of a directory is; None if there is none, or it cannot be read."""
+    return kept_value(folder / STATE, RunState.model_validate_json)
+
+
+def read_left_out(folder: Path) -> dict[str, str]:
+    """Return why cells of the configuration were not run, by their ids."""
+    return kept_value(folder / LEFT_OUT, _REASONS.validate_json) or {}
+
+
+_REASONS = TypeAdapter(dict[str, str])
+
+
+def _write_state(folder: Path, state: RunState) -> None:
+    write_atomically(folder / STATE, state.model_dump_json(indent=1))

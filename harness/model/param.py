@@ -142,6 +142,19 @@ def parse(text: str, origin: str = "param") -> Param:
     return param
 
 
+def parse_pair(text: str, origin: str = "parameter") -> tuple[int, Value]:
+    """Parse one `id=value` pair, written as `Value.assignment` writes it.
+
+    Raises:
+        ModelError: it is none, or more than one.
+    """
+    scanner = _Scanner(text, origin)
+    pairs = list(_pairs(scanner, "the layer"))
+    if len(pairs) != 1 or pairs[0][1].assignment(pairs[0][0]) != text:
+        raise scanner.error(f"{text[:40]!r} is not one id=value", "Write it without spaces")
+    return pairs[0]
+
+
 def read_param(path: Path) -> Param:
     """Read a `.param` file, and check that its layers hang together.
 

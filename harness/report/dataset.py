@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass
+from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
 from harness.domain.findings import FILE as FINDING
-from harness.domain.records import CellRecord, read_records
+from harness.domain.findings import read_findings
+from harness.domain.records import CellRecord, parse_record, read_records
 from harness.domain.spec import THREADS
 from harness.domain.versions import ordered_versions
-from harness.execution.run_directory import CELLS, LEFT_OUT
+from harness.execution.run_directory import CELLS, read_left_out
 from harness.report.sweep_about import FILE as SWEEP
+from harness.report.sweep_about import is_sweep
 from harness.util.errors import UsageError
+from harness.util.kept import says_anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,30 +50,28 @@ class Run:
         saved = self.path / "config.toml"
         name = re.sub(r"^\d{8}-\d{6}-|-\d+$", "", self.path.name)
         original = Path("configs") / f"{name}.toml"
-        same = original.is_file() and original.read_bytes() == saved.read_bytes()
-        return original if same else saved
+        return original if original.is_file() and cmp(original, saved, shallow=False) else saved
 
 
 def read_run(path: Path) -> Run:
-    """Read a run directory.
+    """Read a run directory; what of it cannot be read is left out, see `harness.util.kept`.
 
     Raises:
         UsageError: it holds neither records nor the finding of a diagnosis or bisection.
-        ConfigError: its copy of the configuration is damaged.
+        ConfigError: its copy of the configuration is damaged: limits would be guessed without.
     """
-    records = read_records([path / CELLS]) if (path / CELLS).is_file() else []
-    if not records and not (path / FINDING).is_file():
+    records = read_records([path / CELLS])
+    if not records and not read_findings([path]):
         raise UsageError(
             f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix`, "
             "`diagnose` or `bisect` made, such as results/20260101-120000-default."
         )
     config = load_config(path / "config.toml")
-    saved = path / LEFT_OUT
     return Run(
         path=path,
         records=_in_order(records, config),
         config=config,
-        left_out=json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {},
+        left_out=read_left_out(path),
     )
 
 
@@ -97,9 +98,17 @@ def newest_run(results: Path) -> Path:
         UsageError: there is none.
     """
     found = {path.parent for file in (CELLS, FINDING, SWEEP) for path in results.glob(f"*/{file}")}
-    if not found:
+    newest = next((path for path in sorted(found, reverse=True) if _reports(path)), None)
+    if newest is None:
         raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
-    return max(found)
+    return newest
+
+
+def _reports(path: Path) -> bool:
+    """Return whether there is anything to report; a file of which nothing can be read is told."""
+    return bool(
+        is_sweep(path) or says_anything(path / CELLS, parse_record) or read_findings([path])
+    )
 
 
 def cmake_arguments(config: Config) -> dict[str, str]:

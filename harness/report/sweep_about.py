@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
 
 from harness.definition import DEFINITIONS
 from harness.domain.base import StoredValue
 from harness.domain.verdict import Tolerance
 from harness.util.errors import UsageError
 from harness.util.files import write_atomically
+from harness.util.kept import kept_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,9 +104,11 @@ def read_about(folder: Path) -> SweepAbout:
         UsageError: the directory is not one of a finished sweep, or the file is damaged.
     """
     path = folder / FILE
-    try:
-        return SweepAbout.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise UsageError(f"{folder}: no {FILE} in it, so this is no finished sweep.") from error
-    except (ValueError, ValidationError) as error:
-        raise UsageError(f"{path}: not a sweep. Restore or remove it.") from error
+    if not path.exists():
+        raise UsageError(
+            f"{folder}: no {FILE} in it, so this is no finished sweep. Give the directory of one."
+        )
+    about = kept_value(path, SweepAbout.model_validate_json)
+    if about is None:
+        raise UsageError(f"{path}: not what a sweep writes. Restore it, or run the sweep again.")
+    return about

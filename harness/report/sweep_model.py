@@ -17,7 +17,8 @@ from harness.execution.case_runner import CaseRecord
 from harness.report.sweep_about import read_about
 from harness.report.sweep_known import known_faults
 from harness.report.sweep_table import layer_rows
-from harness.util.files import read_lines, write_atomically
+from harness.util.files import write_atomically
+from harness.util.kept import kept_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,13 +123,13 @@ def read_sweep(folder: Path, advisories: Sequence[Advisory] = ()) -> SweepReport
         UsageError: it is none.
     """
     about = read_about(folder)
-    cells = read_lines(folder / CELLS, CellRecord.model_validate_json)
+    cells = kept_lines(folder / CELLS, CellRecord.model_validate_json)
     return SweepReport(
         about=about,
         tables=tuple(_table(folder, label) for label in about.labels),
         findings=tuple(
             _explained(finding, cells, about)
-            for finding in read_lines(folder / FINDINGS, SweepFinding.model_validate_json)
+            for finding in kept_lines(folder / FINDINGS, SweepFinding.model_validate_json)
         ),
         advisories=tuple(advisories),
         coverage=read_coverage(folder),
@@ -136,7 +137,7 @@ def read_sweep(folder: Path, advisories: Sequence[Advisory] = ()) -> SweepReport
 
 
 def _table(folder: Path, label: str) -> tuple[CaseRecord, ...]:
-    records = read_lines(cases_file(folder, label), CaseRecord.model_validate_json)
+    records = kept_lines(cases_file(folder, label), CaseRecord.model_validate_json)
     return tuple({record.case: record for record in records}.values())
 
 

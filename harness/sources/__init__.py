@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources.checkout import obtain_git, obtain_git_tests
@@ -11,9 +10,11 @@ from harness.sources.directory import obtain_directory
 from harness.sources.index import obtain_index
 from harness.sources.tree import TESTS, SourceTree
 from harness.util.naming import file_name
+from harness.util.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from harness.domain.spec import Revision
 
@@ -80,5 +81,5 @@ def obtain_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
     """
     if revision.kind == "git":
         return obtain_git_tests(revision, store=store, log=log)
-    tests = Path(revision.name).expanduser().absolute() / TESTS
+    tests = expanded(revision.name).absolute() / TESTS
     return tests if revision.kind == "directory" and tests.is_dir() else None

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -24,12 +23,14 @@ from harness.sources.tree import (
     TESTS,
     SourceTree,
     check_complete,
+    check_size,
     joined_with_glslang,
     stored,
     write_file,
 )
 from harness.util.errors import SourceError
 from harness.util.files import append_line, directory_atomically, disk_trouble_explained
+from harness.util.paths import expanded
 from harness.util.process import capture, run
 from harness.util.sealed import is_intact
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from harness.domain.spec import Revision
 
 LINK_MODE = "120000"
+SCHEMES = ("https", "http", "ssh", "git", "file")
+"""Of remotes: all that git itself speaks."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +116,10 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
     if not where:
         raise SourceError("No repository given. Name a clone of ncnn by path or URL.")
     if not is_url(where):
-        repo = Path(where).expanduser().absolute()
+        repo = expanded(where).absolute()
         git.git_directory(repo)
         return repo
+    _check_remote(where)
     key = hashlib.sha256(where.encode()).hexdigest()[:16]
     slot = store / "repositories" / f"{key}.git"
     with disk_trouble_explained(store):
@@ -123,7 +128,9 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
             if not is_intact(slot, clone_damage):
                 with directory_atomically(slot) as work:
                     # A server without support for filters sends everything, with a warning.
-                    _network(None, where, log, "clone", "--bare", "--filter=blob:none", where, work)
+                    _network(
+                        None, where, log, "clone", "--bare", "--filter=blob:none", "--", where, work
+                    )
     return slot
 
 
@@ -143,14 +150,39 @@ def find_or_fetch(repo: Path, where: str, rev: str, *, log: Path) -> str:
 
 def is_url(where: str) -> bool:
     """Return whether `where` is a URL or `host:path` rather than a local path."""
-    return "://" in where or (re.match(r"[^/]+:", where) is not None and not Path(where).exists())
+    return "://" in where or (re.match(r"[^/]+:", where) is not None and not _exists(where))
+
+
+def _exists(where: str) -> bool:
+    try:
+        return Path(where).exists()
+    except (OSError, ValueError):  # too long, or a zero byte
+        return False
+
+
+def _check_remote(where: str) -> None:
+    """Refuse what git would take for an option, or for a program to talk to.
+
+    Raises:
+        SourceError: it is of that kind.
+    """
+    scheme, known, rest = where.partition("://")
+    host = rest if known else where
+    if host.startswith("-") or "::" in where.partition("/")[0] or _CONTROL.search(where):
+        problem = "would be an option or a program to git"
+    elif known and scheme not in SCHEMES:
+        problem = f"of a kind that is not known here ({', '.join(SCHEMES)})"
+    else:
+        return
+    raise SourceError(
+        f"{_redacted(where)!r}: {problem}. Give a URL, host:path or the path of a clone."
+    )
 
 
 def _redacted(where: str) -> str:
-    if "://" not in where:
-        return where
-    parts = urlsplit(where)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    scheme, separator, rest = where.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else where
 
 
 def _lock(repo: Path) -> FileLock:
@@ -199,6 +231,8 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
             )
     _fetch_missing(repo, commit, blobs, log)
     stdin = "".join(f"{blob.sha}\n" for blob in blobs).encode()
+    sizes = git.git(repo, "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=stdin)
+    check_size(sum(int(size) for size in sizes.split() if size.isdigit()), place)
     output = memoryview(git.git(repo, "cat-file", "--batch", "--buffer", stdin=stdin))
     position = 0
     for blob in blobs:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources.tree import GLSLANG, SourceTree, check_complete, tree_digest
 from harness.util.errors import SourceError
+from harness.util.paths import expanded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.domain.spec import Revision
 
 
@@ -24,7 +26,7 @@ def obtain_directory(
         SourceError: there is no such directory, or it does not hold what is needed.
     """
     del store, log
-    root = Path(revision.name).expanduser().absolute()
+    root = expanded(revision.name).absolute()
     if not root.is_dir():
         raise SourceError(f"{root}: no such directory. Give the root of a checkout of ncnn.")
     check_complete(root, str(root), "Give the root of a checkout of ncnn.")

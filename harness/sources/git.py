@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONFIG = {
+    "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "fetch.prune": "false",
     "fetch.recurseSubmodules": "false",
@@ -26,6 +27,7 @@ _CONFIG = {
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
+    "protocol.ext.allow": "never",
 }
 """Settings that would run the user's programs or change what is printed or kept."""
 _LOCAL_VARIABLES = (
@@ -53,6 +55,8 @@ _LOCAL_VARIABLES = (
 hook, while credentials and proxies of the user stay in force."""
 ENVIRONMENT: dict[str, str | None] = {
     **dict.fromkeys(_LOCAL_VARIABLES),
+    # Others start programs (`ext::`) or read from what is open (`fd::`).
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -136,7 +140,9 @@ def git_directory(repo: Path) -> Path:
         return repo / ".git"
     if (repo / "HEAD").is_file() and (repo / "objects").is_dir():
         return repo
-    what = "not a git repository" if repo.is_dir() else "no such directory"
+    what = "no such directory"
+    if repo.exists():
+        what = "not a git repository" if repo.is_dir() else "not a directory"
     raise SourceError(f"{repo}: {what}. Give the root of a clone, a bare repository or a URL.")
 
 

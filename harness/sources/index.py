@@ -13,6 +13,7 @@ from harness.sources.tree import (
     SourceTree,
     check_complete,
     check_name,
+    check_size,
     is_part,
     joined_with_glslang,
     stored,
@@ -102,9 +103,13 @@ def _extract(archive: Path, root: Path, rename: Callable[[str], str | None]) -> 
     Python 3.11, and allow links.)
     """
     try:
+        size = 0
         with tarfile.open(archive) as tar:
             for member in tar:
                 check_name(member.name, archive.name)
+                # What is passed over has to be decompressed as well; a name counts as a block.
+                size += member.size + tarfile.BLOCKSIZE
+                check_size(size, archive.name)
                 name = rename(member.name.partition("/")[2])
                 if name is None or member.isdir():
                     continue

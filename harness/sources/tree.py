@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PARTS = ("CMakeLists.txt", "cmake", "src")
 """What a build of the library needs, relative to the root of ncnn."""
 GLSLANG = "glslang"
+MOST_BYTES = 4 << 30
+"""Of a source tree; ncnn with glslang takes 40 MB."""
 TESTS = "tests"
 """Where ncnn has its own tests, which no build of the library needs."""
 SOURCE, DIGEST = "source", "digest"
@@ -99,6 +101,15 @@ def check_name(name: str, place: str) -> None:
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise SourceError(
             f"{place}: contains the path {name!r}, which leads outside. Do not trust this source."
+        )
+
+
+def check_size(size: int, place: str) -> None:
+    """Raise SourceError if the files of `place` take more bytes together than any source does."""
+    if size > MOST_BYTES:
+        raise SourceError(
+            f"{place}: unpacks to more than {MOST_BYTES / 2**30:g} GiB, a hundred times what ncnn "
+            "takes. Do not trust this source."
         )
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from harness.util.errors import EXIT_INTERRUPTED
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+PATIENCE_SECONDS = 1.0
 
 
 def leave_when_asked() -> None:
@@ -21,8 +24,9 @@ def leave_when_asked() -> None:
 def raise_when_asked() -> None:
     """From now on, raise `KeyboardInterrupt` in the main thread.
 
-    Whoever asks again does not want to wait for the tidying up: all processes that this one
-    started are killed, and so is it. What is finished is on the disk by then.
+    Whoever asks again after `PATIENCE_SECONDS` does not want to wait for the tidying up: all
+    processes that this one started are killed, and so is it. What is finished is on the disk by
+    then. (`timeout`, terminals and nox ask twice within that time and mean it once.)
     """
     _handle(_raise)
 
@@ -40,11 +44,17 @@ def _leave(_signal: int, _frame: object) -> None:
 
 
 def _raise(_signal: int, _frame: object) -> None:
-    _handle(_kill)
+    asked = time.monotonic()
+
+    def again(_signal: int, _frame: object) -> None:
+        if time.monotonic() - asked >= PATIENCE_SECONDS:
+            _kill()
+
+    _handle(again)
     raise KeyboardInterrupt
 
 
-def _kill(_signal: int, _frame: object) -> None:
+def _kill() -> None:
     # Only now: it takes time to import.
     from harness.util.descendants import end_descendants
 

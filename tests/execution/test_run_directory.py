@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from harness.execution.run_directory import STATE, open_run
 from tests.records import cell
 
@@ -32,3 +34,18 @@ def test_record_after_a_torn_line_is_read(tmp_path: Path) -> None:
         stream.write(b'{"torn": ')
     run.append(cell({"A": 1e-3}))
     assert len(run.records()) == 1
+
+
+DAMAGED = [b"", b"null", b"[]", b"5", b"\xff", b"{", b"[" * 100_000, b'{"key": 5}', b'{"a": ']
+
+
+@pytest.mark.parametrize("state", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_run_is_not_continued_and_stays(state: bytes, tmp_path: Path) -> None:
+    first = open_run(tmp_path, name="x", key="k", config="")
+    (first.path / STATE).write_bytes(state)
+    second = open_run(tmp_path, name="x", key="k", config="")
+    assert second.path != first.path
+    assert (first.path / STATE).read_bytes() == state
+    (second.path / STATE).write_bytes(state)
+    second.close()
+    assert open_run(tmp_path, name="x", key="k", config="").path not in (first.path, second.path)

@@ -115,7 +115,7 @@ def _open_stdout(kind: str, file: Path) -> None:
         _redirect(1, os.open("/dev/full", os.O_WRONLY))
     else:
         _redirect(1, os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _outcome(pid: int, seconds: float) -> dict[str, Any]:

@@ -168,9 +168,9 @@ def test_disk_trouble(
 
 
 def test_other_trouble_is_not_hidden(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), disk_trouble_explained(tmp_path):
-        tmp_path.read_bytes()
-    assert not issubclass(IsADirectoryError, HarnessError)
+    with pytest.raises(FileNotFoundError), disk_trouble_explained(tmp_path):
+        (tmp_path / "none").read_bytes()
+    assert not issubclass(FileNotFoundError, HarnessError)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from harness.analysis.bisection.criterion import Metric, Observation
+from harness.domain.base import Integer
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
 from harness.domain.verdict import excess, own_excess
@@ -38,7 +39,7 @@ class Measurement(BaseModel):
     output_blob: str = ""
     """Which output that is, of several."""
     layers: tuple[LayerRecord, ...] = ()
-    options: dict[str, bool | int] = {}
+    options: dict[str, bool | Integer] = {}
     """Every `ncnn::Option` field as it was in force."""
     latency_ms: float | None = None
     build: str = ""

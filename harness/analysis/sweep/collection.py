@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.cases.generation import generate
 from harness.execution.case_runner import CaseRecord, CaseRunner
-from harness.util.files import append_line, read_lines
+from harness.util.files import append_line
+from harness.util.kept import kept_lines
 from harness.util.naming import file_name
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Collection:
     def recall(self, subjects: Sequence[SweepSubject]) -> int:
         """Read what an interrupted sweep left, and return how many cases that are."""
         for subject in subjects:
-            found = read_lines(
+            found = kept_lines(
                 cases_file(self.folder, subject.label), CaseRecord.model_validate_json
             )
             self.records[subject.label] = {record.case: record for record in found}

@@ -219,10 +219,16 @@ _AXES = (
 )
 
 _OUTSIDE = (
-    _case("reproducer-name-up", (*CASE, "--out=results/o", "--name=../../pwned"), ends=USAGE | TAKEN),
+    _case(
+        "reproducer-name-up", (*CASE, "--out=results/o", "--name=../../pwned"), ends=USAGE | TAKEN
+    ),
     _case("reproducer-name-long", (*CASE, "--out=results/o", f"--name={LONG}"), ends=USAGE | TAKEN),
     _case("reproducer-name-up-by-default", (*CASE, "--name=../../../pwned"), ends=USAGE | TAKEN),
-    _case("reproducer-name-c++", (*CASE, "--out=results/o", '--name=*/ "; system("x")'), ends=USAGE | TAKEN),
+    _case(
+        "reproducer-name-c++",
+        (*CASE, "--out=results/o", '--name=*/ "; system("x")'),
+        ends=USAGE | TAKEN,
+    ),
     _case("report-of-root", ("report", "/"), "/"),
     _case("report-of-null", ("report", "/dev/null"), "/dev/null"),
     _case("report-of-nothing", ("report",), "results", "nox -s matrix"),
@@ -233,31 +239,47 @@ _OUTSIDE = (
     _case("store-absent", ("store", "--builds", "nowhere"), "nowhere"),
     _case("store-null", ("store", "--builds", "/dev/null"), "/dev/null"),
     _case("store-of-the-system", ("store", "--builds", "/usr", "--prune-to=0"), "/usr"),
-    _case("builds-is-a-file", (*MATRIX_RUN, "--builds", "c.toml"), r"c\.toml", ends=USAGE | MACHINE),
-    _case("builds-is-null", (*MATRIX_RUN, "--builds", "/dev/null"), "/dev/null", ends=USAGE | MACHINE),
+    _case(
+        "builds-is-a-file", (*MATRIX_RUN, "--builds", "c.toml"), r"c\.toml", ends=USAGE | MACHINE
+    ),
+    _case(
+        "builds-is-null", (*MATRIX_RUN, "--builds", "/dev/null"), "/dev/null", ends=USAGE | MACHINE
+    ),
     _case("builds-is-long", (*MATRIX_RUN, "--builds", "b" * 300), "bbb", ends=USAGE | MACHINE),
     _case("results-is-a-file", (*MATRIX_RUN, "--results", "c.toml"), ends=USAGE | MACHINE),
     _case("results-is-full", (*MATRIX_RUN, "--results", "/dev/full"), ends=USAGE | MACHINE),
     _case("corpus-is-a-file", (*AUDIT[:6], "c.toml", *AUDIT[7:]), r"c\.toml"),
     _case("corpus-is-absent", (*AUDIT[:6], "nowhere", *AUDIT[7:]), "nowhere"),
-    _case("bin-without-param", ("audit", "--version=20250503", "--bin=x", "--config=c.toml"), "--bin"),
+    _case(
+        "bin-without-param", ("audit", "--version=20250503", "--bin=x", "--config=c.toml"), "--bin"
+    ),
     _case("repo-of-nobody", (*MATRIX_RUN, "--repo", "~nobody-at-all/x"), ends=USAGE | MACHINE),
     _case("repo-ext", (*MATRIX_RUN, "--repo", "ext::sh -c 'touch builds/x'"), ends=USAGE | MACHINE),
     _case("repo-fd", (*MATRIX_RUN, "--repo", "fd::0"), ends=USAGE | MACHINE),
     _case("repo-option", (*MATRIX_RUN, "--repo=--upload-pack=touch"), ends=USAGE | MACHINE),
-    _case("repo-ssh-option", (*MATRIX_RUN, "--repo=ssh://-oProxyCommand=x/y"), ends=USAGE | MACHINE),
+    _case(
+        "repo-ssh-option", (*MATRIX_RUN, "--repo=ssh://-oProxyCommand=x/y"), ends=USAGE | MACHINE
+    ),
     _case("repo-null", (*MATRIX_RUN, "--repo=/dev/null"), "/dev/null", ends=USAGE | MACHINE),
     _case("repo-escape", (*MATRIX_RUN, "--repo=\x1b[31m"), ends=USAGE | MACHINE),
     _case("repo-closed-port", (*MATRIX_RUN, "--repo=http://127.0.0.1:1/x"), "127", ends=MACHINE),
     _case("bisect-without-a-range", ("bisect", "--config", "c.toml"), "(?i)good|bad|range"),
-    _case("bisect-step-no-clone", ("bisect-step", "--config", "c.toml", "--threshold=1"),
-          "not a git repository", ends=frozenset({128 + 2, 128 + 3})),
-    _case("bisect-step-nan", ("bisect-step", "--config", "c.toml", "--threshold=nan"),
-          "--threshold", ends=frozenset({2, 128 + 2})),
+    _case(
+        "bisect-step-no-clone",
+        ("bisect-step", "--config", "c.toml", "--threshold=1"),
+        "not a git repository",
+        ends=frozenset({128 + 2, 128 + 3}),
+    ),
+    _case(
+        "bisect-step-nan",
+        ("bisect-step", "--config", "c.toml", "--threshold=nan"),
+        "--threshold",
+        ends=frozenset({2, 128 + 2}),
+    ),
     _case("diagnose-nothing", ("diagnose", "--config", "c.toml"), "(?i)version|cell|required"),
     _case("version-is-fine", (*LIST, "--version=20250503"), ends=TAKEN),
     _case("skip-all", (*MATRIX_RUN, "--skip=*"), "--skip"),
-)  # fmt: skip
+)
 
 _ONNX = tuple(
     Hostile(

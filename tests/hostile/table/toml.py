@@ -218,7 +218,7 @@ _MORE = tuple(
         ("git-nul", '[source]\ngit = "\\u0000"', "source"),
         ("directory-nul", '[source]\ndirectory = "\\u0000"', "source"),
         ("revision-option", '[sources.a]\nrevision = "--output=x"', "sources"),
-        ("exclude-unknown", f'[matrix.exclude]\nname = "x"', "matrix"),
+        ("exclude-unknown", '[matrix.exclude]\nname = "x"', "matrix"),
         ("reference", '[model]\nreference = "python"', r"model\.reference"),
         ("param-alone", '[model]\nparam = "m.param"', "param and bin"),
         ("param-nul", '[model]\nparam = "\\u0000"\nbin = "b"\nreference = "ncnn"', r"model\.param"),

@@ -1,0 +1,134 @@
+"""The process from its start to its end: signals and standard streams."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIST = [sys.executable, "-m", "harness", "matrix", "--list"]
+CONFIG = '[matrix]\nversions = ["1"]\nflags = ["avx2"]\nruns = ["default"]\n'
+
+
+def config(tmp_path: Path, inputs: int) -> str:
+    path = tmp_path / "c.toml"
+    tables = (f"[inputs.'é{at}']\nrandom = 1\nshape = [3]\n" for at in range(inputs))
+    path.write_text(CONFIG + "".join(tables), encoding="utf-8")
+    return f"--config={path}"
+
+
+@pytest.mark.parametrize(
+    ("shell", "inputs", "code", "told"),
+    [
+        ("{} | head -1 >&2; exit ${{PIPESTATUS[0]}}", 20_000, 141, "1-avx2/default/é0\n"),
+        ("{} >&-", 1, 0, ""),
+        ("{} >&- 2>&- <&-", 1, 0, ""),
+        ("{} >/dev/full", 1, 3, "error: standard output: cannot be written (No space left"),
+        ("{} --nosuch 2>/dev/full", 1, 2, ""),
+        ("PYTHONIOENCODING=ascii {} >&2", 1, 0, "1-avx2/default/\\xe90\n"),
+        ("LC_ALL=C {} >&2", 1, 0, "1-avx2/default/"),
+        ("PYTHONIOENCODING=ascii {} --only ü", 1, 2, "error: --only '\\xfc' matches none"),
+    ],
+)
+def test_standard_streams(shell: str, inputs: int, code: int, told: str, tmp_path: Path) -> None:
+    command = shell.format(" ".join([*LIST, config(tmp_path, inputs)]))
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.decode().startswith(told)
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+EARLY = """\
+import os, signal, sys
+import harness.util.interruption as interruption
+{}
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{}":
+            os.kill(os.getpid(), signal.{})
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["matrix", "--list", sys.argv[1]]
+from harness.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("module", ["argparse", "rich.console", "numpy"])
+def test_interrupted_while_it_starts(number: str, module: str, tmp_path: Path) -> None:
+    script = EARLY.format("", module, number)
+    done = subprocess.run(
+        [sys.executable, "-c", script, config(tmp_path, 1)], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
+    ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    script = EARLY.format(ignored, "numpy", "SIGHUP")
+    done = subprocess.run(
+        [sys.executable, "-c", script, config(tmp_path, 1)], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+AT_WORK = """\
+import os, signal, subprocess, sys, time
+import harness.util.interruption as interruption
+interruption.PATIENCE_SECONDS = {patience}
+interruption.raise_when_asked()
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+print(child.pid, flush=True)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGTERM)
+    child.kill()
+    print("tidied")
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("patience", "code", "said"),
+    [(3600, 7, "tidied"), (0, 130, "interrupted twice")],
+)
+def test_asked_twice(patience: float, code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_WORK.format(patience=patience)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert _ended(int(done.stdout.split()[0]))
+
+
+def _ended(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+def test_a_mistake_of_the_harness_is_one_line(tmp_path: Path) -> None:
+    script = (
+        "import sys, harness.commands.matrix as m\n"
+        "m.configured = lambda options: {}[1]\n"
+        f"sys.argv[1:] = ['matrix', '--results={tmp_path}']\n"
+        "from harness.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, text=True
+    )
+    (saved,) = tmp_path.iterdir()
+    assert done.returncode == 70
+    assert done.stderr.startswith("internal error: KeyError: 1. This is a mistake in the harness")
+    assert str(saved) in done.stderr
+    assert "m.configured = lambda" in saved.read_text() or "KeyError" in saved.read_text()
