@@ -88,6 +88,8 @@ class CaseVerdict(StoredValue):
     """`fp16` or `bf16` where this is no more than what that format, which the options allow, costs
     at best, or some times that."""
     reason: str = ""
+    lost: bool = False
+    """Whether this machine kept it from being run: who goes on with the sweep runs it."""
 
     @property
     def is_fault(self) -> bool:
@@ -125,6 +127,10 @@ def judge_case(
     errors = [
         expected.error(actual) for actual, expected in zip(first, expectation.outputs, strict=True)
     ]
+    if any(error.is_void for error in errors):
+        return CaseVerdict(
+            outcome=CaseOutcome.UNJUDGED, reason="there is no number to compare with"
+        )
     judged = [
         _Judged.of(error, expected, tolerance)
         for error, expected in zip(errors, expectation.outputs, strict=True)

@@ -61,6 +61,8 @@ class Target:
     """Command that runs a program of the target, to be followed by that program's path."""
     install: str
     """Command that installs compiler and emulator."""
+    network: bool = False
+    """Whether the emulator's command reaches the machine by the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,8 @@ class ModelSpec:
     """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty if they are there."""
     reference: Literal["onnx", "ncnn"] = "onnx"
     """What it is compared with: the ONNX file, or `param` and `bin` by ncnn's definitions."""
+    non_finite: bool = False
+    """Whether its outputs are meant to hold NaN or infinities."""
     label: str = ""
     """What tells it from the same model by other converters, in ids; empty if there are none."""
     shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...] = ()

@@ -12,13 +12,16 @@ from harness.build.toolchain import find_compiler
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.execution.memory import CellMemory
+from harness.reference.isolated_evaluator import IsolatedEvaluator
+from harness.util.scratch import remove_abandoned
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
     from harness.build.builder import BuildWatch
-    from harness.config.tables import Config
+    from harness.config.tables import Config, Limits
+    from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
 
@@ -30,6 +33,9 @@ class LocalMachine:
     resolver: BuildResolver
     cells: CellRunner
     """What runs cells; its launcher runs anything else."""
+    limits: Limits
+    evaluator: Evaluator
+    """What evaluates models for their reference values."""
     binding: Future[Path]
     """The Python binding, which is compiled beside other work when it is new."""
 
@@ -58,6 +64,7 @@ class LocalMachine:
             MachineError: there is no compiler.
         """
         store.prepare()
+        remove_abandoned()
         binding = binding_in_background(store, find_compiler(""))
         launcher = Launcher(binding=binding.result, limits=config.limits)
         launcher.processes.prepare()
@@ -65,6 +72,7 @@ class LocalMachine:
             store=store,
             jobs=jobs,
             timeout=config.limits.build_seconds,
+            memory_bytes=config.limits.memory_bytes,
             retry_failed=retry_failed,
             processes=launcher.processes,
             watch=watch,
@@ -77,6 +85,8 @@ class LocalMachine:
                 tolerance=config.tolerance,
                 memory=CellMemory(store=store, recalls=not fresh),
             ),
+            limits=config.limits,
+            evaluator=IsolatedEvaluator(limits=config.limits),
             binding=binding,
         )
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources import git
@@ -13,7 +14,6 @@ from harness.util.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _HASHES = {20: "sha1", 32: "sha256"}
 """Git's two hashes, by their length in bytes."""
@@ -26,9 +26,8 @@ def clone_damage(repo: Path) -> str:
     """
     try:
         # Git would wait for somebody who writes into a pipe.
-        special = next((path for path in repo.rglob("*") if not _is_plain(path)), None)
-        if special:
-            return f"{special.relative_to(repo)}: not a file"
+        if strange := next(_strange(repo), ""):
+            return f"{strange}: neither a file nor a directory"
         git.git_directory(repo)
         if not git.succeeds(repo, "config", "--get", "remote.origin.url"):
             return "git cannot read it, or it does not say where it is from"
@@ -39,8 +38,15 @@ def clone_damage(repo: Path) -> str:
         return f"{os.path.relpath(error.filename or repo, repo)}: {error.strerror}"
 
 
-def _is_plain(path: Path) -> bool:
-    return stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFREG, stat.S_IFDIR)
+def _strange(repo: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(repo, onerror=_raise):
+        for path in (Path(folder, name) for name in names):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                yield str(path.relative_to(repo))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _wrong(objects: Path) -> Iterator[str]:
