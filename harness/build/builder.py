@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from harness.build import cmake
 from harness.build.closure import plan_after_failed_link
-from harness.build.compiler_cache import find_compiler_cache
+from harness.build.compiler_cache import find_compiler_cache, forget_damaged
 from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
 from harness.build.failure import Blame, Failure
@@ -221,6 +221,8 @@ class Builder:
 
     def _attempts(self, plan: BuildPlan, work: Path) -> _Attempt:
         made = self._attempt(plan, work, shortcuts=True)
+        if made.failure and forget_damaged(self.store.objects, made.failure.output):
+            made = self._attempt(plan, work, shortcuts=True)
         if made.failure and made.failure.may_be_of_shortcuts:
             made = self._attempt(made.plan, work, shortcuts=False)
         return made

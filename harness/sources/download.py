@@ -166,7 +166,7 @@ def _damage(slot: Path) -> str:
         check_machine(slot, error.__cause__)
         return f"{STAMP} cannot be read"
     fits = is_file_with_hash(slot / name, digest) if Path(name).name == name else False
-    return "" if fits else f"{name}: not what was downloaded"
+    return "" if fits else f"{name or STAMP}: not what was downloaded"
 
 
 class _Complaints(logging.Handler):
