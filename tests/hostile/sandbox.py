@@ -6,6 +6,7 @@ The folder that they run in has the three places in which the harness may write:
 
 from __future__ import annotations
 
+import re
 import ast
 import json
 import os
@@ -55,7 +56,7 @@ class Happened:
     @property
     def errors(self) -> list[str]:
         """Lines that report an error."""
-        return [line for line in self.stderr.splitlines() if "error: " in line]
+        return [line for line in self.stderr.splitlines() if re.search(r"error(\[\w+\])?: ", line)]
 
     def told(self) -> dict[str, object]:
         """Return the essence, for a report."""
