@@ -6,10 +6,10 @@ The folder that they run in has the three places in which the harness may write:
 
 from __future__ import annotations
 
-import re
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
