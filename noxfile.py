@@ -23,6 +23,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 REQUIREMENTS = {
     "harness": ("build",),
     "tests": ("build", "test"),
+    "fuzz": ("build", "test", "fuzz"),
     "types": ("build", "types"),
     "lint": ("lint",),
     "audit": ("audit",),
@@ -200,7 +201,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def hostile(session: nox.Session) -> None:
     """Run the table of hostile inputs alone (`-- --report DIR` keeps what happened)."""
-    _install(session, "test")
+    _install(session, "tests")
     words = list(session.posargs)
     env: dict[str, str | None] = {}
     if "--report" in words:
@@ -216,7 +217,7 @@ def hostile(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Fuzz the parsers (`-- --seconds N --parser NAME`), guided by what code an input reaches."""
-    _install(session, "test", "fuzz")
+    _install(session, "fuzz")
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 

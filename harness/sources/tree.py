@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 from harness.util.files import directory_atomically, disk_trouble_explained
 from harness.util.reading import read_text
@@ -100,7 +101,8 @@ def check_name(name: str, place: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise SourceError(
-            f"{place}: contains the path {name!r}, which leads outside. Do not trust this source."
+            f"{place}: contains the path {name!r}, which leads outside. Do not trust this source.",
+            code=Code.STRANGE_ARCHIVE,
         )
 
 
@@ -109,7 +111,8 @@ def check_size(size: int, place: str) -> None:
     if size > MOST_BYTES:
         raise SourceError(
             f"{place}: unpacks to more than {MOST_BYTES / 2**30:g} GiB, a hundred times what ncnn "
-            "takes. Do not trust this source."
+            "takes. Do not trust this source.",
+            code=Code.STRANGE_ARCHIVE,
         )
 
 
@@ -165,7 +168,8 @@ def check_complete(root: Path, place: str, remedy: str) -> None:
     for needed in ("CMakeLists.txt", "src/CMakeLists.txt", "src/layer"):
         if not (root / needed).exists():
             raise SourceError(
-                f"{place}: no {needed}, so this is not the C++ source of ncnn. {remedy}"
+                f"{place}: no {needed}, so this is not the C++ source of ncnn. {remedy}",
+                code=Code.NOT_NCNN,
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 LONGEST_PATH = 4095
@@ -38,4 +39,6 @@ def expanded(text: str) -> Path:
         return Path(known_path(text)).expanduser()
     except (RuntimeError, ValueError) as error:
         shown = text if len(text) < 100 else f"{text[:100]}…"
-        raise UsageError(f"{shown!r}: no usable path: {error}. Give another one.") from error
+        raise UsageError(
+            f"{shown!r}: no usable path: {error}. Give another one.", code=Code.UNUSABLE_WORD
+        ) from error
