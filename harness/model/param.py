@@ -301,7 +301,7 @@ def _pairs(scanner: _Scanner, name: str) -> Iterator[tuple[int, Value]]:
 def _value(scanner: _Scanner) -> Value:
     string = scanner.match(_STRING)
     if string:
-        if len(string.group().encode()) > MAX_WORD:
+        if len(string.group().encode(errors="surrogatepass")) > MAX_WORD:
             raise scanner.error(f"longer than {MAX_WORD} bytes", "Shorten the string")
         return Value(string.group().rstrip("\r\t\v\f"))
     text = _word_of_value(scanner)

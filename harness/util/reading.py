@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from harness.util.errors import UsageError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 64 << 20
 """Bytes of a text that a person or a converter wrote; the largest `.param` known has 2 MB."""
+_CHUNK = 1 << 20
 BOM = "\ufeff"
 """The byte order mark that some editors put in front."""
 
@@ -40,7 +41,7 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         os.close(descriptor)
         raise error(f"{path}: not a regular file. Name a file.")
     with os.fdopen(descriptor, "rb") as stream:
-        data = b"" if about.st_size > limit else stream.read(limit + 1)
+        data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
         size = max(about.st_size, len(data))
     if size > limit:
         raise error(
@@ -48,6 +49,15 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
             "Name another file."
         )
     return data
+
+
+def _content(stream: BinaryIO, expected: int, most: int) -> bytes:
+    """Return the first `most` bytes of a file; asking for them at once would allocate them all."""
+    parts: list[bytes] = []
+    while most and (part := stream.read(min(most, max(expected, _CHUNK)))):
+        parts.append(part)
+        most -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def read_text(

@@ -24,6 +24,8 @@ _PROGRAMS = re.compile(
     r"python[\d.]*)(-[\d.]+)?"
 )
 """What the harness may start."""
+_STOPPED = re.compile("Read-only file system|: not writable")
+"""What is said where a read-only mount stops it."""
 
 
 def faults(case: Hostile, happened: Happened) -> Iterator[str]:
@@ -68,7 +70,7 @@ def _effects(case: Hostile, happened: Happened) -> Iterator[str]:
         if kind == "start" and _PROGRAMS.fullmatch(what):
             continue
         yield f"tried to {event}"
-    if "Read-only file system" in happened.printed:
+    if _STOPPED.search(happened.printed):
         yield "tried to write where it must not"
     if happened.left:
         yield f"left processes: {', '.join(happened.left)}"
