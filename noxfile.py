@@ -121,7 +121,8 @@ def reproducer(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
     _install(session, "test")
-    session.run("pytest", *session.posargs)
+    # They have a session of their own, which runs them on all cores.
+    session.run("pytest", "--ignore=tests/hostile", *session.posargs)
 
 
 @nox.session
