@@ -12,6 +12,7 @@ import pybind11
 
 from harness.build.cmake import first_error
 from harness.build.extension import MODULE
+from harness.build.failure import Failure
 from harness.build.plan import NATIVE
 from harness.domain.spec import content_key
 from harness.util.errors import MachineError
@@ -37,6 +38,22 @@ def binding_in_background(store: Store, compiler: Compiler) -> Future[Path]:
     return future
 
 
+def python_headers() -> Path:
+    """Return the directory with the headers of this Python.
+
+    Raises:
+        MachineError: they are not installed.
+    """
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise MachineError(
+            f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
+            f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
+        )
+    return headers
+
+
 def build_binding(store: Store, compiler: Compiler) -> Path:
     """Return the extension module, compiling it when this Python or its sources are new.
 
@@ -51,13 +68,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
     with store.lock(f"binding-{key}"):
         if is_intact(target):
             return module
-        headers = Path(sysconfig.get_path("include"))
-        if not (headers / "Python.h").exists():
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            raise MachineError(
-                f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
-                f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
-            )
+        headers = python_headers()
         with sealed(target) as folder:
             done = run(
                 [
@@ -77,7 +88,15 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
                 ],
                 log=store.logs / "binding.log",
                 timeout=600,
+                # What a compiler leaves that is killed goes with the rest.
+                env={"TMPDIR": str(folder)},
             )
+            shortage = "" if done.ok else Failure.of("compile", done).shortage
+            if shortage:
+                raise MachineError(
+                    f"the Python binding was not compiled: '{shortage}' in {folder.parent}. Free "
+                    "disk or memory, or choose another store with --builds, and run again."
+                )
             if not done.ok:
                 raise MachineError(
                     f"the Python binding does not compile: {first_error(done.output)}. See "

@@ -10,7 +10,7 @@ from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands import argument_types as types
-from harness.commands.arguments import add_builds, add_jobs, loaded
+from harness.commands.arguments import add_builds, add_jobs, add_locked, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default=".",
         metavar="PATH",
         help="the clone (default: the current directory)",
@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -96,6 +97,7 @@ def execute(options: argparse.Namespace) -> int:
         HarnessError: with one clear message; every failure that is no verdict stops `git bisect
             run`, see `harness.commands.command_line`.
     """
+    options.metric.check(options.threshold)
     config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()

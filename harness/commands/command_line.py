@@ -41,6 +41,8 @@ COMMANDS = {
         "diagnose",
         "reproducer",
         "store",
+        "lock",
+        "doctor",
         "bench",
     )
 }
@@ -154,9 +156,21 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     if own:
         raise_when_asked()
-    with confined(places_of(options)):
+    with confined(places_of(options)), _pinned(options):
         code: int = options.execute(options)
     return code
+
+
+def _pinned(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Let locks hold, for a command that may download something."""
+    if not hasattr(options, "locked"):
+        return contextlib.nullcontext()
+    # Only now, since checking them takes a moment to import.
+    pinning = importlib.import_module("harness.config.pinning")
+    pinned: contextlib.AbstractContextManager[None] = pinning.pinned_by(
+        getattr(options, "config", None), locked=options.locked
+    )
+    return pinned
 
 
 def _least(words: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     add_results,
@@ -39,7 +40,7 @@ from harness.report.diagnosis_finding import as_finding
 from harness.report.diagnosis_text import show, write
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="show clean layers too")
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
     add_results(parser, "where run directories are")
 
 

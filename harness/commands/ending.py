@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shlex
 import sys
@@ -92,12 +91,13 @@ def save_traceback(error: BaseException, words: Sequence[str], folder: Path | No
     credentials in addresses are left out.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    about = os.uname()
     text = "\n".join(
         [
             f"command: python -m harness {shlex.join(words)}",
             f"harness: {harness.__version__}",
             f"python: {sys.version}",
-            f"system: {platform.platform()}",
+            f"system: {about.sysname} {about.release} {about.machine}",
             f"finished: {stamp}",
             "",
             *traceback.format_exception(error),

@@ -19,6 +19,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     add_results,
@@ -29,7 +30,7 @@ from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
 from harness.config.loading import config_text
-from harness.domain.records import Verdict
+from harness.domain.records import Failure, Verdict
 from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
@@ -153,6 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and cells to run at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 
@@ -305,18 +307,27 @@ def _command(options: argparse.Namespace) -> str:
     return f"nox -s matrix -- {shlex.join([*file_words(options), *words])}" if words else ""
 
 
+def _is_to_be_tried_again(record: CellRecord) -> bool:
+    return record.verdict is Verdict.SKIPPED or record.failure is Failure.MACHINE
+
+
 def _run(
     engine: Engine, matrix: Matrix, run: RunDirectory, reporter: MatrixProgress, command: str
 ) -> list[CellRecord]:
-    """Run the cells that have no record yet and return all records in the matrix's order."""
-    done = {record.cell: record for record in run.records()}
+    """Run the cells that have no record yet and return all records in the matrix's order.
+
+    What was skipped, or this machine kept from being measured, is tried again: what was in the way
+    may have gone.
+    """
+    known = run.records()
+    done = {record.cell: record for record in known if not _is_to_be_tried_again(record)}
     if done:
         reporter.resumed(run.path, len(done))
-    for found in engine.run([cell for cell in matrix.cells if cell.id not in done]):
-        record = found
+    for measured in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+        record = measured
         if command:
-            only = shlex.quote(found.cell.rpartition("/")[0])
-            record = found.model_copy(update={"command": f"{command} --only {only}"})
+            only = shlex.quote(measured.cell.rpartition("/")[0])
+            record = measured.model_copy(update={"command": f"{command} --only {only}"})
         run.append(record)
         done[record.cell] = record
     return [done[cell.id] for cell in matrix.cells]

@@ -22,6 +22,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_repo,
     add_results,
     configured,
@@ -160,6 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and processes at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 
@@ -284,7 +286,7 @@ class _Sweep:
             binding=machine.binding.result,
             tolerance=config.tolerance,
             exact=exact_run(subjects[0].runs),
-            memory_bytes=int(config.limits.memory_gib * 2**30),
+            memory_bytes=config.limits.memory_bytes,
             workers=options.jobs,
         )
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)

@@ -9,7 +9,7 @@ from harness.analysis.sweep.coverage import layer_coverage
 from harness.build.coverage import Counts
 from harness.domain.coverage import BuildCoverage
 from harness.execution.case_counter import CaseCounter
-from harness.util.files import scratch_directory
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

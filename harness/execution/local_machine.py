@@ -12,6 +12,7 @@ from harness.build.toolchain import find_compiler
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.execution.memory import CellMemory
+from harness.util.scratch import remove_abandoned
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -58,6 +59,7 @@ class LocalMachine:
             MachineError: there is no compiler.
         """
         store.prepare()
+        remove_abandoned()
         binding = binding_in_background(store, find_compiler(""))
         launcher = Launcher(binding=binding.result, limits=config.limits)
         launcher.processes.prepare()
@@ -65,6 +67,7 @@ class LocalMachine:
             store=store,
             jobs=jobs,
             timeout=config.limits.build_seconds,
+            memory_bytes=config.limits.memory_bytes,
             retry_failed=retry_failed,
             processes=launcher.processes,
             watch=watch,

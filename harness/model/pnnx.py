@@ -7,10 +7,8 @@ store by all that they depend on.
 from __future__ import annotations
 
 import json
-import platform
 import re
 import stat
-import sys
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -27,8 +25,9 @@ from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError, SourceError
-from harness.util.files import scratch_directory, sha256_of
+from harness.util.files import sha256_of
 from harness.util.process import run
+from harness.util.scratch import scratch_directory
 from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
@@ -40,13 +39,6 @@ if TYPE_CHECKING:
 
 PROJECT = "pnnx"
 VERSION = DEFAULT_CONVERTER.partition(" ")[2]
-WHEEL_SHA256 = {
-    ("linux", "x86_64"): "99f20658091de43a786781efb2a7cec38b4f6d50a7eb38eb85661c42ffc3f3e6",
-    ("linux", "aarch64"): "f83a1fb7a7c5a64f690fd6db1cfcc327ff590d53e796c5197e205e7c0418cd50",
-    ("darwin", "arm64"): "d8ac0427cd84774e3986c12b0420fb8b1d92534d981ce3cd5552b70c95ae7739",
-    ("darwin", "x86_64"): "d8ac0427cd84774e3986c12b0420fb8b1d92534d981ce3cd5552b70c95ae7739",
-}
-"""Of the wheels of `VERSION`, by system and processor."""
 SECONDS = 600.0
 SCHEMA = 1
 """To be raised when the way in which pnnx is run changes."""
@@ -154,13 +146,8 @@ def _two_shapes(all_shapes: list[Shapes]) -> list[Shapes]:
 
 def _program(version: str, store: Store) -> Path:
     """Return the program, taken out of its wheel if need be."""
-    sha256 = None
-    if version == VERSION:
-        sha256 = WHEEL_SHA256.get((sys.platform, platform.machine()))
     try:
-        wheel = fetch_distribution(
-            PROJECT, version, kind="wheel", cache=store.downloads, sha256=sha256
-        )
+        wheel = fetch_distribution(PROJECT, version, kind="wheel", cache=store.downloads)
     except SourceError as error:
         raise SourceError(
             f"{error} It would convert the ONNX model: convert it elsewhere and give param and bin."

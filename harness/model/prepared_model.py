@@ -115,9 +115,8 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
         recogniser.VERSION,
         kind="wheel",
         cache=store.downloads,
-        sha256=recogniser.WHEEL_SHA256,
     )
-    folder = store.models / f"{file_name(name)}-{_converter_digest()}"
+    folder = store.models / f"{file_name(name)}-{_converter_digest(sha256_of(wheel))}"
     with store.lock(folder.name):
         if not is_intact(folder):
             with sealed(folder) as work:
@@ -126,11 +125,14 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
 
 
 @cache
-def _converter_digest() -> str:
-    """Return a key of the built-in model: what the converter wrote is stale when it changes."""
+def _converter_digest(wheel: str) -> str:
+    """Return a key of the built-in model: what the converter wrote is stale when it changes.
+
+    `wheel` is the SHA-256 of what the model comes in.
+    """
     folder = Path(converter.__file__).parent
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))}
-    return content_key([recogniser.WHEEL_SHA256, files])
+    return content_key([wheel, files])
 
 
 def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> PreparedModel:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PROJECT = "rapidocr-onnxruntime"
 VERSION = "1.2.3"
-WHEEL_SHA256 = "c707d3a6eb72d13119afe9602d3cc36d8b2a4a4d74e9575cf1b0e67ed6a27819"
 MEMBER = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
 INPUT = "x"
 INPUT_SHAPE = (1, 3, 48, 320)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEEDS = (1, 2)
+_EXTENT = re.compile(r"\s*[1-9]\d{0,8}\s*", re.ASCII)
 TEXT = "ncnn"
 
 
@@ -81,7 +83,7 @@ def _given(inputs: Sequence[GraphInput], texts: Sequence[str]) -> tuple[Shapes, 
             what = f"no input {name}" if name else "several inputs"
             names = ", ".join(f"{i.name} {i.shape_text}" for i in inputs)
             raise UsageError(f"--shape {text}: the model has {what}. Give NAME=1,2,..: {names}.")
-        shape = tuple(int(part) if part.strip().isdecimal() else 0 for part in sizes.split(","))
+        shape = tuple(int(part) if _EXTENT.fullmatch(part) else 0 for part in sizes.split(","))
         if not known[name].fits(shape):
             raise UsageError(
                 f"--shape {text}: the model takes {known[name].shape_text}. Give as many sizes "

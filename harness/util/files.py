@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import logging
 import os
 import re
 import shutil
-import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
@@ -18,10 +15,9 @@ from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _TROUBLE = (
@@ -75,18 +71,6 @@ def write_atomically(path: Path, data: str | bytes) -> None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def scratch_directory(prefix: str) -> Iterator[Path]:
-    """Yield a directory for files that nobody needs afterwards; `--debug` keeps it."""
-    if logger.isEnabledFor(logging.DEBUG):
-        path = Path(tempfile.mkdtemp(prefix=prefix))
-        logger.debug("scratch directory, kept: %s", path)
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix=prefix) as name:
-        yield Path(name)
 
 
 @contextmanager

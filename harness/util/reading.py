@@ -41,7 +41,12 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         os.close(descriptor)
         raise error(f"{path}: not a regular file. Name a file.")
     with os.fdopen(descriptor, "rb") as stream:
-        data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
+        try:
+            data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
+        except OSError as problem:
+            raise error(
+                f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the disk."
+            ) from problem
         size = max(about.st_size, len(data))
     if size > limit:
         raise error(

@@ -55,6 +55,7 @@ def test_nothing_but_names_and_a_few_functions_is_allowed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "1or w",
         "w ** 2",
         "w << 2",
         "f'{w}'",

@@ -53,6 +53,7 @@ class FakeTools:
         log: Path,
         timeout: float,
         env: Mapping[str, str | None],
+        memory_bytes: int,
         watch: Callable[[str], None],
     ) -> Completed:
         output = ""
@@ -122,6 +123,9 @@ def test_shortcuts_are_given_up_where_they_fail(
     tools = run_with(monkeypatch, *ends)
     build = builder.build(plan)
     assert shortcuts(tools) == tried
+    assert {Path(str(env["TMPDIR"])).parent.parent for env in tools.environments} == {
+        builder.store.work
+    }
     assert build == builder.find(plan)
     assert build.core.exists()
     assert build.record.cmake_cache == {"NCNN_AVX2": "ON"}

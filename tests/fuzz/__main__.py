@@ -75,7 +75,7 @@ def _fuzz(name: str, seconds: int) -> int:
         words = [
             *(sys.argv[0], grown, str(seeds), f"-max_total_time={seconds}"),
             *(f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={INPUT_MEBIBYTES}"),
-            *(f"-max_len={LONGEST}", f"-artifact_prefix={folder}/", "-print_pcs=0"),
+            *(f"-max_len={LONGEST}", f"-artifact_prefix={folder}/"),
         ]
         before = set(folder.iterdir())
         pid = os.fork()

@@ -28,7 +28,8 @@ from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.errors import BuildError, HarnessError, ModelError
-from harness.util.files import scratch_directory, sha256_of
+from harness.util.files import sha256_of
+from harness.util.scratch import scratch_directory
 from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:

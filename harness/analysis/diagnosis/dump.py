@@ -16,8 +16,9 @@ import numpy as np
 
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
-from harness.util.files import scratch_directory, write_atomically
+from harness.util.files import write_atomically
 from harness.util.naming import file_name
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -59,7 +59,6 @@ _FIELDS = (
     _entry("no-good", "good", good=[]),
     _entry("commit", "introduced", introduced="$(touch pwned)"),
     _entry("commit-newline", "introduced", introduced="07267f261\n"),
-    _entry("case", "case", case="Softmax"),
     _entry("other-case", "case", case="ReLU::3"),
     _entry("case-digits", "case", case="Softmax:0=" + "9" * 5000 + ":3"),
     _entry("expect", "expect", expect="fine"),
@@ -105,7 +104,8 @@ _VALUES = tuple(
         words=(*AUDIT, "--threads=2", "--shape=x=3x7"),
         make=at(m__param=PARAM, known_IN_a__toml=corpus(entry(when=when))),
         shown=when[:200],
-        ends=USAGE,
+        # What cannot be evaluated with the layer's values leaves the answer open, see `audit`.
+        ends=USAGE | frozenset({4}),
         names=("softmax-tail", "when|cannot be evaluated"),
     )
     for name, when in {
