@@ -29,6 +29,7 @@ from harness.util.errors import (
     UsageError,
 )
 from harness.util.paths import expanded
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,9 +141,14 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
         return config
     # Only now, since reading models takes a second to import.
     generated_inputs = importlib.import_module("harness.reference.generated_inputs")
-    made = generated_inputs.generate(options.config.resolve().parent / model.onnx, shapes)
+    isolated = importlib.import_module("harness.reference.isolated_evaluator")
+    made = generated_inputs.generate(
+        options.config.resolve().parent / model.onnx,
+        shapes,
+        isolated.IsolatedEvaluator(limits=config.limits),
+    )
     for line in made.assumed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if problem := too_large(made.tables, config.limits):
         raise UsageError(f"--shape: {problem}.")
     if onnx:

@@ -28,6 +28,7 @@ from harness.model.weights import read_tensors
 from harness.report.audit_text import audit_lines
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_SUSPECTS, UsageError
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -158,7 +159,7 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(data, indent=1))
     else:
         for line in audit_lines(found):
-            print(line)
+            print(printable(line))
     if any(met.certain for met in found):
         return EXIT_FINDINGS
     return EXIT_SUSPECTS if found else EXIT_OK
@@ -201,7 +202,7 @@ def _model(
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
-    model = prepare_model(model_of(config, base), store)
+    model = prepare_model(model_of(config, base), store, config.limits.model_bytes)
     texts = options.shape or [
         f"{blob}={','.join(map(str, dict(spec.shapes).get(name, spec.shape)))}"
         for spec in inputs_of(config, base)

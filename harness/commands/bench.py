@@ -147,7 +147,7 @@ def _measure(
     first = expand(config, base=base).cells[0]
     preparation = ModelPreparation(
         machine=machine,
-        model=prepare_model(model_of(config, base), store),
+        model=prepare_model(model_of(config, base), store, config.limits.model_bytes),
         builds=[(first.build, None)],
     )
     model = preparation.prove(specs)

@@ -15,6 +15,7 @@ from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_CLOSED, EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_USAGE
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -122,7 +123,7 @@ def execute(options: argparse.Namespace) -> int:
             tester.whole, layers_called(tester.whole.model.graph, options.layer), store
         )
     outcome, reason = _verdict(options, config, tester, subject, point, variant)
-    print(f"{point.name}: {outcome}: {reason}")
+    print(printable(f"{point.name}: {outcome}: {reason}"))
     return CODES[outcome]
 
 

@@ -11,16 +11,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
-
 import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
 from harness.commands.places import places_of
 from harness.util.errors import OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
-from harness.util.output import STDOUT, abandon, prepare_streams, printable
+from harness.util.output import STDOUT, abandon, prepare_streams
 from harness.util.places import confined
+from harness.util.terminal import PlainConsole, PlainFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -186,7 +185,7 @@ def _tell(error: BaseException, words: Sequence[str], results: Path | None) -> i
     ending = ending_of(error, words, results)
     if ending.line:
         style = "yellow" if isinstance(error, KeyboardInterrupt) else "red"
-        console = Console(stderr=True)
+        console = PlainConsole(stderr=True)
         console.print(ending.line, style=style, markup=False, highlight=False, soft_wrap=True)
     return ending.code
 
@@ -209,7 +208,7 @@ class _Handler(logging.Handler):
     """Writes to what standard error is at the moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(printable(self.format(record)), file=sys.stderr)
+        print(self.format(record), file=sys.stderr)
 
 
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
@@ -218,5 +217,5 @@ def _set_up_logging(*, verbose: bool, debug: bool) -> None:
     log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     log.propagate = False
     handler = _Handler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.handlers = [handler]

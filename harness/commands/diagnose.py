@@ -145,7 +145,7 @@ def execute(options: argparse.Namespace) -> int:
         saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
     ):
-        model = prepare_model(cell.model, store)
+        model = prepare_model(cell.model, store, config.limits.model_bytes)
         for note in model.notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
         layers = model.graph.layer_types()

@@ -22,7 +22,7 @@ from harness.util.errors import (
     OutputClosedError,
 )
 from harness.util.files import disk_trouble, write_atomically
-from harness.util.output import printable
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

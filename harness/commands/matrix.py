@@ -49,6 +49,7 @@ from harness.util.errors import (
     SourceError,
     UsageError,
 )
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -274,7 +275,7 @@ def _prepared(
     errors = []
     for spec in dict.fromkeys(cell.model for cell in matrix.cells):
         try:
-            model = prepare_model(spec, machine.store)
+            model = prepare_model(spec, machine.store, machine.limits.model_bytes)
         except (ModelError, MachineError, SourceError) as error:
             verdict = Verdict.UNSUPPORTED if isinstance(error, ModelError) else Verdict.SKIPPED
             found[spec] = NoModel(verdict=verdict, reason=str(error))
@@ -363,7 +364,7 @@ def _list(matrix: Matrix, *, as_json: bool) -> int:
         print(json.dumps({"cells": cells, "left_out": left_out}, indent=1))
         return EXIT_OK
     for cell in matrix.cells:
-        print(cell.id)
+        print(printable(cell.id))
     for item in matrix.left_out:
-        print(f"# {item.cell.id}: {item.reason}")
+        print(printable(f"# {item.cell.id}: {item.reason}"))
     return EXIT_OK

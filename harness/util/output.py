@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDOUT, STDERR = 1, 2
-_CONTROLS = {*range(32), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}
-_ORDER = {0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-"""What ends a line for some, and what turns text around."""
-_ESCAPES = {code: f"\\x{code:02x}" for code in _CONTROLS} | {c: f"\\u{c:04x}" for c in _ORDER}
-
-
-def printable(text: str) -> str:
-    """Return a text whose control characters, but for line feeds and tabs, are escapes.
-
-    A name from outside could make a terminal do something otherwise.
-    """
-    return text.translate(_ESCAPES)
 
 
 def prepare_streams() -> None:
