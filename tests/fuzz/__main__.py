@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fuzz(name: str, seconds: int) -> int:
     """Fuzz one parser in this process, which libFuzzer ends."""
-    import atheris
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     # Where coverage is measured.
     with atheris.instrument_imports(include=["harness", "simpleeval", "tomllib"]):
