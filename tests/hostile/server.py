@@ -60,7 +60,7 @@ def _warm_up() -> None:
     for module in ("harness.reference.generated_inputs", "harness.execution.worker"):
         importlib.import_module(module)
     # It would import all that we have imported, for workers that refused inputs never need.
-    ForkServer.start = _start_later  # type: ignore[method-assign]
+    setattr(ForkServer, "start", _start_later)  # noqa: B010 (mypy refuses it otherwise)
     gc.collect()
     gc.freeze()
 

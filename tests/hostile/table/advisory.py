@@ -83,7 +83,6 @@ _CONDITIONS = tuple(
         "assignment": "threads := 1",
         "statement": "threads; w",
         "nul": "threads\0 > 1",
-        "surrogate": "threads > 1 or '\\ud800'",
         "newline": "threads\n > 1",
         "deep-brackets": "(" * 1000 + "w" + ")" * 1000,
         "deep-not": "not " * 5000 + "w",
