@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from harness.model.param import Layer
 
-__all__ = ["IllFormedError", "NoDefinitionError", "compute", "has_definition"]
+__all__ = ["TOO_LARGE", "IllFormedError", "NoDefinitionError", "compute", "has_definition"]
 
 _FAMILIES = (
     activation,
@@ -69,6 +69,8 @@ DEFINITIONS: Mapping[str, Definition] = {
 """Definition by layer type."""
 
 MAX_AXES = 4
+TOO_LARGE = "it takes more memory than there is"
+"""Why a layer has no definition for its input, where that is the reason."""
 
 
 def has_definition(layer: Layer) -> bool:
@@ -113,6 +115,8 @@ def compute(
             outputs = definition.formula(layer, given, blobs, arithmetic)
     except NoDefinitionError as error:
         raise NoDefinitionError(f"{place}: {error}") from error
+    except MemoryError as error:
+        raise NoDefinitionError(f"{place}: {TOO_LARGE}") from error
     except _REFUSALS as error:
         raise IllFormedError(f"{place}: {_shapes(blobs)}: {error}") from error
     arrays = tuple(outputs) if isinstance(outputs, tuple | list) else (np.asarray(outputs),)
@@ -129,7 +133,6 @@ _REFUSALS = (
     ArithmeticError,
     AttributeError,
     LookupError,
-    MemoryError,
     ModelError,
     TypeError,
     ValueError,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.definition import NoDefinitionError, compute
+from harness.definition import TOO_LARGE, NoDefinitionError, compute
 from harness.model.layouts import layout
 from harness.util.errors import ModelError
 
@@ -80,11 +80,10 @@ def blob_shapes(param: Param, given: Mapping[str, Shape]) -> BlobShapes:
 
 
 def _of_input(layer: Layer, given: Mapping[str, Shape]) -> tuple[Shape, ...] | str:
-    (blob,) = layer.outputs
-    if blob in given:
-        return (given[blob],)
-    shape = tuple(n for n in (layer.integer(key, 0) for key in _INPUT_AXES) if n)
-    return (shape,) if shape else f"the shape of input {blob}"
+    said = tuple(n for n in (layer.integer(key, 0) for key in _INPUT_AXES) if n)
+    shapes = tuple(given.get(blob, said) for blob in layer.outputs)
+    missing = next((b for b, shape in zip(layer.outputs, shapes, strict=True) if not shape), "")
+    return f"the shape of input {missing}" if missing else shapes
 
 
 def _of_layer(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, ...] | str:
@@ -95,6 +94,8 @@ def _of_layer(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, ...] | str:
         tensors = {slot.name: np.zeros(slot.shape, np.float32) for slot in layout(layer)}
         blobs = [np.zeros(shape, np.float32) for shape in inputs]
         outputs = compute(layer, tensors, blobs, dtype=np.float32)
+    except MemoryError:
+        return f"what {layer.type} {layer.name} gives ({TOO_LARGE})"
     except (NoDefinitionError, ModelError) as error:
         return f"what {layer.type} {layer.name} gives ({error})"
     shapes = tuple(output.shape for output in outputs)

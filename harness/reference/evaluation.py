@@ -133,7 +133,8 @@ def evaluate_float64(
     model = graph.complete()
     try:
         evaluator = ReferenceEvaluator(as_float64(model), new_ops=corrections(model))
-        values = dict(evaluator.run(None, feeds, intermediate=True))
+        with np.errstate(all="ignore"):
+            values = dict(evaluator.run(None, feeds, intermediate=True))
     except Exception as error:  # whatever an operator's formula runs into
         raise _refused(graph, feeds, "onnx's reference evaluator", error) from error
     return _numbers(names, values)

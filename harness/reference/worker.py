@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Imported once by the process that all others are forked from.
-from harness.reference import blob_values, evaluation, noise  # noqa: F401
+from harness.reference import blob_values, evaluation, extents, noise  # noqa: F401
 from harness.reference.values import write_values
 from harness.util.errors import ModelError
 

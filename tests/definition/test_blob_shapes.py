@@ -87,3 +87,10 @@ def test_what_is_not_known_says_why(lines: str, given: dict[str, Shape], reasons
     assert len(set(found.unknown.values())) == 1
     assert all(any(reason in why for reason in reasons) for why in found.unknown.values())
     assert found.shapes.keys() | found.unknown.keys() == set(param(lines).blobs)
+
+
+def test_an_input_layer_may_have_several_blobs() -> None:
+    """As those of the language models in ncnn's benchmark."""
+    param = parse("7767517\n1 2\nInput in 0 2 a b\n")
+    assert blob_shapes(param, {"a": (3,), "b": (4,)}).shapes == {"a": (3,), "b": (4,)}
+    assert blob_shapes(param, {"a": (3,)}).unknown.keys() == {"a", "b"}

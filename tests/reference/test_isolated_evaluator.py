@@ -8,7 +8,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.config.tables import Limits
+from harness.model.param import read_param
 from harness.reference.evaluation import evaluate, evaluate_float64
+from harness.reference.extents import try_extents
 from harness.reference.isolated_evaluator import IsolatedEvaluator
 from harness.util.errors import LimitError, ModelError
 from tests.model.onnx_text import model
@@ -88,3 +90,20 @@ def test_what_takes_all_memory_is_ended(
     onnx.save(model({"x": (1, 1)}, "y = Expand(x, far)", far), path)
     with pytest.raises(LimitError, match=r"m\.onnx: .* more than 2 GiB of memory\. Raise `memory_"):
         isolated(run, path, {"x": np.ones((1, 1), np.float32)}, what=path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "Interp l 1 1 x y 0=1 1=1.0 2=1.0 3=1000000 4=1000000",
+        "Padding l 1 1 x y 0=1000000 1=0 2=1000000 3=0",
+        "Pooling l 1 1 x y 0=0 1=268435456 3=134217728 5=1",
+    ],
+)
+def test_layers_that_ask_for_what_is_boundless(
+    layer: str, isolated: IsolatedEvaluator, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.param"
+    path.write_text(f"7767517\n2 2\nInput x 0 1 x\n{layer}\n")
+    with pytest.raises(LimitError, match=r"m\.param: evaluating it takes more than 2 GiB"):
+        isolated(try_extents, read_param(path), {"x": (1, 8, 8)}, what=path)

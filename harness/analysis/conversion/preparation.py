@@ -22,6 +22,7 @@ from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
 from harness.reference.blob_values import onnx_values
+from harness.reference.extents import try_extents
 from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
@@ -139,6 +140,10 @@ class ModelPreparation:
     def _proved(self, inputs: Sequence[Tensors]) -> Conversion:
         """Try the orders of the inputs until the outputs are right; names come first."""
         model = self.model
+        feeds = feeds_of(model, inputs[0])
+        shapes = {blob: array.shape for blob, array in feeds.items()}
+        # What is proved is computed here, where only the machine itself limits it.
+        self.machine.evaluator(try_extents, model.graph, shapes, what=model.param)
         files = ModelSide(
             graph=model.graph,
             tensors=read_weights(model.graph, model.bin),
