@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
@@ -15,7 +16,7 @@ import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
 from harness.commands.places import places_of
-from harness.util.errors import OutputClosedError, UsageError
+from harness.util.errors import MachineError, OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
 from harness.util.output import STDOUT, abandon, prepare_streams
 from harness.util.places import confined
@@ -146,6 +147,12 @@ def run(words: Sequence[str], *, own: bool) -> int:
 
 def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) -> int:
     """Parse the command line into `options`, and run what it asks for."""
+    try:
+        os.getcwd()  # noqa: PTH109 (nothing is done with it)
+    except OSError as error:
+        raise MachineError(
+            f"the current directory is gone or closed ({error.strerror}). Change to another one."
+        ) from error
     checked_words(words)
     known = words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS
     try:

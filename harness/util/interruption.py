@@ -1,6 +1,7 @@
 """What signals that ask this process to end do, at each stage of its life.
 
-Imports nothing that takes time: it is in force before anything that does is imported.
+Imports nothing that takes time, not even `harness.util.errors`: it is in force before anything
+that does is imported.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import os
 import signal
 import time
 
-from harness.util.errors import EXIT_INTERRUPTED
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PATIENCE_SECONDS = 1.0
+INTERRUPTED = 130
+"""`harness.util.errors.EXIT_INTERRUPTED`."""
 
 
 def leave_when_asked() -> None:
@@ -40,7 +41,7 @@ def _handle(handler: signal._HANDLER) -> None:
 
 def _leave(_signal: int, _frame: object) -> None:
     os.write(2, b"interrupted\n")
-    os._exit(EXIT_INTERRUPTED)
+    os._exit(INTERRUPTED)
 
 
 def _raise(_signal: int, _frame: object) -> None:
@@ -60,4 +61,4 @@ def _kill() -> None:
 
     end_descendants()
     os.write(2, b"interrupted twice; the same command continues where it stopped\n")
-    os._exit(EXIT_INTERRUPTED)
+    os._exit(INTERRUPTED)

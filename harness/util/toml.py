@@ -20,6 +20,9 @@ LONGEST_KEY = 100
 """Characters of a key that a message shows."""
 DEEPEST = 32
 """Tables and lists within each other."""
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}\.[ \t]*+){{{DEEPEST}}}")
+"""A key of too many parts, for which the parser takes time by their square."""
 _INT64 = range(-(2**63), 2**63)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """All but tabs and line feeds, which prose may have."""
@@ -46,6 +49,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: it is no TOML, or holds what no honest file does.
     """
+    if found := _DOTTED.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ConfigError(f"{where}, line {line}: {_TOO_DEEP}")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import harness
+from harness.util.errors import EXIT_INTERRUPTED
+from harness.util.interruption import INTERRUPTED
 
 LIST = [sys.executable, "-m", "harness", "matrix", "--list"]
 CONFIG = '[matrix]\nversions = ["1"]\nflags = ["avx2"]\nruns = ["default"]\n'
@@ -24,6 +29,7 @@ def config(tmp_path: Path, inputs: int) -> str:
     [
         ("{} | head -1 >&2; exit ${{PIPESTATUS[0]}}", 20_000, 141, "1-avx2/default/é0\n"),
         ("{} >&-", 1, 0, ""),
+        ("mkdir gone && cd gone && rmdir ../gone && {}", 1, 3, "error: the current directory is"),
         ("{} >&- 2>&- <&-", 1, 0, ""),
         ("{} >/dev/full", 1, 3, "error: standard output: cannot be written (No space left"),
         ("{} --nosuch 2>/dev/full", 1, 2, ""),
@@ -34,7 +40,10 @@ def config(tmp_path: Path, inputs: int) -> str:
 )
 def test_standard_streams(shell: str, inputs: int, code: int, told: str, tmp_path: Path) -> None:
     command = shell.format(" ".join([*LIST, config(tmp_path, inputs)]))
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    env = {**os.environ, "PYTHONPATH": str(Path(harness.__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, check=False, cwd=tmp_path, env=env
+    )
     assert done.returncode == code
     assert done.stderr.decode().startswith(told)
     assert b"Traceback" not in done.stderr
@@ -64,6 +73,10 @@ def test_interrupted_while_it_starts(number: str, module: str, tmp_path: Path) -
         [sys.executable, "-c", script, config(tmp_path, 1)], capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_codes_agree() -> None:
+    assert INTERRUPTED == EXIT_INTERRUPTED
 
 
 def test_what_nohup_ignores_stays_ignored(tmp_path: Path) -> None:

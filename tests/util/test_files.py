@@ -1,3 +1,6 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,19 @@ def test_short_write_of_numpy_is_a_full_disk(tmp_path: Path) -> None:
         disk_trouble_explained(tmp_path / "not" / "there"),
     ):
         raise OSError("245760 requested and 159216 written")
+
+
+@pytest.mark.parametrize("write", [write_atomically, append_line])
+def test_a_full_disk_is_told_with_its_own_place(
+    write: Callable[[Path, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(MachineError, match=rf"^{tmp_path}/results: no space left on the disk"),
+        disk_trouble_explained(tmp_path / "builds"),
+    ):
+        write(tmp_path / "results" / "x", "text")
+    assert not list((tmp_path / "results").glob(".*"))

@@ -69,7 +69,9 @@ _TEXTS = (
     _case("next-line", CONFIG.replace("\n", "\x85"), C),
     _case("surrogate-escape", _more('title = "\\ud800"'), C),
     _case("surrogate-bytes", CONFIG.encode() + b'title = "\xed\xa0\x80"', C, "UTF-8"),
-    _case("escape-in-a-key", _more('["\\u001b[31mred"]\nx = 1'), C, "unknown key"),
+    _case(
+        "escape-in-a-key", _more('["\\u001b[31mred"]\nx = 1'), C, "unknown key|control character"
+    ),
     _case("newline-in-a-key", _more('["a\\nerror: b"]\nx = 1'), C, "unknown key"),
     _case("bidi-in-a-key", _more('["\\u202egnp.exe"]\nx = 1'), C, "unknown key"),
     _case("unterminated", CONFIG + 'title = "a', C, "line 8"),
