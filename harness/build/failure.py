@@ -46,7 +46,8 @@ _SHORTAGE = re.compile(
 )
 """What compilers, linkers, CMake and Ninja say of a machine that is full or sets limits."""
 _CRASH = re.compile(
-    r"internal compiler error|likely a hardware or OS problem|PLEASE submit a bug report"
+    r"what\(\):  std::bad_alloc|MemoryError"
+    r"|internal compiler error|likely a hardware or OS problem|PLEASE submit a bug report"
     r"|\w+ signal terminated program|terminated with signal \d+|due to signal"
     r"|unable to execute command|FAILED: \[code=1(?:29|[34]\d|5\d)\]"
 )

@@ -27,6 +27,7 @@ from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
 from harness.util.errors import MachineError
 from harness.util.files import disk_trouble_explained
 from harness.util.process import Processes
+from harness.util.reading import read_left
 from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
@@ -259,9 +260,9 @@ def results(place: Path, job: CaseJob) -> list[RunDone]:
 def position(place: Path, job: CaseJob) -> Step | None:
     """Return the places of the item and the run that a process was at; None if it began none."""
     try:
-        words = (place / case_worker.POSITION_FILE).read_bytes()[:MOST_WORDS].split()
+        words = read_left(place / case_worker.POSITION_FILE, limit=MOST_WORDS).split()
         item, run = (int(word) for word in words)
-    except (OSError, ValueError):
+    except ValueError:
         return None
     return (item, run) if _is_step(item, run, job) else None
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.execution.job import MESSAGES, AloneDone, ChainDone, Job, Message, Opened
 from harness.model.param import read_param
+from harness.util.reading import open_left, read_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,13 +37,8 @@ def read_messages(path: Path, parse: Callable[[str], T]) -> list[T]:
 
     A line that cannot be parsed was torn by the death of who wrote it, or is none of ours.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MOST_BYTES)
-    except OSError:
-        return []
     found = []
-    for line in data.split(b"\n"):
+    for line in read_left(path, limit=MOST_BYTES).split(b"\n"):
         # Deep nesting is a RecursionError, other nonsense a ValueError.
         with suppress(ValueError, RecursionError):
             found.append(parse(line.decode()))
@@ -126,8 +122,11 @@ class _Check:
 
 def array_of(file: str) -> Array | None:
     """Return the tensor in a file that a process wrote; None if there is none."""
+    stream = open_left(Path(file))
+    if stream is None:
+        return None
     try:
-        with Path(file).open("rb") as stream:
+        with stream:
             # Not `np.load`, which takes archives too.
             array = np.lib.format.read_array(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError):

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from harness.build.extension import MODULE
 from harness.domain.records import Crash, CrashFrame
 from harness.util.process import capture, signal_name
+from harness.util.reading import read_left
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAMING_SECONDS = 60.0
 MAX_FRAMES = 24
+TRACE_BYTES = 1 << 20
+"""Of a trace: 64 frames with the names of functions and modules."""
 _FRAME = re.compile(r"(at|by) ([0-9a-f]+) (\S+) (.+)")
 
 
@@ -69,10 +72,8 @@ def crash_of(trace: Path, core: Path) -> Crash | None:
         trace: the file that it wrote to.
         core: the shared library of the build, whose functions are named by its symbols.
     """
-    try:
-        number, frames = read_trace(trace.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return None
+    text = read_left(trace, limit=TRACE_BYTES).decode(errors="replace")
+    number, frames = read_trace(text)
     if not number:
         return None
     frames = frames[:MAX_FRAMES]

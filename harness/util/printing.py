@@ -26,7 +26,7 @@ def logged(log: Path, title: str) -> Iterator[tuple[IO[bytes], int]]:
     """Open a log with a title line, and yield it with the place where the output begins."""
     logger.info("running %s, log %s", title, log)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab", buffering=0) as stream:
+    with log.open("ab+", buffering=0) as stream:
         stream.write(f"$ {title}\n".encode(errors="backslashreplace"))
         yield stream, stream.tell()
 
@@ -63,12 +63,14 @@ def _pump(reader: int, log: BoundedLog, done: threading.Event) -> None:
             return
 
 
-def tail(log: Path, start: int, tail_bytes: int) -> str:
-    """Return the end of what a log has from a place on."""
-    with log.open("rb") as reader:
-        size = reader.seek(0, os.SEEK_END)
-        reader.seek(max(start, size - tail_bytes))
-        return reader.read().decode(errors="replace")
+def tail(stream: IO[bytes], start: int, tail_bytes: int) -> str:
+    """Return the end of what an open log has from a place on.
+
+    Its path may lead elsewhere by now: foreign code may write beside it.
+    """
+    size = os.fstat(stream.fileno()).st_size
+    begin = max(start, size - tail_bytes)
+    return os.pread(stream.fileno(), max(0, size - begin), begin).decode(errors="replace")
 
 
 class Taken(threading.Thread):

@@ -169,36 +169,38 @@ class Processes:
         own = uuid4().hex
         marks = {RUN: own, **mark()}
         timed_out = False
-        with (
-            logged(log, " ".join(words)) as (stream, begin),
-            pumped(stream) as (writer, said),
-        ):
-            try:
-                named = {**(env or {}), **marks}
-                process = start(words, cwd, named, subprocess.DEVNULL, writer, subprocess.STDOUT)
-            finally:
-                os.close(writer)
-            for_seconds(timeout, data_bytes=memory_bytes).apply(process.pid)
-            with self._known(process.pid):
+        with logged(log, " ".join(words)) as (stream, begin):
+            with pumped(stream) as (writer, said):
                 try:
-                    while not ended(
-                        process, min(WATCH_SECONDS, max(0.0, started + timeout - time.monotonic()))
-                    ):
-                        timed_out = time.monotonic() - started >= timeout
-                        if timed_out:
-                            break
-                        if watch:
-                            watch(said.last_line)
+                    named = {**(env or {}), **marks}
+                    process = start(
+                        words, cwd, named, subprocess.DEVNULL, writer, subprocess.STDOUT
+                    )
                 finally:
-                    kill_group(process)
-                    # What left the group, and even its parent, is known by its mark.
-                    end_strays(RUN, own)
+                    os.close(writer)
+                for_seconds(timeout, data_bytes=memory_bytes).apply(process.pid)
+                with self._known(process.pid):
+                    try:
+                        while not ended(
+                            process,
+                            min(WATCH_SECONDS, max(0.0, started + timeout - time.monotonic())),
+                        ):
+                            timed_out = time.monotonic() - started >= timeout
+                            if timed_out:
+                                break
+                            if watch:
+                                watch(said.last_line)
+                    finally:
+                        kill_group(process)
+                        # What left the group, and even its parent, is known by its mark.
+                        end_strays(RUN, own)
+            output = tail(stream, begin, tail_bytes)
         return self._completed(
             words,
             returncode=process.returncode,
             started=started,
             timeout=timeout,
-            output=tail(log, begin, tail_bytes),
+            output=output,
             timed_out=timed_out,
         )
 
@@ -233,7 +235,7 @@ class Processes:
         words = tuple(str(word) for word in arguments)
         name = f"{function.__module__}.{function.__name__}"
         started = time.monotonic()
-        with logged(log, f"{name} {' '.join(words)}") as (_, begin):
+        with logged(log, f"{name} {' '.join(words)}") as (stream, begin):
             fork = self._server(library).fork(
                 function,
                 list(words),
@@ -256,12 +258,13 @@ class Processes:
                     end_group(fork.pid)
             if ending is None:
                 ending = fork.wait(END_SECONDS)
+            output = tail(stream, begin, TAIL_BYTES)
         return self._completed(
             (name, *words),
             returncode=ending.code if ending else -signal.SIGKILL,
             started=started,
             timeout=timeout,
-            output=tail(log, begin, TAIL_BYTES),
+            output=output,
             timed_out=timed_out,
             over_memory=bool(ending and ending.over_memory),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from harness.util.errors import UsageError
 
@@ -57,13 +57,37 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
     return data
 
 
-def _content(stream: BinaryIO, expected: int, most: int) -> bytes:
+def _content(stream: IO[bytes], expected: int, most: int) -> bytes:
     """Return the first `most` bytes of a file; asking for them at once would allocate them all."""
     parts: list[bytes] = []
     while most and (part := stream.read(min(most, max(expected, _CHUNK)))):
         parts.append(part)
         most -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_left(path: Path) -> IO[bytes] | None:
+    """Open a file that foreign code may have made or replaced; None if it is no regular file.
+
+    A link is none: it could lead anywhere.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "rb")
+
+
+def read_left(path: Path, *, limit: int) -> bytes:
+    """Return the beginning of such a file, up to `limit` bytes; nothing if there is none."""
+    stream = open_left(path)
+    if stream is None:
+        return b""
+    with stream:
+        return stream.read(limit)
 
 
 def read_text(

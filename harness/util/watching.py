@@ -52,26 +52,27 @@ def watch(request: Mapping[str, Any], pipe: int, server: int) -> NoReturn:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     said, saying = os.pipe()
+    # Open before foreign code can put something else in its place.
+    stream = Path(request["output"]).open("ab", buffering=0)  # noqa: SIM115 (as long as this runs)
     me = os.getpid()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         die_with(me)
-        for descriptor in (pipe, woken, waker, said):
+        for descriptor in (pipe, woken, waker, said, stream.fileno()):
             os.close(descriptor)
         enter(request, saying)
     lead(pid)
     os.close(saying)
     _tell(pipe, f"{pid}")
     limits = ProcessLimits(**request["limits"])
-    with Path(request["output"]).open("ab", buffering=0) as stream:
-        log = BoundedLog(stream)
-        code, over = _to_the_end(pid, (woken, said), log, limits.memory_bytes)
-        end_descendants()
-        # Nobody is left who could write more.
-        _take(said, log, wait=False)
-        log.end()
+    log = BoundedLog(stream)
+    code, over = _to_the_end(pid, (woken, said), log, limits.memory_bytes)
+    end_descendants()
+    # Nobody is left who could write more.
+    _take(said, log, wait=False)
+    log.end()
     _tell(pipe, f"{code} {int(over)}")
     os._exit(0)
 

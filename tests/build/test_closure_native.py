@@ -49,7 +49,7 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 def plan_of(builder: Builder, *layers: str) -> BuildPlan:
     tree = builder.store.root.parent / "tree"
-    source = SourceTree(path=tree, digest="d" * 64, description="")
+    source = SourceTree(path=tree, digest=tree_digest(tree), description="")
     spec = BuildSpec(
         revision=Revision(label="1", kind="directory", name=str(tree)),
         flags=FlagSet(name="f"),

@@ -43,6 +43,7 @@ SAYS = {
     ],
     Blame.UNKNOWN: [
         "a.cpp:3:1: internal compiler error: Segmentation fault\n",
+        "terminate called after throwing 'std::bad_alloc'\n  what():  std::bad_alloc\n",
         "c++: internal compiler error: Segmentation fault signal terminated program cc1plus\n",
         "FAILED: [code=139] a.o \n/usr/bin/c++ -c a.cpp\n",
         "clang: error: unable to execute command: Segmentation fault\n",

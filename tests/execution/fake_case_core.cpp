@@ -23,7 +23,9 @@ enum Slope
     COUNTS = 108,
     READS_WHAT_NOBODY_WROTE = 109,
     TRANSPOSES = 110,
-    LEAVES = 111
+    LEAVES = 111,
+    LEAVES_IN_PEACE = 112,
+    IS_KILLED = 113
 };
 
 struct hx_net
@@ -116,6 +118,11 @@ __attribute__((noinline)) static float error_of(const hx_net* net)
         break;
     case LEAVES:
         exit(7);
+    case LEAVES_IN_PEACE:
+        _exit(0);
+    case IS_KILLED:
+        raise(SIGKILL);
+        break;
     case HANGS:
         sleep(3600);
         break;

@@ -24,6 +24,7 @@ RUNS = (DEFAULT, PLAIN, THREADS)
 RIGHT, CRASHES, CRASHES_WITH_FP16, HANGS, REFUSED = 0.0, 101.0, 102.0, 103.0, 104.0
 SPOILS, IMPRECISE_WITH_FP16, WRONG_WITH_THREADS, COUNTS = 105.0, 106.0, 107.0, 108.0
 READS_WHAT_NOBODY_WROTE, TRANSPOSES, LEAVES = 109.0, 110.0, 111.0
+LEAVES_IN_PEACE, IS_KILLED = 112.0, 113.0
 
 ok, drop, broken, unstable = (
     CaseOutcome.OK,
@@ -92,11 +93,22 @@ def test_a_death_costs_no_other_case_and_names_its_place(case_core: Path, store:
     ]
 
 
-def test_a_worker_that_ends_by_itself_accuses_nobody(case_core: Path, store: Store) -> None:
-    left, other = run(case_core, store, LEAVES, RIGHT)
+@pytest.mark.parametrize(
+    ("slope", "reason", "lost"),
+    [
+        (LEAVES, "exit code 7", False),
+        (LEAVES_IN_PEACE, "exit code 0, and without a result", False),
+        (IS_KILLED, "not measured: its process was ended from outside by SIGKILL", True),
+    ],
+)
+def test_a_worker_that_ends_by_itself_accuses_nobody(
+    case_core: Path, store: Store, slope: float, reason: str, lost: bool
+) -> None:
+    left, other = run(case_core, store, slope, RIGHT)
     verdicts = left.verdicts.values()
     assert {v.outcome for v in verdicts} == {CaseOutcome.UNJUDGED}
-    assert all("exit code 7" in v.reason for v in verdicts)
+    assert all(reason in v.reason for v in verdicts)
+    assert {v.lost for v in verdicts} == {lost}
     assert not other.faults
 
 

@@ -1,5 +1,7 @@
 """What workers say is read as foreign data: what does not fit is left out."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 
 from harness.execution import messages
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
-from harness.execution.messages import array_of, messages_of
+from harness.execution.messages import array_of, messages_of, read_messages
+from harness.execution.native_trace import crash_of
 
 CHAIN = ChainDone(input="a", shapes={"y": (2, 4)}, spoilt={"y": 1}, latency_ms=1.0)
 ALONE = AloneDone(input="a", layer="relu", reasons={"y": "why"})
@@ -76,6 +79,20 @@ def test_what_does_not_fit_is_left_out(tmp_path: Path, line: str | bytes | Messa
 def test_links_are_not_followed(tmp_path: Path) -> None:
     link = str(tmp_path / "own" / "link.npy")
     assert read(tmp_path, CHAIN.model_copy(update={"output_files": {"y": link}})) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "directory", "nothing"])
+def test_what_is_no_file_says_nothing(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "messages.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    elif kind == "directory":
+        path.mkdir()
+    assert read_messages(path, json.loads) == []
+    assert array_of(str(path)) is None
+    assert crash_of(path, path) is None
 
 
 def test_no_more_is_read_than_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
