@@ -195,12 +195,13 @@ def soak(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
     _install(session, "tests")
-    session.run("pytest", *session.posargs)
+    # They have a session of their own, which runs them on all cores.
+    session.run("pytest", "--ignore=tests/hostile", *session.posargs)
 
 
 @nox.session
 def hostile(session: nox.Session) -> None:
-    """Run the table of hostile inputs alone (`-- --report DIR` keeps what happened)."""
+    """Run the table of hostile inputs (`-- --report DIR` keeps what happened)."""
     _install(session, "tests")
     words = list(session.posargs)
     env: dict[str, str | None] = {}

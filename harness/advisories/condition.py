@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,10 @@ def _parsed(text: str) -> ast.Expression:
     if len(text) > MAX_TEXT:
         raise ValueError(f"it has {len(text)} characters, and {MAX_TEXT} are the most; shorten it")
     try:
-        tree = ast.parse(text, mode="eval")
+        with warnings.catch_warnings():
+            # What Python only warns of, such as `1or w`, it would print.
+            warnings.simplefilter("error", SyntaxWarning)
+            tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ValueError(f"{text!r} is no expression: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:  # a zero byte, or too deep

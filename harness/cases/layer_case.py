@@ -133,6 +133,8 @@ def parse_case(text: str) -> LayerCase:
     """
     if len(text) > MAX_TEXT:
         raise _error(text, f"it has more than {MAX_TEXT} characters")
+    if re.search("[\ud800-\udfff]", text):
+        raise _error(text, "it is not in UTF-8")
     parts = text.strip().split(":")
     if len(parts) > 4:
         raise _error(text, "it has more than four parts")

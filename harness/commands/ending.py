@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ from harness.util.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     HarnessError,
+    MachineError,
     OutputClosedError,
 )
 from harness.util.files import disk_trouble, write_atomically
+from harness.util.places import temporary_directory
 from harness.util.printable import printable
 
 if TYPE_CHECKING:
@@ -105,9 +107,10 @@ def save_traceback(error: BaseException, words: Sequence[str], folder: Path | No
         ]
     )
     data = _CREDENTIALS.sub("…@", text).encode(errors="backslashreplace")
-    for place in (folder, Path(tempfile.gettempdir())):
-        if place is None:
-            continue
+    places = [folder] if folder else []
+    with suppress(MachineError):
+        places.append(Path(temporary_directory()))
+    for place in places:
         path = place / f"internal-error-{stamp}-{os.getpid()}.txt"
         try:
             write_atomically(path, data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from harness.domain.base import Integer, StoredValue
 from harness.domain.instability import Instability
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Literal[2] = 2
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Verdict(StrEnum):
@@ -256,9 +257,9 @@ class CellRecord(StoredValue):
     text: str = ""
     """Decoded text, where the model has a decoder."""
     reference_text: str = ""
-    latency_ms: float | None = None
+    latency_ms: Milliseconds | None = None
     """Wall time of the fastest forward pass in milliseconds; None where an emulator ran it."""
-    slowest_ms: float | None = None
+    slowest_ms: Milliseconds | None = None
     """Wall time of the slowest one: how much the latency is worth."""
     instability: Instability | None = None
     """What differs where the cell was measured again; None where all was the same."""

@@ -30,6 +30,8 @@ __all__ = ["ACTIVATIONS", "MAGIC", "Layer", "Param", "parse", "read_param", "wri
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}
 """Layer types by the value of parameter 9, as ncnn's `fused_activation.h` creates them."""
+MAX_FLOAT = (2 - 2**-23) * 2.0**127
+"""The largest number of 32 bits."""
 MAX_PARAMS = 32
 """`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
 MAX_BLOBS = 1 << 20
@@ -307,7 +309,7 @@ def _pairs(scanner: _Scanner, name: str) -> Iterator[tuple[int, Value]]:
 def _value(scanner: _Scanner) -> Value:
     string = scanner.match(_STRING)
     if string:
-        if len(string.group().encode()) > MAX_WORD:
+        if len(string.group().encode(errors="surrogatepass")) > MAX_WORD:
             raise scanner.error(f"longer than {MAX_WORD} bytes", "Shorten the string")
         return Value(string.group().rstrip("\r\t\v\f"))
     text = _word_of_value(scanner)
@@ -346,6 +348,8 @@ def _check_numbers(scanner: _Scanner, text: str) -> None:
                 raise scanner.error(f"{word} does not fit into 32 bits", "Correct it")
         elif not FLOAT.fullmatch(word):
             raise scanner.error(f"{word!r} is not a number", "Write id=value without spaces")
+        elif abs(float(word)) > MAX_FLOAT:
+            raise scanner.error(f"{word} is infinite in 32 bits", "Give a finite number")
 
 
 def _blob_count(param: Param) -> int:

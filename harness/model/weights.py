@@ -79,7 +79,10 @@ def read_tensors(param: Param, path: Path) -> Weights:
     at = 0
     weights: Weights = {}
     for layer in param.layers:
-        slots = layout(layer)
+        try:
+            slots = layout(layer)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
         if slots and layer.name in weights:
             raise ModelError(
                 f"{path}: two layers are named {layer.name}. Rename one.", code=Code.WEIGHTS

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 from harness.util.codes import Code
 from harness.util.errors import ConfigError
+from harness.util.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SECTIONS = ("global", "install", "download")
 """Sections that concern downloads; a later one overrides an earlier one."""
+_MOST_BYTES = 1 << 20
+"""Of a configuration file."""
 _FALSE = ("", "0", "false", "no", "off", "n", "f")
 
 
@@ -94,9 +97,12 @@ def _seconds(text: str) -> float:
 def _read_files(environ: Mapping[str, str]) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     for path in _files(environ):
+        if not path.exists():
+            continue
+        text = read_text(path, limit=_MOST_BYTES, error=ConfigError)
         try:
-            parser.read(path, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError) as error:
+            parser.read_string(text, source=str(path))
+        except configparser.Error as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(
                 f"{path}: pip's configuration is not readable ({reason}).", code=Code.PIP_CONFIG

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.util.errors import OutsideError
+from harness.util.errors import MachineError, OutsideError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +25,20 @@ _DEVICES = ("/dev/null", "/dev/tty", "/dev/zero", "/dev/full", "/dev/ptmx")
 _SYSTEM = ("/dev/fd", "/dev/pts", "/dev/shm", "/proc/self", f"/proc/{os.getpid()}")
 """What stands for descriptors, memory and settings of a process, and is nobody's file."""
 _COMPILED = "__pycache__"
+
+
+def temporary_directory() -> str:
+    """Return the directory for temporary files.
+
+    Raises:
+        MachineError: nothing can be written into any that the system has for that.
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise MachineError(
+            "no directory for temporary files is writable. Set TMPDIR to one that is."
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +58,11 @@ class Places:
 
         Only links directly in a directory of `trees` are followed: who keeps a part of a store on
         another disk has made them. Others lead nowhere.
+
+        Raises:
+            MachineError: there is no directory for temporary files.
         """
-        found = [os.path.realpath(tree) for tree in (*map(str, trees), tempfile.gettempdir())]
+        found = [os.path.realpath(tree) for tree in (*map(str, trees), temporary_directory())]
         for tree in tuple(found[:-1]):
             with suppress(OSError), os.scandir(tree) as entries:
                 found += [os.path.realpath(entry.path) for entry in entries if entry.is_symlink()]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 64 << 20
 """Bytes of a text that a person or a converter wrote; the largest `.param` known has 2 MB."""
+_CHUNK = 1 << 20
 BOM = "\ufeff"
 """The byte order mark that some editors put in front."""
 
@@ -46,8 +47,7 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         raise error(f"{path}: not a regular file. Name a file.", code=Code.NO_REGULAR_FILE)
     with os.fdopen(descriptor, "rb") as stream:
         try:
-            # Python takes memory for as many bytes as it is asked for.
-            data = b"" if about.st_size > limit else stream.read(about.st_size + 1)
+            data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
         except OSError as problem:
             raise error(
                 f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the "
@@ -65,6 +65,15 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
             f"{path}: it grows while it is read. Wait until it is complete.", code=Code.UNREADABLE
         )
     return data
+
+
+def _content(stream: IO[bytes], expected: int, most: int) -> bytes:
+    """Return the first `most` bytes of a file; asking for them at once would allocate them all."""
+    parts: list[bytes] = []
+    while most and (part := stream.read(min(most, max(expected, _CHUNK)))):
+        parts.append(part)
+        most -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def open_left(path: Path) -> IO[bytes] | None:

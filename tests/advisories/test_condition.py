@@ -50,3 +50,37 @@ def test_what_cannot_be_evaluated_is_no_answer(text: str) -> None:
 def test_nothing_but_names_and_a_few_functions_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"there is no (name|function)"):
         Condition(text).check({"w"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1or w",
+        "w ** 2",
+        "w << 2",
+        "f'{w}'",
+        "[x for x in (w,)]",
+        "max(w, key=x)",
+        "max(*w)",
+        "w\0",
+        "not " * 400 + "w",
+        "+".join("w" * 2000),
+        "b'w'",
+    ],
+)
+def test_what_no_condition_needs_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not for conditions|no expression|most|within|keywords"):
+        Condition(text).check({"w", "x"})
+
+
+@pytest.mark.parametrize(
+    "text", ["9999999999 * w * 9999999999", "'a' * 99", "'%9d' % w", "[w] * 9"]
+)
+def test_results_stay_small(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot be evaluated"):
+        Condition(text).of({"w": 7})
+
+
+def test_terms_of_terms_are_evaluated_once() -> None:
+    terms = {f"t{at}": f"t{at - 1} + t{at - 1}" if at else "w" for at in range(40)}
+    assert Condition("t39 == w * 549755813888", terms).of({"w": 7}).met

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fuzz(name: str, seconds: int) -> int:
     """Fuzz one parser in this process, which libFuzzer ends."""
-    import atheris
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     # Where coverage is measured.
     with atheris.instrument_imports(include=["harness", "simpleeval", "tomllib"]):
@@ -75,12 +75,7 @@ def _fuzz(name: str, seconds: int) -> int:
         words = [
             *(sys.argv[0], grown, str(seeds), f"-max_total_time={seconds}"),
             *(f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={INPUT_MEBIBYTES}"),
-            *(
-                f"-max_len={LONGEST}",
-                f"-artifact_prefix={folder}/",
-                "-verbosity=0",
-                "-print_final_stats=0",
-            ),
+            *(f"-max_len={LONGEST}", f"-artifact_prefix={folder}/"),
         ]
         before = set(folder.iterdir())
         pid = os.fork()

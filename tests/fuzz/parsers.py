@@ -137,15 +137,14 @@ def _condition(data: bytes) -> None:
     condition.of(dict.fromkeys(KNOWN, 7))
 
 
-def _input(**kind: str) -> Callable[[bytes], object]:
-    shape = {"shape": (1, 3, 4, 4)} if "image" in kind else {}
+def _npy(data: bytes) -> object:
+    spec = InputSpec(name="a", npy=_file("i.npy", data).name)
+    return make_input(spec, base=_scratch())
 
-    def make(data: bytes) -> object:
-        for name in kind.values():
-            _file(name, data)
-        return make_input(InputSpec(name="a", **shape, **kind), base=_scratch())
 
-    return make
+def _image(data: bytes) -> object:
+    spec = InputSpec(name="a", image=_file("i.png", data).name, shape=(1, 3, 4, 4))
+    return make_input(spec, base=_scratch())
 
 
 def _written_text(data: bytes) -> object:
@@ -268,8 +267,8 @@ PARSERS = {
     "case-id": Parser(parse=_case),
     "condition": Parser(parse=_condition, errors=(ValueError,)),
     "advisory": Parser(parse=lambda data: load_file(_file("a.toml", data))),
-    "npy": Parser(parse=_input(npy="i.npy")),
-    "image": Parser(parse=_input(image="i.png")),
+    "npy": Parser(parse=_npy),
+    "image": Parser(parse=_image),
     "text": Parser(parse=_written_text),
     "tree-names": Parser(parse=_tree_names),
     "file-names": Parser(parse=_names),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.util.errors import EXIT_FINDINGS, EXIT_OK
+from harness.util.errors import EXIT_ENVIRONMENT, EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ _PROGRAMS = re.compile(
     r"python[\d.]*)(-[\d.]+)?"
 )
 """What the harness may start."""
+_STOPPED = re.compile("Read-only file system|: not writable")
+"""What is said where a read-only mount stops it."""
 
 
 def faults(case: Hostile, happened: Happened) -> Iterator[str]:
@@ -55,7 +57,7 @@ def _words(case: Hostile, happened: Happened) -> Iterator[str]:
     if control := _CONTROLS.search(happened.printed):
         yield f"printed the control character {control.group()!r}"
     lines = happened.errors
-    is_error = happened.code not in (EXIT_OK, EXIT_FINDINGS)
+    is_error = happened.code in (EXIT_USAGE, EXIT_ENVIRONMENT)
     if is_error and case.names and not 1 <= len(lines) <= case.lines:
         yield f"{len(lines)} lines report an error, not 1 to {case.lines}"
     if any(len(line) > LONGEST for line in lines):
@@ -68,7 +70,7 @@ def _effects(case: Hostile, happened: Happened) -> Iterator[str]:
         if kind == "start" and _PROGRAMS.fullmatch(what):
             continue
         yield f"tried to {event}"
-    if "Read-only file system" in happened.printed:
+    if _STOPPED.search(happened.printed):
         yield "tried to write where it must not"
     if happened.left:
         yield f"left processes: {', '.join(happened.left)}"

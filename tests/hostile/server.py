@@ -60,9 +60,13 @@ def _warm_up() -> None:
     for module in ("harness.reference.generated_inputs", "harness.execution.worker"):
         importlib.import_module(module)
     # It would import all that we have imported, for workers that refused inputs never need.
-    ForkServer.start = lambda _: None  # type: ignore[method-assign]
+    setattr(ForkServer, "start", _start_later)  # noqa: B010 (mypy refuses it otherwise)
     gc.collect()
     gc.freeze()
+
+
+def _start_later(_server: ForkServer) -> None:
+    """Start with the first process that is asked for."""
 
 
 def _become_reaper() -> None:

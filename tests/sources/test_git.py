@@ -5,6 +5,7 @@ import pytest
 
 from harness.sources import git
 from harness.util.errors import HarnessError, MachineError, SourceError, UsageError
+from harness.util.process import capture
 from tests.sources.conftest import Repo, empty_repository
 
 
@@ -158,3 +159,12 @@ def test_damaged_repository_gives_gits_reason(repo: Repo) -> None:
     sha = repo.remove_object("HEAD:src")
     with pytest.raises(HarnessError, match=f"git diff-tree failed: .*{sha}.*git fsck"):
         git.commit_info(repo.path, "HEAD")
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c true", "fd::0"])
+def test_transports_that_start_programs_are_refused(url: str, tmp_path: Path) -> None:
+    # Not so in a repository's own configuration either, whatever that allows.
+    words = git.command(None, "-c", "protocol.allow=always", "ls-remote", url)
+    done = capture(words, timeout=git.LOCAL_SECONDS, env=git.ENVIRONMENT)
+    assert not done.ok
+    assert "not allowed" in done.stderr

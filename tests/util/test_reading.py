@@ -50,3 +50,9 @@ def test_other_encodings_are_told_with_their_line(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"latin, line 3: not in UTF-8 \(byte 0xe9\)"):
         read_text(tmp_path / "latin")
+
+
+def test_no_more_memory_is_taken_than_the_file_has(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+
+    assert read_bytes(tmp_path / "x", limit=1 << 60) == b"abc"

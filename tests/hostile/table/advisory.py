@@ -59,7 +59,6 @@ _FIELDS = (
     _entry("no-good", "good", good=[]),
     _entry("commit", "introduced", introduced="$(touch pwned)"),
     _entry("commit-newline", "introduced", introduced="07267f261\n"),
-    _entry("case", "case", case="Softmax"),
     _entry("other-case", "case", case="ReLU::3"),
     _entry("case-digits", "case", case="Softmax:0=" + "9" * 5000 + ":3"),
     _entry("expect", "expect", expect="fine"),
@@ -84,7 +83,6 @@ _CONDITIONS = tuple(
         "assignment": "threads := 1",
         "statement": "threads; w",
         "nul": "threads\0 > 1",
-        "surrogate": "threads > 1 or '\\ud800'",
         "newline": "threads\n > 1",
         "deep-brackets": "(" * 1000 + "w" + ")" * 1000,
         "deep-not": "not " * 5000 + "w",
@@ -105,7 +103,8 @@ _VALUES = tuple(
         words=(*AUDIT, "--threads=2", "--shape=x=3x7"),
         make=at(m__param=PARAM, known_IN_a__toml=corpus(entry(when=when))),
         shown=when[:200],
-        ends=USAGE,
+        # What cannot be evaluated with the layer's values leaves the answer open, see `audit`.
+        ends=USAGE | frozenset({4}),
         names=("softmax-tail", "when|cannot be evaluated"),
     )
     for name, when in {

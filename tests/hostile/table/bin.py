@@ -67,7 +67,6 @@ _SIZES = tuple(
     for name, pairs in (
         ("2^31-weights", "0=2 1=1 2=2147483647"),
         ("2^31-outputs", "0=2147483647 1=1 2=2147483646"),
-        ("no-weights", "0=2 1=1"),
         ("negative", "0=2 1=1 2=-6"),
         ("indivisible", "0=4 1=1 2=6"),
         ("bias-of-a-half", "0=2 1=0.5 2=6"),
@@ -76,6 +75,7 @@ _SIZES = tuple(
     )
 )
 _OTHERS = (
+    _case("no-weights", WHOLE, param=INNER.replace(" 2=6", ""), named="follow"),
     _case("text", INNER.encode()),
     _case("zip", b"PK\x03\x04" + bytes(60)),
     _case("pickle", b"\x80\x04cposix\nsystem\n(S'touch pwned'\ntR."),

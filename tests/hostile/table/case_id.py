@@ -14,7 +14,8 @@ def _case(name: str, text: str, *, ends: frozenset[int] = USAGE) -> Hostile:
         kind="case id",
         words=("sweep", "--list", "--config", "c.toml", "--case", text),
         make=usual,
-        names=("case",) if ends == USAGE else (),
+        # What is too long for any argument is refused before anybody looks what it is.
+        names=("case|argument [0-9]+",) if ends == USAGE else (),
         ends=ends,
     )
 

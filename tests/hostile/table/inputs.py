@@ -163,7 +163,7 @@ def _png(
 
 def _picture(kind: str, mode: str = "RGB", **options: object) -> bytes:
     stream = io.BytesIO()
-    Image.new(mode, (4, 4)).save(stream, kind, **options)  # type: ignore[arg-type]
+    Image.new(mode, (4, 4)).save(stream, kind, **options)
     return stream.getvalue()
 
 

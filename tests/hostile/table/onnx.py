@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.model.onnx_text import model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from onnx import ModelProto
 
     Edit = Callable[[ModelProto], object]
@@ -40,7 +42,8 @@ def good() -> ModelProto:
 def _edited(edit: Edit) -> bytes:
     proto = good()
     edit(proto)
-    return proto.SerializeToString()
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def _case(
@@ -70,7 +73,7 @@ def _case(
     )
 
 
-def _weights(array: np.ndarray) -> Edit:  # type: ignore[type-arg]
+def _weights(array: NDArray[np.float32]) -> Edit:
     return lambda proto: proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(array, "w"))
 
 
@@ -136,7 +139,7 @@ _FILES = tuple(
 _TAKEN = (_case("whole", GOOD, ends=FETCHED), _case("list", GOOD, whole=False, ends=TAKEN))
 
 _GRAPHS = tuple(
-    _case(f"graph/{name}", (lambda edit=edit: _edited(edit)), *names)
+    _case(f"graph/{name}", partial(_edited, edit), *names)
     for name, edit, *names in (
         ("no-output", lambda p: p.graph.ClearField("output")),
         ("no-input", lambda p: p.graph.ClearField("input")),
@@ -189,7 +192,7 @@ _GRAPHS = tuple(
 )
 
 _LISTED = tuple(
-    _case(f"made-up/{name}", (lambda edit=edit: _edited(edit)), *names, whole=False)
+    _case(f"made-up/{name}", partial(_edited, edit), *names, whole=False)
     for name, edit, *names in (
         ("strings", _input(elem=8), "x"),
         ("type-99", _input(elem=99), "x"),
@@ -291,7 +294,7 @@ _ODD = (
         ends=USAGE | FETCHED,
     ),
     *(
-        _case(f"odd/{name}", (lambda edit=edit: _edited(edit)), ends=USAGE | FETCHED)
+        _case(f"odd/{name}", partial(_edited, edit), ends=USAGE | FETCHED)
         for name, edit in (
             ("ir-0", lambda p: setattr(p, "ir_version", 0)),
             ("input-of-minus-3", _input(shape=[1, -3])),
@@ -331,7 +334,7 @@ _MEMORY = tuple(
 )
 
 _EXTERNAL = tuple(
-    _case(f"external/{name}", (lambda edit=edit: _edited(edit)), *names, more=more)
+    _case(f"external/{name}", partial(_edited, edit), *names, more=more)
     for name, edit, more, *names in (
         ("absent", _external("nowhere"), nothing, "nowhere"),
         ("absolute", _external("/etc/passwd"), nothing, "passwd"),

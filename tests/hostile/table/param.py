@@ -90,7 +90,6 @@ _LAYERS = tuple(
         ("used-too-early", _graph("Input x 0 1 x\nReLU r 1 1 y z\nReLU s 1 1 x y"), "r", "y"),
         ("made-by-nobody", _graph("Input x 0 1 x\nReLU r 1 1 nowhere y"), "nowhere"),
         ("input-with-input", _graph("Input x 1 1 a x\nReLU r 1 1 x y"), "x"),
-        ("nothing-to-feed", _graph("MemoryData m 0 1 x 0=3\nReLU r 1 1 x y"), "(?i)input"),
         ("word-missing", HEAD + "ReLU r 1\n", "output count"),
         ("cut-in-a-name", "7767517\n2 2\nInput x 0 1 x\nReLU r 1 1 x", "ends here"),
         ("long-type", HEAD + "R" * 256 + " r 1 1 x y\n", ":4", "255"),
@@ -147,9 +146,9 @@ _WEIGHTED = tuple(
         ("wrong-weights", "InnerProduct w 1 1 x y 0=3 1=0 2=16"),
         ("half-outputs", "InnerProduct w 1 1 x y 0=1.5 1=0 2=16"),
         ("zero-kernel", "Convolution w 1 1 x y 0=4 1=0 6=36"),
-        ("negative-stride", "Convolution w 1 1 x y 0=4 1=3 3=-1 6=36"),
-        ("zero-stride", "Convolution w 1 1 x y 0=4 1=3 3=0 6=36"),
-        ("zero-group", "ConvolutionDepthWise w 1 1 x y 0=4 1=3 6=36 7=0"),
+        ("negative-stride", "Convolution w 1 1 x y 0=4 1=3 3=-1 5=1 6=36"),
+        ("zero-stride", "Convolution w 1 1 x y 0=4 1=3 3=0 5=1 6=36"),
+        ("zero-group", "ConvolutionDepthWise w 1 1 x y 0=4 1=3 5=1 6=36 7=0"),
         ("zero-slices", "Slice w 1 1 x y -23300=1,0"),
     )
 )
@@ -167,6 +166,7 @@ _EITHER = tuple(
         ("type-escape", HEAD + "\x1b[31mReLU r 1 1 x y\n"),
         ("type-up", HEAD + "../../ReLU r 1 1 x y\n"),
         ("lower-case", HEAD + "relu r 1 1 x y\n"),
+        ("nothing-to-feed", _graph("MemoryData m 0 1 x 0=3\nReLU r 1 1 x y")),
         # ncnn does not read further either, see `Param.unread`.
         ("fewer-layers", PARAM.replace("2 2", "1 2")),
     )
