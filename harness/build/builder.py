@@ -32,9 +32,11 @@ from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
 from harness.util.errors import BuildError, MachineError, UnbuildableError
+from harness.util.family import end_strays
 from harness.util.files import write_atomically
+from harness.util.limits import PROGRAM_BYTES
 from harness.util.naming import file_name
-from harness.util.process import Processes, end_strays
+from harness.util.process import Processes
 from harness.util.sealed import is_intact, read_sealed, sealed, set_aside
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Build:
     """Command that runs it, where Python itself cannot load it."""
     library: str = ""
     """Library that a process must have loaded before all others: that of a sanitizer."""
+    network: bool = False
+    """Whether the command that runs it needs the network."""
 
 
 def _toolchain_key(plan: BuildPlan) -> str:
@@ -114,6 +118,8 @@ class Builder:
     jobs: int
     timeout: float
     """Seconds that one configure or compile step may take."""
+    memory_bytes: int = PROGRAM_BYTES
+    """Memory that one compiler may ask for."""
     retry_failed: bool = False
     processes: Processes = field(default_factory=Processes)
     watch: BuildWatch | None = None
@@ -288,6 +294,7 @@ class Builder:
                 log=work / LOG,
                 timeout=self.timeout,
                 env=environment,
+                memory_bytes=self.memory_bytes,
                 watch=self.watching(plan.spec.id),
             )
             if not done.ok:
@@ -341,7 +348,7 @@ class Builder:
             raise MachineError(
                 f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
                 f"{self.store.root}). Free disk or memory, lower --jobs or raise this session's "
-                "limits (ulimit -a), and run again."
+                "limits (ulimit -a; memory_gib in [limits]), and run again."
             )
         if blame == Blame.LACKING:
             raise UnbuildableError(

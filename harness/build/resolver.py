@@ -189,4 +189,5 @@ class BuildResolver:
         if flags.target is None:
             library = str(asan_library(self.compiler(flags))) if flags.wants_asan else ""
             return replace(build, library=library)
-        return replace(build, runner=runner_command(flags.target, self.store))
+        command = runner_command(flags.target, self.store)
+        return replace(build, runner=command, network=flags.target.network)

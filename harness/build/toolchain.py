@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = ("c++", "g++", "clang++")
 ANSWER_SECONDS = 60.0
+ANSWER_BYTES = 16 << 20
+"""How much a compiler may say about itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +39,23 @@ def find_compiler(name: str) -> Compiler:
     """Return the compiler called `name`, or the first usable one if the name is empty.
 
     Raises:
-        MachineError: there is none; the message says how to install it.
+        MachineError: there is none, or it does not say which it is; with the remedy.
     """
+    silent = ""
     for candidate in (name,) if name else CANDIDATES:
         found = shutil.which(candidate)
-        if found:
-            answer = capture([found, "--version"], timeout=ANSWER_SECONDS)
-            return Compiler(
-                path=Path(found), version=answer.text.splitlines()[0], c_path=_c_compiler(found)
-            )
+        if not found:
+            continue
+        answer = capture([found, "--version"], timeout=ANSWER_SECONDS, most_bytes=ANSWER_BYTES)
+        first = next(iter(answer.text.strip().splitlines()), "")
+        if answer.ok and first:
+            return Compiler(path=Path(found), version=first, c_path=_c_compiler(found))
+        silent = silent or f"{found} --version: {answer.fate}{'' if first else ', without a word'}"
+    if silent:
+        raise MachineError(
+            f"{silent}. Is it a compiler? Try it by hand, and put another one on PATH, or name it "
+            "in the flag set (compiler)"
+        )
     # Clang's OpenMP is a package of its own, without which ncnn is compiled single-threaded.
     package = "clang libomp-dev" if "clang" in name else "g++"
     raise MachineError(
@@ -71,7 +81,7 @@ def predefined_macros(compiler: Path, flags: tuple[str, ...]) -> frozenset[str]:
     They are the truth about what a compile command enables, whatever the flags are called.
     """
     command = [str(compiler), *flags, "-dM", "-E", "-x", "c++", "/dev/null"]
-    text = capture(command, timeout=ANSWER_SECONDS).text
+    text = capture(command, timeout=ANSWER_SECONDS, most_bytes=ANSWER_BYTES).text
     return frozenset(words[1] for line in text.splitlines() if len(words := line.split()) > 1)
 
 

@@ -88,6 +88,8 @@ class CaseVerdict(StoredValue):
     """`fp16` or `bf16` where this is no more than what that format, which the options allow, costs
     at best, or some times that."""
     reason: str = ""
+    lost: bool = False
+    """Whether this machine kept it from being run: who goes on with the sweep runs it."""
 
     @property
     def is_fault(self) -> bool:

@@ -125,7 +125,7 @@ def execute(options: argparse.Namespace) -> int:
                 binding=machine.binding.result,
                 tolerance=config.tolerance,
                 exact=RunSpec(name="exact"),
-                memory_bytes=int(config.limits.memory_gib * 2**30),
+                memory_bytes=config.limits.memory_bytes,
                 workers=options.jobs,
             ),
             say=say,

@@ -312,15 +312,15 @@ def _run(
 
     What was skipped is tried again: what kept it from being measured may have gone.
     """
-    known = run.records()
-    done = {record.cell: record for record in known if record.verdict is not Verdict.SKIPPED}
+    found = run.records()
+    done = {record.cell: record for record in found if record.verdict is not Verdict.SKIPPED}
     if done:
         reporter.resumed(run.path, len(done))
-    for found in engine.run([cell for cell in matrix.cells if cell.id not in done]):
-        record = found
+    for measured in engine.run([cell for cell in matrix.cells if cell.id not in done]):
+        record = measured
         if command:
-            only = shlex.quote(found.cell.rpartition("/")[0])
-            record = found.model_copy(update={"command": f"{command} --only {only}"})
+            only = shlex.quote(measured.cell.rpartition("/")[0])
+            record = measured.model_copy(update={"command": f"{command} --only {only}"})
         run.append(record)
         done[record.cell] = record
     return [done[cell.id] for cell in matrix.cells]

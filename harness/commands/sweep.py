@@ -284,7 +284,7 @@ class _Sweep:
             binding=machine.binding.result,
             tolerance=config.tolerance,
             exact=exact_run(subjects[0].runs),
-            memory_bytes=int(config.limits.memory_gib * 2**30),
+            memory_bytes=config.limits.memory_bytes,
             workers=options.jobs,
         )
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)

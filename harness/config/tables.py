@@ -236,11 +236,16 @@ class Limits(_Table):
         default=8,
         ge=LEAST_MEMORY_GIB,
         le=MOST_GIB,
-        description="Address space of one cell's process.",
+        description="Memory in use by one cell's process and its children, or by one compiler.",
     )
     input_mib: float = Field(
         default=512, gt=0, le=MOST_GIB * 1024, description="One input, in single precision."
     )
+
+    @property
+    def memory_bytes(self) -> int:
+        """The same in bytes, at least one: there is no way to ask for no limit."""
+        return max(1, int(self.memory_gib * 2**30))
 
 
 class Config(_Table):

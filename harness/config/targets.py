@@ -30,6 +30,11 @@ class TargetTable(BaseModel):
         "must mean the same files there.",
     )
     install: str = Field(default="", description="Command that installs compiler and emulator.")
+    network: bool = Field(
+        default=False,
+        description="Whether the emulator's command needs the network, as ssh does: builds under "
+        "test have none otherwise.",
+    )
 
     def named(self, name: str) -> Target:
         """Return the table as the value that specifications carry."""

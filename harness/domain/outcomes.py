@@ -34,4 +34,6 @@ class Event(StrEnum):
     TIMEOUT = "timeout"
     NAN = "nan"
     """The output holds NaN or Inf that the reference has not."""
+    MACHINE = "machine"
+    """Something that this machine did or lacks, and no revision is to blame for."""
     MEASURED = "measured"

@@ -69,6 +69,8 @@ class Failure(StrEnum):
     """ncnn refused the model."""
     RUN = "run"
     """Anything later: a crash, an error, a wrong shape."""
+    MACHINE = "machine"
+    """Something that this machine did, or lacks: the next run measures the cell again."""
 
 
 class Metrics(StoredValue):

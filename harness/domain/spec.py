@@ -61,6 +61,8 @@ class Target:
     """Command that runs a program of the target, to be followed by that program's path."""
     install: str
     """Command that installs compiler and emulator."""
+    network: bool = False
+    """Whether the emulator's command reaches the machine by the network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,20 +8,21 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from harness.execution.case_job import CaseItem
-from harness.execution.case_runner import death_of, results
+from harness.execution.case_runner import never_began, position, results
 from harness.execution.heap import Heap
+from harness.execution.mishap import mishap_of
+from harness.util.errors import MachineError
 from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from harness.build.builder import Build
     from harness.build.coverage import Counts
     from harness.execution.case_job import CaseJob
-    from harness.execution.case_runner import CaseRunner, Request
-
-    Step = tuple[int, int]
-    """Places of a case and of run options."""
+    from harness.execution.case_runner import CaseRunner, Request, Step
+    from harness.util.process import Completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,30 +53,34 @@ class CaseCounter:
         steps = [
             (number, places[run.name]) for number, (_, runs) in enumerate(requests) for run in runs
         ]
-        lost = 0
+        lost, tried = 0, False
         with scratch_directory("cases-") as folder:
             for attempt in count():
                 if not steps:
                     break
-                place = folder / str(attempt)
-                ended = self.runner.process(
-                    with_steps(job, requests, steps), place, self.counts.environment
-                )
-                if ended.ok:
+                place, now = folder / str(attempt), with_steps(job, requests, steps)
+                ended = self._counted(now, place)
+                done = len(results(place, now))
+                if ended.ok and done == len(steps):
                     break
-                death_of(place, ended, self.build.core)  # or it never came to a case
-                done = len(results(place))
+                mishap = mishap_of(ended, self.runner.memory_bytes)
+                if mishap and mishap.again and not tried:
+                    # It counts what it ran when it ends, which it did not do.
+                    tried = True
+                    continue
+                if position(place, now) is None:
+                    raise MachineError(never_began(ended, mishap))
                 lost += 1
                 again = with_steps(job, requests, steps[:done])
-                if (
-                    done
-                    and not self.runner.process(
-                        again, folder / f"{attempt}-again", self.counts.environment
-                    ).ok
-                ):
+                if done and not self._counted(again, folder / f"{attempt}-again").ok:
                     lost += done
                 steps = steps[done + 1 :]
         return lost
+
+    def _counted(self, job: CaseJob, place: Path) -> Completed:
+        """Run a job in a process that adds to the counts."""
+        counts = self.counts
+        return self.runner.process(job, place, counts.environment, [counts.folder])
 
 
 def with_steps(job: CaseJob, requests: Sequence[Request], steps: Sequence[Step]) -> CaseJob:

@@ -42,8 +42,8 @@ class CaseJob(MessageValue):
     heap: Heap = Heap.AS_IT_IS
     seconds: int = 10
     """After which a run of one case is taken to hang."""
-    memory_bytes: int = 0
-    """Limit of the process's address space; 0 for none."""
+    network: bool = False
+    """Whether the runner is reached by the network."""
     counts: bool = False
     """Whether the build counts what is run of it, see `harness.build.coverage`."""
 

@@ -7,7 +7,6 @@ itself, twice and with other memory around it, so that no case is blamed for wha
 from __future__ import annotations
 
 import signal
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,11 +16,16 @@ from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.domain.base import StoredValue
 from harness.execution import case_worker
 from harness.execution.case_job import CaseItem, CaseJob, CaseRun, RunDone
+from harness.execution.confinement import confinement, surroundings, worker_limits
 from harness.execution.heap import Heap
+from harness.execution.messages import read_messages
+from harness.execution.mishap import last_line, mishap_of
 from harness.execution.native_trace import crash_of
+from harness.execution.session import USE_VULKAN
 from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
-from harness.util.files import read_lines
+from harness.util.errors import MachineError
+from harness.util.files import disk_trouble_explained
 from harness.util.process import Processes
 from harness.util.scratch import scratch_directory
 
@@ -33,12 +37,15 @@ if TYPE_CHECKING:
     from harness.cases.layer_case import LayerCase
     from harness.domain.spec import RunSpec
     from harness.domain.verdict import Tolerance
+    from harness.execution.mishap import Mishap
     from harness.util.process import Completed
 
 T = TypeVar("T")
 
 CHUNK = 40
 """Cases of one process: enough that starting it costs little, and few enough to show progress."""
+MOST_WORDS = 64
+"""Bytes that a position takes at most."""
 PROCESS_SECONDS = 3600.0
 """Limit of a process; runs that hang end much sooner by themselves."""
 
@@ -58,6 +65,8 @@ class CaseRecord(StoredValue):
         return {name: verdict for name, verdict in self.verdicts.items() if verdict.is_fault}
 
 
+Step = tuple[int, int]
+"""Places of a case and of run options."""
 Request = tuple["LayerCase", "Sequence[RunSpec]"]
 """A case and the options that it is to be run with."""
 
@@ -143,6 +152,7 @@ class CaseRunner:
             for place, (_, runs) in enumerate(requests)
             if runs
         }
+        tried: set[Step | None] = set()
         with scratch_directory("cases-") as folder:
             for attempt in count():
                 if not pending:
@@ -152,17 +162,30 @@ class CaseRunner:
                     CaseItem(case=requests[number][0].id, runs=tuple(pending[number]))
                     for number in numbers
                 )
-                place = folder / str(attempt)
-                ended = self.process(job.model_copy(update={"items": items}), place)
-                done = results(place)
-                if not ended.ok:
-                    done.append(death_of(place, ended, build.core))
-                left = defaultdict(list, {n: list(runs) for n, runs in pending.items()})
-                for message in done:
-                    number = numbers[message.item]
-                    found[number][job.runs[message.run].name] = message.verdict
-                    left[number].remove(message.run)
-                pending = {number: runs for number, runs in left.items() if runs}
+                place, now = folder / str(attempt), job.model_copy(update={"items": items})
+                ended = self.process(now, place)
+                left = {(number, run) for number, runs in pending.items() for run in runs}
+                for message in results(place, now):
+                    step = (numbers[message.item], message.run)
+                    found[step[0]][job.runs[step[1]].name] = message.verdict
+                    left.discard(step)
+                if left or not ended.ok:
+                    at = position(place, now)
+                    mishap = mishap_of(ended, self.memory_bytes)
+                    step_now = (numbers[at[0]], at[1]) if at else None
+                    if mishap and mishap.again and step_now not in tried:
+                        tried.add(step_now)
+                    elif step_now is None:
+                        raise MachineError(never_began(ended, mishap))
+                    elif not mishap or step_now in left:
+                        verdict = verdict_of(place, ended, build.core, mishap)
+                        found[step_now[0]][job.runs[step_now[1]].name] = verdict
+                        left.discard(step_now)
+                pending = {
+                    number: runs
+                    for number in numbers
+                    if (runs := [run for run in pending[number] if (number, run) in left])
+                }
         return [
             CaseRecord(case=case.id, build=build.record.id, verdicts=verdicts)
             for (case, _), verdicts in zip(requests, found, strict=True)
@@ -181,27 +204,42 @@ class CaseRunner:
             tolerance=self.tolerance,
             heap=heap,
             seconds=self.seconds,
-            memory_bytes=0 if build.library else self.memory_bytes,
+            network=build.network,
         )
 
     def process(
-        self, job: CaseJob, place: Path, environment: Mapping[str, str] | None = None
+        self,
+        job: CaseJob,
+        place: Path,
+        environment: Mapping[str, str] | None = None,
+        folders: Sequence[Path] = (),
     ) -> Completed:
         """Run a job in a process, whose files go to a new directory.
 
+        Args:
+            job: what to run.
+            place: the directory.
+            environment: variables that the process gets besides.
+            folders: where it may write besides.
+
         Raises:
-            MachineError: the build was damaged meanwhile.
+            MachineError: the disk is full, no process can be started, or the build was damaged
+                meanwhile.
         """
-        place.mkdir(parents=True)
-        (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-        with unchanged((job.core, job.binding)):
+        devices = any(run.options.get(USE_VULKAN) for run in (*job.runs, job.exact))
+        with disk_trouble_explained(place), unchanged((job.core, job.binding)):
+            allowed = confinement([place, *folders], network=job.network, devices=devices)
+            own = surroundings(place)
+            (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
             return self.processes.call(
                 case_worker.main,
                 [place / "job.json"],
                 log=place / "log",
                 timeout=PROCESS_SECONDS,
-                env={"OMP_WAIT_POLICY": "passive", **(environment or {})},
+                env={"OMP_WAIT_POLICY": "passive", **own, **(environment or {})},
                 library=job.library,
+                limits=worker_limits(PROCESS_SECONDS, self.memory_bytes),
+                confinement=allowed,
             )
 
 
@@ -209,42 +247,61 @@ def _message(run: RunSpec) -> CaseRun:
     return CaseRun(name=run.name, options=dict(run.options), threads=run.threads)
 
 
-def results(place: Path) -> list[RunDone]:
-    """Return what a process has done so far."""
-    return read_lines(place / MESSAGES_FILE, RunDone.model_validate_json)
+def results(place: Path, job: CaseJob) -> list[RunDone]:
+    """Return what a process has done so far of its job, each step once."""
+    found: dict[Step, RunDone] = {}
+    for message in read_messages(place / MESSAGES_FILE, RunDone.model_validate_json):
+        if _is_step(message.item, message.run, job):
+            found.setdefault((message.item, message.run), message)
+    return list(found.values())
 
 
-def death_of(place: Path, ended: Completed, core: Path) -> RunDone:
-    """Return what a process died of.
+def position(place: Path, job: CaseJob) -> Step | None:
+    """Return the places of the item and the run that a process was at; None if it began none."""
+    try:
+        words = (place / case_worker.POSITION_FILE).read_bytes()[:MOST_WORDS].split()
+        item, run = (int(word) for word in words)
+    except (OSError, ValueError):
+        return None
+    return (item, run) if _is_step(item, run, job) else None
 
-    Raises:
-        RuntimeError: it never came to a case; its log says more.
-    """
-    position = place / case_worker.POSITION_FILE
-    words = position.read_text(encoding="utf-8").split() if position.exists() else []
-    if len(words) != 2:
-        raise RuntimeError(f"a worker ended before its first case ({ended.fate}): {ended.output}")
+
+def _is_step(item: int, run: int, job: CaseJob) -> bool:
+    return 0 <= item < len(job.items) and run in job.items[item].runs
+
+
+def never_began(ended: Completed, mishap: Mishap | None) -> str:
+    """Return what to say of a process that ended before its first case."""
+    why = mishap.reason if mishap else f"{ended.fate}: {last_line(ended.output)}"
+    return f"a process for cases ended before the first of them: {why}. Run it with --debug"
+
+
+def verdict_of(place: Path, ended: Completed, core: Path, mishap: Mishap | None) -> CaseVerdict:
+    """Return the verdict of the step in which a process ended."""
+    if mishap:
+        reason = f"not measured: {mishap.reason}"
+        return CaseVerdict(outcome=CaseOutcome.UNJUDGED, reason=reason, lost=True)
     if ended.returncode == -signal.SIGALRM or ended.timed_out:
-        verdict = CaseVerdict(outcome=CaseOutcome.HANG, reason="no result in time")
-    elif ended.returncode > 0:
-        # It ended by itself, or by a mistake of the harness: nothing to accuse a layer of.
-        last = (ended.output.strip().splitlines() or [""])[-1]
-        reason = f"the worker ended with {ended.fate}: {last}"
-        verdict = CaseVerdict(outcome=CaseOutcome.UNJUDGED, reason=reason)
-    else:
-        crash = crash_of(place / TRACE_FILE, core)
-        inner = next((f.function for f in crash.frames if f.function), "") if crash else ""
-        reason = f"{ended.fate} in {inner}" if inner else ended.fate
-        verdict = CaseVerdict(outcome=CaseOutcome.CRASH, reason=reason)
-    return RunDone(item=int(words[0]), run=int(words[1]), verdict=verdict)
+        return CaseVerdict(outcome=CaseOutcome.HANG, reason="no result in time")
+    if ended.returncode >= 0:
+        # It ended by itself: nothing to accuse a layer of.
+        how = ended.fate if ended.returncode else f"{ended.fate}, and without a result"
+        reason = f"the worker ended with {how}: {last_line(ended.output)}"
+        return CaseVerdict(outcome=CaseOutcome.UNJUDGED, reason=reason)
+    crash = crash_of(place / TRACE_FILE, core)
+    inner = next((f.function for f in crash.frames if f.function), "") if crash else ""
+    reason = f"{ended.fate} in {inner}" if inner else ended.fate
+    return CaseVerdict(outcome=CaseOutcome.CRASH, reason=reason)
 
 
 def _agreed(usual: CaseVerdict, filled: CaseVerdict) -> CaseVerdict:
     """Return one verdict of two, the same case with usual memory and with memory filled.
 
     Wrong both times is wrong, by the milder of the two: what is filled in makes an error larger.
-    Wrong only once is unstable.
+    Wrong only once is unstable. What this machine kept from being run says nothing.
     """
+    if usual.lost or filled.lost:
+        return usual if usual.lost else filled
     if usual.is_fault and filled.is_fault:
         return min(usual, filled, key=lambda v: (_SEVERITY.index(v.outcome), v.error))
     if usual.is_fault or filled.is_fault:

@@ -6,7 +6,6 @@ Where it is stands in a file before each step, so that the parent knows which ca
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -34,7 +33,9 @@ from harness.execution.session import (
     UnsupportedError,
 )
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
+from harness.execution.worker_end import ending_of
 from harness.util.errors import HarnessError
+from harness.util.files import append_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,32 +54,39 @@ def main(arguments: list[str]) -> int:
     """Run the job in the file `arguments[0]`; messages go beside it."""
     path = Path(arguments[0])
     job = CaseJob.model_validate_json(path.read_text(encoding="utf-8"))
-    if job.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
     if not job.runner:
         prepare(job.heap)
     # The default action ends the process wherever it is, in ncnn's code too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    position = os.open(path.parent / POSITION_FILE, os.O_WRONLY | os.O_CREAT)
-    with (path.parent / MESSAGES_FILE).open("a", encoding="utf-8") as stream:
-        for message in _messages(job, path.parent, position):
-            stream.write(message.model_dump_json() + "\n")
-            stream.flush()
+
+    def work() -> None:
+        for message in _messages(job, path.parent):
+            # Open only now: what a build prints to any descriptor does not get there.
+            append_line(path.parent / MESSAGES_FILE, message.model_dump_json(), sync=False)
+
+    code = ending_of(work)
     if job.counts and not job.runner:
         # This process ends without what a program does at its end; a runner does it.
         dump_counts(Path(job.core))
-    return 0
+    return code
 
 
-def _messages(job: CaseJob, folder: Path, position: int) -> Iterator[RunDone]:
+def _messages(job: CaseJob, folder: Path) -> Iterator[RunDone]:
     for number, item in enumerate(job.items):
         case = _CaseWork(job, number, folder)
         for run in item.runs:
-            os.pwrite(position, f"{number} {run}".ljust(_WIDTH).encode(), 0)
+            _stand(folder, f"{number} {run}")
             signal.alarm(job.seconds)
             verdict = case.verdict(job.runs[run])
             signal.alarm(0)
             yield RunDone(item=number, run=run, verdict=verdict)
+
+
+def _stand(folder: Path, position: str) -> None:
+    """Write down where this process is, in one write: it may end at any time."""
+    file = os.open(folder / POSITION_FILE, os.O_WRONLY | os.O_CREAT)
+    os.pwrite(file, position.ljust(_WIDTH).encode(), 0)
+    os.close(file)
 
 
 class _RefusedError(Exception):

@@ -17,11 +17,12 @@ import harness
 from harness.build.toolchain import cpu_description, cpu_features
 from harness.domain.records import BuildRecord, CellRecord, Failure, LayerRecord, Verdict
 from harness.domain.verdict import judge, worst_output
+from harness.execution.confinement import sandbox_lacks
 from harness.execution.job import Job, JobInput
 from harness.execution.repetition import Repetition
 from harness.execution.sanitizer_report import asan_report, asan_sentence
 from harness.execution.session import USE_VULKAN
-from harness.execution.stability import is_short_of_memory, with_one_thread
+from harness.execution.stability import with_one_thread
 from harness.reference.prepared_input import PreparedInput, decode
 from harness.util.scratch import scratch_directory
 
@@ -228,6 +229,13 @@ class CellRunner:
         opened = result.opened
         ended = result.death or result.ended
         words = ended.output if ended else ""
+        if result.mishap:
+            return {
+                "verdict": Verdict.SKIPPED,
+                "reason": result.failure,
+                "failure": Failure.MACHINE,
+                "stderr": tail(result.ended.output if result.ended else ""),
+            }
         if opened.unsupported:
             return {"verdict": Verdict.UNSUPPORTED, "reason": opened.unsupported}
         if opened.skipped:
@@ -282,9 +290,6 @@ class CellRunner:
             return asan_sentence(report)
         if reason.startswith("exit code"):
             reason = ": ".join([reason, *words.strip().splitlines()[-1:]])
-        if result.chain is None and is_short_of_memory(words):
-            gib = self.launcher.memory_bytes / 2**30
-            reason = f"out of memory (limit {gib:.0f} GiB): {reason}"
         crash = result.crash
         if crash and crash.function and crash.signal == result.failure:
             reason = f"{reason} in {crash.function}"
@@ -305,6 +310,7 @@ def job_of(
     return Job(
         binding="",
         runner=build.runner,
+        network=build.network,
         library=build.library,
         core=str(build.core),
         param=str(model.param),
@@ -403,4 +409,5 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": onnxruntime.__version__,
+        **({"not kept from builds": "; ".join(lacks)} if (lacks := sandbox_lacks()) else {}),
     }

@@ -60,8 +60,8 @@ class Job(MessageValue):
     heap: Heap = Heap.AS_IT_IS
     pools: bool = True
     """Whether ncnn may keep the memory of blobs for later ones."""
-    memory_bytes: int = 0
-    """Limit of the process's address space; 0 for none."""
+    network: bool = False
+    """Whether the runner is reached by the network."""
 
     def files(self) -> list[str]:
         """Return all files that are read: the build, the model, the inputs and what they give."""

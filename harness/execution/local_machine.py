@@ -67,6 +67,7 @@ class LocalMachine:
             store=store,
             jobs=jobs,
             timeout=config.limits.build_seconds,
+            memory_bytes=config.limits.memory_bytes,
             retry_failed=retry_failed,
             processes=launcher.processes,
             watch=watch,

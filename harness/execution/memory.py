@@ -33,6 +33,9 @@ RECORD = "record"
 MEASURING = ("domain", "model", "definition", "reference", "compare", "execution")
 """Packages whose code decides what is measured: with another one, nothing is remembered."""
 
+_COMPUTES_NOTHING = ("system", "python", "not kept from builds")
+"""What a record says of the machine that no number depends on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellMemory:
@@ -66,8 +69,7 @@ class CellMemory:
                 "alignments": [dataclasses.asdict(a) for a in model.conversion.alignments],
                 "input": [item.reference.directory.name, *sorted(item.feeds)],
                 "noise": item.noise.channels.directory.name,
-                # Neither the kernel nor Python computes anything here.
-                "machine": {k: v for k, v in machine.items() if k not in ("system", "python")},
+                "machine": {k: v for k, v in machine.items() if k not in _COMPUTES_NOTHING},
             }
         )
 

@@ -6,6 +6,8 @@ It starts anew for each batch of requests and loads the model each time.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 
 from harness.domain.spec import THREADS
 from harness.execution.heap import environment
+from harness.execution.mishap import FROM_OUTSIDE, sent
 from harness.execution.session import (
     PLACES,
     Array,
@@ -26,6 +29,7 @@ from harness.execution.session import (
     check_setup,
     device_properties,
 )
+from harness.execution.worker_end import MachineLimitError
 from harness.util.process import signal_name
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 CODES = {4: "the model has no such blob", 6: "this build of ncnn cannot hold a tensor of that rank"}
 """What the core's codes for a blob mean; any other says that ncnn could not compute it."""
+MOST_BYTES = 16 << 20
+"""Of all answers to a script: a line per option, blob and layer."""
 
 
 class RemoteSession:
@@ -58,11 +64,14 @@ class RemoteSession:
         self._setup = setup
         self._folder = folder
         answers = self._follow(["options", *(["devices"] if setup.wants_vulkan else [])])
-        self.defaults: Mapping[str, bool | int] = _options(answers)
-        devices = [int(text) for text in _answers(answers, "devices")]
+        with self._understood():
+            self.defaults: Mapping[str, bool | int] = _options(answers)
+            devices = [int(text) for text in _answers(answers, "devices")]
         check_setup(setup, self.defaults, devices[0] if devices else -1)
         self.device: Mapping[str, str] = device_properties("\n".join(_answers(answers, "device")))
-        loaded = _options(self._follow([*self._load(), "options"]))
+        answers = self._follow([*self._load(), "options"])
+        with self._understood():
+            loaded = _options(answers)
         self.options: Mapping[str, bool | int] = setup.finally_set(loaded)
 
     def placement(self, layers: int) -> tuple[str, ...]:
@@ -70,7 +79,11 @@ class RemoteSession:
         if not self.device:
             return ("",) * layers
         answers = self._follow([*self._load(), f"places {layers}"])
-        return tuple(PLACES[int(code)] for code in _answers(answers, "place"))
+        with self._understood():
+            places = tuple(PLACES[int(code)] for code in _answers(answers, "place"))
+            if len(places) != layers:
+                raise ValueError(f"{len(places)} places of {layers} layers")
+            return places
 
     def run(self, requests: Sequence[ForwardPass]) -> Iterator[Reply]:
         """Answer the requests in their order.
@@ -83,7 +96,8 @@ class RemoteSession:
             script += self._passes(index, request)
         answers = iter(self._follow(script))
         for index, request in enumerate(requests):
-            replies = [self._reply(index, request, answers) for _ in range(request.repeats)]
+            with self._understood():
+                replies = [self._reply(index, request, answers) for _ in range(request.repeats)]
             yield Reply.fastest(replies)
 
     def _load(self) -> list[str]:
@@ -127,8 +141,10 @@ class RemoteSession:
             if code:
                 failures[blob] = f"{blob}: {CODES.get(code, 'ncnn could not compute this blob')}"
             else:
-                blobs[blob] = np.load(self._out(index, number))
+                blobs[blob] = np.load(self._out(index, number), allow_pickle=False)
         seconds = float(next(answers).removeprefix("seconds "))
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"{seconds} seconds")
         return Reply(blobs=blobs, failures=failures, seconds=seconds)
 
     def _follow(self, script: Sequence[str]) -> list[str]:
@@ -141,19 +157,38 @@ class RemoteSession:
         file.write_bytes("".join(f"{line}\n" for line in script).encode(errors="surrogateescape"))
         command = [*self._command, str(self._setup.core), str(file)]
         env = {**os.environ, **environment(self._setup.heap)}
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=env)
+        name = Path(self._command[0]).name
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env
+        ) as process:
+            assert process.stdout
+            said = process.stdout.read(MOST_BYTES + 1)
+            if len(said) > MOST_BYTES:
+                process.kill()
+                raise RunError(f"{name}: it answers without end")
         # Blobs may be called anything, in any encoding; only line feeds end an answer.
-        lines = done.stdout.decode(errors="surrogateescape").split("\n")[:-1]
+        lines = said.decode(errors="surrogateescape").split("\n")[:-1]
         for error in _answers(lines, "error"):
             _, _, what = error.partition(" ")
             raise LoadError(f"ncnn refuses: {what}")
-        if done.returncode:
-            fate = done.returncode
+        fate = process.returncode
+        if fate:
             # An emulator passes on the signal that its program died of as 128 plus its number.
             number = -fate if fate < 0 else fate - 128
+            if number in FROM_OUTSIDE:
+                raise MachineLimitError(sent(number))
             how = signal_name(number) if number > 0 else f"exit code {fate}"
-            raise RunError(f"{Path(self._command[0]).name}: {how}")
+            raise RunError(f"{name}: {how}")
         return lines
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Have answers that make no sense be a failure of the program that gave them."""
+        try:
+            yield
+        except (ValueError, LookupError, EOFError, OSError, StopIteration) as error:
+            name = Path(self._command[0]).name
+            raise RunError(f"{name}: its answers make no sense ({error!r:.200})") from error
 
 
 def _answers(lines: Sequence[str], kind: str) -> list[str]:

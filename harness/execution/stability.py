@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ class Kind(Enum):
     DIED = auto()
     """By whichever signal: it depends on what was hit first."""
     UNKNOWN = auto()
-    """It took too long, or memory was short: that may be the machine's fault."""
+    """It took too long, or was ended by the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +71,13 @@ class Difference:
 def ending(result: InputResult, param: Param) -> tuple[Kind, str]:
     """Return how a measurement ended, and the same in words."""
     chain, ended = result.chain, result.ended
+    if result.mishap:
+        return Kind.UNKNOWN, result.failure
     if result.opened.failure:
         return Kind.FAILED, result.opened.failure
     if chain is None:
-        if ended is None or ended.timed_out or -ended.returncode == signal.SIGKILL:
-            return Kind.UNKNOWN, result.failure
-        return (Kind.UNKNOWN if is_short_of_memory(ended.output) else Kind.DIED), ended.fate
+        unknown = ended is None or ended.timed_out
+        return Kind.UNKNOWN if unknown else Kind.DIED, result.failure
     if chain.failure:
         return Kind.FAILED, chain.failure
     for layer in param.layers:
@@ -86,11 +86,6 @@ def ending(result: InputResult, param: Param) -> tuple[Kind, str]:
                 where = "" if blob in chain.output_files else f" in {layer.type} {layer.name}"
                 return Kind.NOT_FINITE, f"{chain.spoilt[blob]} NaN or infinite values{where}"
     return Kind.NUMBERS, NUMBERS
-
-
-def is_short_of_memory(output: str) -> bool:
-    """Return whether a process said that it was refused memory."""
-    return any(words in output for words in ("MemoryError", "bad_alloc"))
 
 
 def difference(first: InputResult, second: InputResult, param: Param) -> Difference | None:
@@ -146,7 +141,7 @@ def _alone(first: InputResult, second: InputResult, index: int, layer: Layer) ->
 
 def _is_the_machines(fate: str) -> bool:
     """Return whether a process may have ended without a fault of the build."""
-    return fate.startswith("no result") or fate == signal.SIGKILL.name
+    return fate.startswith("no result")
 
 
 def _unequal(one: Mapping[str, str], other: Mapping[str, str], blobs: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ it goes on, so that the parent loses nothing but the step that was running.
 from __future__ import annotations
 
 import hashlib
-import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,9 +32,11 @@ from harness.execution.session import (
     UnsupportedError,
     same_blobs,
 )
+from harness.execution.worker_end import ending_of
 from harness.model.integer_blobs import integer_blobs, quantised_blobs
 from harness.model.param import Layer, Param, read_param
 from harness.reference.values import Reference
+from harness.util.files import append_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,14 +53,14 @@ def main(arguments: list[str]) -> int:
     """Run the job in the file `arguments[0]`; messages go beside it."""
     path = Path(arguments[0])
     job = Job.model_validate_json(path.read_text(encoding="utf-8"))
-    if job.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
-    with (path.parent / MESSAGES_FILE).open("a", encoding="utf-8") as stream:
+
+    def work() -> None:
         for message in messages(job, path.parent):
-            # What is written outlives the process, though perhaps not the machine.
-            stream.write(message.model_dump_json() + "\n")
-            stream.flush()
-    return 0
+            # What is written outlives the process, though perhaps not the machine. While a build
+            # runs the file is not open: what prints to any descriptor does not print there.
+            append_line(path.parent / MESSAGES_FILE, message.model_dump_json(), sync=False)
+
+    return ending_of(work)
 
 
 def messages(job: Job, folder: Path) -> Iterator[Message]:

@@ -6,14 +6,15 @@ library's fork server imports the caller's main module again in every process, w
 without a guard once more.)
 
 The protocol: the caller sends one line of JSON with the writing end of a pipe, and reads from the
-pipe the process's number and, when it has ended, its exit code.
+pipe the process's number and, when it has ended, how (`watching.py`). Everything that was forked
+ends with the server, and the server with who uses it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -21,19 +22,31 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from harness.util import guardian, sandbox
 from harness.util.errors import MachineError
-from harness.util.places import Places, active, confine
+from harness.util.family import adopt_orphans, end_descendants, end_strays
+from harness.util.places import active
+from harness.util.watching import watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.util.limits import ProcessLimits
+    from harness.util.sandbox import Confinement
+
+logger = logging.getLogger(__name__)
 
 Function = Callable[[list[str]], int]
 """Takes arguments and returns an exit code; known by its module and name."""
 
+_STARTS = 3
+"""How many servers may be killed before they are asked for a process."""
 _CHUNK = 1 << 16
 _TUNABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Large pages where the system has them: a worker touches hundreds of megabytes once, and a fifth
@@ -43,6 +56,16 @@ _SANITIZER = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktra
 """Python itself frees little at its end. A sanitizer reads this when a program starts."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a forked process ended."""
+
+    code: int
+    """Exit code, or minus the signal's number."""
+    over_memory: bool = False
+    """Whether it was ended because it used more memory than it may."""
+
+
 @dataclass(kw_only=True)
 class Fork:
     """A process that was forked, the first of a process group of its own."""
@@ -50,14 +73,16 @@ class Fork:
     pid: int
     pipe: int
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Return its exit code, or minus the signal's number; None if it runs on."""
+    def wait(self, timeout: float | None = None) -> Ending | None:
+        """Return how it ended; None if it runs on."""
         if not select.select([self.pipe], [], [], timeout)[0]:
             return None
-        code = _line(self.pipe)
+        words = _line(self.pipe).split()
         os.close(self.pipe)
-        # Without a line the server was killed together with all it had forked.
-        return int(code) if code else -signal.SIGKILL
+        if len(words) != 2:
+            # The server was killed, together with all it had forked.
+            return Ending(code=-signal.SIGKILL)
+        return Ending(code=int(words[0]), over_memory=words[1] == "1")
 
 
 class ForkServer:
@@ -73,6 +98,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._end: Callable[[], object] | None = None
 
     def start(self) -> None:
         """Start now, so that the first process need not wait for the imports."""
@@ -80,18 +106,27 @@ class ForkServer:
             self._connection()
 
     def fork(
-        self, function: Function, arguments: list[str], *, output: Path, env: Mapping[str, str]
+        self,
+        function: Function,
+        arguments: list[str],
+        *,
+        output: Path,
+        env: Mapping[str, str],
+        limits: ProcessLimits,
+        confinement: Confinement | None = None,
     ) -> Fork:
         """Call a function in a new process.
 
         Args:
             function: what to call.
             arguments: what it gets.
-            output: file that its stdout and stderr are appended to.
+            output: file that its stdout and stderr are appended to, the middle of much left out.
             env: all of its environment.
+            limits: what it may use.
+            confinement: what it may do; None for everything.
 
         Raises:
-            MachineError: the server was killed.
+            MachineError: the server was killed, again and again.
         """
         request = {
             "module": function.__module__,
@@ -100,45 +135,81 @@ class ForkServer:
             "output": str(output),
             "env": dict(env),
             "path": sys.path,
+            "limits": asdict(limits),
+            "confinement": asdict(confinement) if confinement else None,
             "places": asdict(places) if (places := active()) else None,
         }
+        message = json.dumps(request).encode() + b"\n"
+        for _ in range(_STARTS):
+            fork = self._forked(message)
+            if fork:
+                return fork
+            logger.info("the process that starts all others was killed: it is started again")
+        raise MachineError(
+            f"the process that starts all others was killed {_STARTS} times: perhaps the machine "
+            "is out of memory. Lower --jobs, and run again."
+        )
+
+    def _forked(self, message: bytes) -> Fork | None:
+        """Ask the server for a process; None if it was killed."""
         reader, writer = os.pipe()
         with self._lock:
-            connection = self._connection()
-            message = json.dumps(request).encode() + b"\n"
-            sent = socket.send_fds(connection, [message], [writer])
-            connection.sendall(message[sent:])
-            os.close(writer)
-            # The next request may only come when this one has been taken.
-            pid = _line(reader)
-        if not pid:
-            raise MachineError(
-                "the process that starts all others was killed: perhaps the machine is out of "
-                "memory. Lower --jobs, and run again."
-            )
-        return Fork(pid=int(pid), pipe=reader)
+            try:
+                connection = self._connection()
+                sent = socket.send_fds(connection, [message], [writer])
+                connection.sendall(message[sent:])
+            except OSError:
+                os.close(writer)
+            else:
+                os.close(writer)
+                # The next request may only come when this one has been taken.
+                if pid := _line(reader):
+                    return Fork(pid=int(pid), pipe=reader)
+            os.close(reader)
+            self._forget()
+            return None
+
+    def _forget(self) -> None:
+        """Have the next request start another server, and end what this one left running."""
+        if self._end:
+            self._end()
+        self._process, self._socket, self._end = None, None, None
 
     def _connection(self) -> socket.socket:
-        if self._process is None or self._process.poll() is not None or self._socket is None:
+        if self._process and self._process.poll() is not None:
+            self._forget()
+        if self._socket is None:
             path = os.pathsep.join(filter(None, sys.path))
             self._socket, theirs = socket.socketpair()
+            own = {guardian.SERVER: uuid4().hex}
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", __name__, str(theirs.fileno()), self._module],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    env={**_TUNABLES, **os.environ, "PYTHONPATH": path, **self._library},
+                    env={
+                        **_TUNABLES,
+                        **os.environ,
+                        "PYTHONPATH": path,
+                        **self._library,
+                        **own,
+                        **guardian.mark(),
+                    },
                     # Ctrl-C is for the caller, who ends what runs.
                     start_new_session=True,
                 )
-            weakref.finalize(self, _end, self._socket, self._process)
+            self._end = weakref.finalize(
+                self, _end, self._socket, self._process, own[guardian.SERVER]
+            )
         return self._socket
 
 
-def _end(connection: socket.socket, server: subprocess.Popen[bytes]) -> None:
+def _end(connection: socket.socket, server: subprocess.Popen[bytes], own: str) -> None:
     """Close a server's socket, at which it ends, and reap it."""
     connection.close()
-    server.wait()
+    if server.wait():
+        # It was killed, and could not end what it had forked.
+        end_strays(guardian.SERVER, own)
 
 
 def _line(pipe: int) -> str:
@@ -153,71 +224,37 @@ def main(arguments: list[str]) -> int:
     """Serve the socket `arguments[0]` until the caller closes it, with the module imported."""
     number, module = arguments
     importlib.import_module(module)
+    sandbox.prepare()
+    adopt_orphans()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that watch need nobody to reap them
+    me = os.getpid()
     with socket.socket(fileno=int(number)) as connection:
         while True:
-            message, descriptors, _, _ = socket.recv_fds(connection, _CHUNK, 1)
+            message, descriptors = _received(connection)
             if not message:
-                return 0
-            while not message.endswith(b"\n"):
-                message += connection.recv(_CHUNK)
+                break
             (pipe,) = descriptors
             if os.fork() == 0:
                 connection.close()
-                _watch(json.loads(message), pipe)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                watch(json.loads(message), pipe, me)
             os.close(pipe)
-
-
-def _watch(request: dict[str, object], pipe: int) -> NoReturn:
-    """Fork once more, and tell how that process ends."""
+    # Nobody waits for what still runs.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    pid = os.fork()
-    if pid == 0:
-        os.close(pipe)
-        _enter(**request)  # type: ignore[arg-type]
-    _lead(pid)
-    os.write(pipe, f"{pid}\n".encode())
-    _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(BrokenPipeError):
-        os.write(pipe, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    end_descendants()
+    return 0
 
 
-def _lead(pid: int) -> None:
-    """Make a process the first of its group: it does so itself too, whoever comes first."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.setpgid(pid, pid)
-
-
-def _enter(
-    *,
-    module: str,
-    name: str,
-    arguments: list[str],
-    output: str,
-    env: dict[str, str],
-    path: list[str],
-    places: dict[str, list[str]] | None,
-) -> NoReturn:
-    """Become what looks like a program of its own, and call the function."""
-    code = 1
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the next request with its pipe; nothing if the caller is gone."""
     try:
-        _lead(os.getpid())
-        with Path(output).open("ab") as stream:
-            for standard in (1, 2):
-                os.dup2(stream.fileno(), standard)
-        os.environ.clear()
-        os.environ.update(env)
-        sys.path[:] = path
-        confine(Places(**{k: tuple(v) for k, v in places.items()}) if places else None)
-        code = getattr(importlib.import_module(module), name)(arguments)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        message, descriptors, _, _ = socket.recv_fds(connection, _CHUNK, 1)
+        while message and not message.endswith(b"\n"):
+            more = connection.recv(_CHUNK)
+            message = message + more if more else b""
+    except OSError:
+        return b"", []
+    return message, descriptors
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The one way this package starts other programs, and its own functions in other processes.
 
-Every call has a time limit, keeps its output in a live log file, and ends its whole process
-group when it is over, so that neither a hanging compiler nor an interrupted run leaves children.
+Every call has limits (`limits.py`), keeps its output in a live log file that does not grow without
+end (`bounded_log.py`), and ends all that it started when it is over (`family.py`), so that neither
+a hanging compiler nor an interrupted run leaves children. What runs foreign code is confined
+besides (`sandbox.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -15,23 +16,32 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from harness.util.errors import MachineError
+from harness.util.family import end_strays
 from harness.util.forking import ForkServer, Function
+from harness.util.guardian import RUN, mark
+from harness.util.limits import PROGRAM_BYTES, ProcessLimits, for_seconds
+from harness.util.printing import PUMP_SECONDS, Taken, feed, logged, pumped, tail
+from harness.util.starting import end_group, ended, kill_group, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import ModuleType
 
-logger = logging.getLogger(__name__)
+    from harness.util.sandbox import Confinement
 
-LINE_BYTES = 1 << 10
 WATCH_SECONDS = 2.0
 """How often a program's watcher is told how far it is."""
 LAST_WORDS_SECONDS = 2.0
 """How long a function whose time is up may take to say where it is."""
+END_SECONDS = 30.0
+"""How long the end of what was killed may take."""
+CAPTURE_BYTES = 1 << 30
+STDERR_BYTES = 1 << 20
 Watch = Callable[[str], None]
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
@@ -45,20 +55,13 @@ class _Ended:
     returncode: int
     """Exit code, or minus the signal's number."""
     timed_out: bool
+    seconds: float
+    """How long it took; the limit where that is why it ended."""
 
     @property
     def ok(self) -> bool:
         """Whether the program ended by itself with exit code 0."""
         return self.returncode == 0 and not self.timed_out
-
-
-@dataclass(frozen=True, kw_only=True)
-class Completed(_Ended):
-    """What became of a finished program."""
-
-    seconds: float
-    output: str
-    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
 
     @property
     def fate(self) -> str:
@@ -68,6 +71,16 @@ class Completed(_Ended):
         if self.returncode < 0:
             return signal_name(-self.returncode)
         return f"exit code {self.returncode}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed(_Ended):
+    """What became of a finished program."""
+
+    output: str
+    """The end of stdout and stderr together (all of it unless `tail_bytes` cut it)."""
+    over_memory: bool = False
+    """Whether it was ended because it used more memory than it may."""
 
 
 def signal_name(number: int) -> str:
@@ -121,7 +134,7 @@ class Processes:
         """End all that other threads run here; their calls raise `KeyboardInterrupt`."""
         self._stopping.set()
         for group in tuple(self._running):
-            _kill(group)
+            end_group(group)
 
     def run(
         self,
@@ -133,43 +146,59 @@ class Processes:
         env: Mapping[str, str | None] | None = None,
         tail_bytes: int = TAIL_BYTES,
         watch: Watch | None = None,
+        memory_bytes: int = PROGRAM_BYTES,
     ) -> Completed:
         """Run a program to its end with stdout and stderr in `log` (appended, readable meanwhile).
 
         Args:
             command: program and arguments; no shell is involved.
-            log: file that receives the command line and everything that the program prints.
+            log: file that receives the command line and everything that the program prints, the
+                middle of very much left out.
             timeout: seconds after which the whole process group is killed.
             cwd: working directory.
             env: variables set on top of the current environment; None removes one.
             tail_bytes: how much of the output to return at most.
             watch: told the last line of the output every few seconds.
+            memory_bytes: memory that the program may ask for, and each of its children.
 
         Raises:
             MachineError: the program does not exist.
         """
         words = tuple(str(word) for word in command)
         started = time.monotonic()
-        with _logged(log, " ".join(words)) as (stream, start):
-            process = _start(words, cwd, env, subprocess.DEVNULL, stream, subprocess.STDOUT)
-            timed_out = False
+        own = uuid4().hex
+        marks = {RUN: own, **mark()}
+        timed_out = False
+        with (
+            logged(log, " ".join(words)) as (stream, begin),
+            pumped(stream) as (writer, said),
+        ):
+            try:
+                named = {**(env or {}), **marks}
+                process = start(words, cwd, named, subprocess.DEVNULL, writer, subprocess.STDOUT)
+            finally:
+                os.close(writer)
+            for_seconds(timeout, data_bytes=memory_bytes).apply(process.pid)
             with self._known(process.pid):
                 try:
-                    while not _ended(
+                    while not ended(
                         process, min(WATCH_SECONDS, max(0.0, started + timeout - time.monotonic()))
                     ):
                         timed_out = time.monotonic() - started >= timeout
                         if timed_out:
                             break
                         if watch:
-                            watch(_last_line(log, start))
+                            watch(said.last_line)
                 finally:
                     kill_group(process)
+                    # What left the group, and even its parent, is known by its mark.
+                    end_strays(RUN, own)
         return self._completed(
             words,
             returncode=process.returncode,
             started=started,
-            output=_tail(log, start, tail_bytes),
+            timeout=timeout,
+            output=tail(log, begin, tail_bytes),
             timed_out=timed_out,
         )
 
@@ -182,6 +211,8 @@ class Processes:
         timeout: float,
         env: Mapping[str, str] | None = None,
         library: str = "",
+        limits: ProcessLimits | None = None,
+        confinement: Confinement | None = None,
     ) -> Completed:
         """Run a function in a process of its own, as `run` runs a program.
 
@@ -193,34 +224,46 @@ class Processes:
                 that its whole process group is killed.
             env: variables set on top of the current environment.
             library: shared library that the process has loaded before all others.
+            limits: what it may use; by default what its time allows.
+            confinement: what it may do; None for everything.
+
+        Raises:
+            MachineError: no process can be started.
         """
         words = tuple(str(word) for word in arguments)
         name = f"{function.__module__}.{function.__name__}"
         started = time.monotonic()
-        with _logged(log, f"{name} {' '.join(words)}") as (_, start):
+        with logged(log, f"{name} {' '.join(words)}") as (_, begin):
             fork = self._server(library).fork(
-                function, list(words), output=log, env={**os.environ, **(env or {})}
+                function,
+                list(words),
+                output=log,
+                env={**os.environ, **(env or {})},
+                limits=limits or for_seconds(timeout),
+                confinement=confinement,
             )
-            code = None
+            ending = None
             timed_out = False
             with self._known(fork.pid):
                 try:
-                    code = fork.wait(timeout)
-                    timed_out = code is None
+                    ending = fork.wait(timeout)
+                    timed_out = ending is None
                     if timed_out:
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(fork.pid, signal.SIGTERM)
-                        code = fork.wait(LAST_WORDS_SECONDS)
+                        ending = fork.wait(LAST_WORDS_SECONDS)
                 finally:
-                    _kill(fork.pid)
-            if code is None:
-                code = fork.wait()
+                    end_group(fork.pid)
+            if ending is None:
+                ending = fork.wait(END_SECONDS)
         return self._completed(
             (name, *words),
-            returncode=-signal.SIGKILL if code is None else code,
+            returncode=ending.code if ending else -signal.SIGKILL,
             started=started,
-            output=_tail(log, start),
+            timeout=timeout,
+            output=tail(log, begin, TAIL_BYTES),
             timed_out=timed_out,
+            over_memory=bool(ending and ending.over_memory),
         )
 
     @contextlib.contextmanager
@@ -238,8 +281,10 @@ class Processes:
         *,
         returncode: int,
         started: float,
+        timeout: float,
         output: str,
         timed_out: bool,
+        over_memory: bool = False,
     ) -> Completed:
         if self._stopping.is_set():
             # How it ended says nothing about it: nobody may take that for a result.
@@ -247,9 +292,10 @@ class Processes:
         return Completed(
             command=command,
             returncode=returncode,
-            seconds=time.monotonic() - started,
+            seconds=timeout if timed_out else time.monotonic() - started,
             output=output,
             timed_out=timed_out,
+            over_memory=over_memory,
         )
 
 
@@ -262,42 +308,19 @@ def run(
     env: Mapping[str, str | None] | None = None,
     tail_bytes: int = TAIL_BYTES,
     watch: Watch | None = None,
+    memory_bytes: int = PROGRAM_BYTES,
 ) -> Completed:
     """Run one program by itself, see `Processes.run`."""
     return Processes().run(
-        command, log=log, timeout=timeout, cwd=cwd, env=env, tail_bytes=tail_bytes, watch=watch
+        command,
+        log=log,
+        timeout=timeout,
+        cwd=cwd,
+        env=env,
+        tail_bytes=tail_bytes,
+        watch=watch,
+        memory_bytes=memory_bytes,
     )
-
-
-@contextlib.contextmanager
-def _logged(log: Path, title: str) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a log with a title line, and yield it with the place where the output begins."""
-    logger.info("running %s, log %s", title, log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
-        stream.write(f"$ {title}\n".encode())
-        stream.flush()
-        yield stream, stream.tell()
-
-
-def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a program, but not for long."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _last_line(log: Path, start: int) -> str:
-    return (_tail(log, start, LINE_BYTES).splitlines() or [""])[-1]
-
-
-def _tail(log: Path, start: int, tail_bytes: int = TAIL_BYTES) -> str:
-    with log.open("rb") as reader:
-        size = reader.seek(0, os.SEEK_END)
-        reader.seek(max(start, size - tail_bytes))
-        return reader.read().decode(errors="replace")
 
 
 def capture(
@@ -307,6 +330,7 @@ def capture(
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
     stdin: bytes = b"",
+    most_bytes: int = CAPTURE_BYTES,
 ) -> Captured:
     """Run a program whose output is data, such as `git cat-file`, and return all it printed.
 
@@ -316,81 +340,55 @@ def capture(
         cwd: working directory.
         env: variables set on top of the current environment; None removes one.
         stdin: what the program reads.
+        most_bytes: how much it may print.
 
     Raises:
-        MachineError: the program does not exist.
+        MachineError: the program does not exist, or prints more than that.
     """
     words = tuple(str(word) for word in command)
     pipe = subprocess.PIPE
-    process = _start(words, cwd, env, pipe, pipe, pipe)
+    process = start(words, cwd, env, pipe, pipe, pipe)
+    for_seconds(timeout, data_bytes=PROGRAM_BYTES).apply(process.pid)
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    stdout, stderr = Taken(process.stdout, most_bytes), Taken(process.stderr, STDERR_BYTES)
+    feeder = threading.Thread(target=feed, args=(process.stdin, stdin), daemon=True)
+    threads = [stdout, stderr, feeder]
     timed_out = False
+    until = time.monotonic() + timeout
     try:
-        stdout, stderr = process.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        kill_group(process)
-        stdout, stderr = process.communicate()
+        for thread in threads:
+            thread.start()
+        while stdout.is_alive() and not stdout.is_full:
+            stdout.join(min(PUMP_SECONDS, max(0.0, until - time.monotonic())))
+            # What holds the pipe on behind the program's back is not waited for.
+            if process.poll() is not None:
+                stdout.join(PUMP_SECONDS)
+                break
+            timed_out = time.monotonic() >= until
+            if timed_out:
+                break
+        if not timed_out and not stdout.is_full:
+            timed_out = not ended(process, max(0.0, until - time.monotonic()))
     finally:
         kill_group(process)
+        for thread in threads:
+            thread.join(END_SECONDS)
+        if not any(thread.is_alive() for thread in threads):
+            for stream in (process.stdin, process.stdout, process.stderr):
+                with contextlib.suppress(OSError):
+                    stream.close()
+    if stdout.is_full:
+        raise MachineError(
+            f"{words[0]}: printed more than {most_bytes} bytes and was ended. Check that it is the "
+            f"program that it should be: {' '.join(words)[:200]}"
+        )
     return Captured(
         command=words,
         returncode=process.returncode,
-        stdout=stdout,
-        stderr=stderr.decode(errors="replace"),
+        stdout=bytes(stdout.data),
+        stderr=stderr.data.decode(errors="replace"),
         timed_out=timed_out,
+        seconds=timeout if timed_out else time.monotonic() - (until - timeout),
     )
-
-
-def _start(
-    words: tuple[str, ...],
-    cwd: Path | None,
-    env: Mapping[str, str | None] | None,
-    stdin: int,
-    stdout: int | IO[bytes],
-    stderr: int,
-) -> subprocess.Popen[bytes]:
-    merged = {**os.environ, **(env or {})}
-    try:
-        return subprocess.Popen(
-            words,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=cwd,
-            env={name: value for name, value in merged.items() if value is not None},
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        if cwd is not None and not cwd.is_dir():
-            raise MachineError(f"{cwd}: no such directory to run {words[0]} in.") from error
-        raise MachineError(
-            f"{words[0]}: program not found. Install it or put it on PATH."
-        ) from error
-    except PermissionError as error:
-        raise MachineError(
-            f"{words[0]}: not allowed to run it. Make it executable (chmod +x)."
-        ) from error
-
-
-def end_strays(variable: str, value: str) -> None:
-    """End programs that a killed process of the harness left running.
-
-    They are known by an environment variable, which their children inherit. Without `/proc`
-    nothing is done.
-    """
-    wanted = f"{variable}={value}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if wanted in path.read_bytes().split(b"\0"):
-                os.kill(int(path.parent.name), signal.SIGKILL)
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that was started with `start_new_session`, children included, and reap it."""
-    _kill(process.pid)
-    process.wait()
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)

@@ -53,6 +53,7 @@ class FakeTools:
         log: Path,
         timeout: float,
         env: Mapping[str, str | None],
+        memory_bytes: int,
         watch: Callable[[str], None],
     ) -> Completed:
         output = ""

@@ -1,9 +1,14 @@
 // A core without ncnn that misbehaves on command: the first element of the input says how.
+#include <errno.h>
+#include <arpa/inet.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -57,6 +62,36 @@ __attribute__((noinline)) static float read_beyond(int size)
     return data[size + 1];
 }
 
+static const char FORGED[] = "\n{\"kind\":\"chain\",\"input\":\"in113\",\"latency_ms\":-1}\n"
+                             "{\"kind\":\"done\",\"input\":\"in113\"}\n";
+
+static std::string param_path;
+
+// What nobody who computes has to do with.
+static void vandalise()
+{
+    FILE* file = fopen((param_path + ".stolen").c_str(), "w");
+    if (file)
+        fclose(file);
+    rename(param_path.c_str(), (param_path + ".moved").c_str());
+    truncate(param_path.c_str(), 0);
+    unlink(param_path.c_str());
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(9);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int udp = socket(AF_INET, SOCK_DGRAM, 0);
+    if (sendto(udp, "x", 1, 0, (sockaddr*)&address, sizeof(address)) == 1)
+        raise(SIGUSR1);
+}
+
+static void fork_without_end()
+{
+    for (;;)
+        if (fork() < 0 && errno == EAGAIN)
+            pause();
+}
+
 static void misbehave(int code)
 {
     switch (code)
@@ -90,6 +125,58 @@ static void misbehave(int code)
         int depth = 0;
         exit(recurse_forever(&depth));
     }
+    case 111:
+        _exit(0);
+    case 112:
+        kill(getppid(), SIGKILL);
+        kill(0, SIGHUP);
+        break;
+    case 113: // forges messages wherever it can
+        for (int file = 0; file < 64; file++)
+            if (write(file, FORGED, sizeof(FORGED) - 1) < 0)
+                continue;
+        break;
+    case 114:
+        for (int file = 0; file < 64; file++)
+            close(file);
+        break;
+    case 115:
+        for (int count = 0; count < 100; count++)
+            fwrite("\0\xff\x1b[2J\n", 1, 7, stdout);
+        fflush(stdout);
+        break;
+    case 116:
+        for (int count = 0; count < 500000; count++)
+            printf("%0100d\n", count);
+        fflush(stdout);
+        break;
+    case 117: // leaves something behind
+        if (fork() == 0)
+        {
+            setsid();
+            if (fork() == 0)
+                sleep(3600);
+            _exit(0);
+        }
+        break;
+    case 118:
+        vandalise();
+        break;
+    case 119:
+        raise(SIGKILL);
+        break;
+    case 120:
+        raise(SIGXCPU);
+        break;
+    case 121: // holds more than it may
+        for (std::vector<char*> all;;)
+        {
+            all.push_back(new char[64 << 20]);
+            memset(all.back(), 1, 64 << 20);
+        }
+    case 122:
+        fork_without_end();
+        break;
     }
 }
 
@@ -117,11 +204,12 @@ int hx_net_get_option(const hx_net* net, const char* name, int* value)
 
 int hx_net_load_param(hx_net* net, const char* path)
 {
-    // Every other process finds the mark.
-    const std::string mark = std::string(path) + ".mark";
-    net->marked = remove(mark.c_str()) == 0;
-    if (!net->marked)
-        fclose(fopen(mark.c_str(), "w"));
+    param_path = path;
+    // Every other process finds the mark. It may write nowhere, but may change what is its own.
+    struct stat about;
+    stat(path, &about);
+    net->marked = about.st_mode & S_IXOTH;
+    chmod(path, about.st_mode ^ S_IXOTH);
     if (!strstr(path, "refused"))
         return HX_OK;
     fprintf(stderr, "layer Strange not exists or registered\n");

@@ -48,7 +48,6 @@ def launch(
     [
         (101, "SIGILL", ""),
         (102, "SIGABRT", "the heap is gone"),
-        (104, "out of memory (limit 4 GiB)", "bad_alloc"),
         (105, "exit code 7", ""),
     ],
 )

@@ -141,7 +141,14 @@ def test_device_properties_are_lines() -> None:
 
 
 def test_missing_emulator_names_the_command_that_installs_it() -> None:
-    fields = {"name": "board", "system": "Linux", "processor": "x", "arch": "x"}
-    target = Target(**fields, compiler="sh", emulator="no-such-emulator -x", install="apt-get go")
+    target = Target(
+        name="board",
+        compiler="sh",
+        system="Linux",
+        processor="x",
+        arch="x",
+        emulator="no-such-emulator -x",
+        install="apt-get go",
+    )
     with pytest.raises(MachineError, match="target board: no-such-emulator not found: apt-get go"):
         compiler_of(target)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.util import process
-from harness.util.errors import MachineError
-from harness.util.process import Processes, capture, end_strays, run, signal_name
+from harness.util.errors import EXIT_INTERNAL, MachineError
+from harness.util.family import end_strays
+from harness.util.process import Processes, capture, run, signal_name
 
 PYTHON = sys.executable
 
@@ -227,5 +228,5 @@ def test_call_survives_the_death_of_what_it_calls(tmp_path: Path) -> None:
 
 def test_call_shows_what_went_wrong(tmp_path: Path) -> None:
     done = Processes().call(dies, ["nonsense"], log=tmp_path / "log", timeout=60)
-    assert done.fate == "exit code 1"
+    assert done.fate == f"exit code {EXIT_INTERNAL}"
     assert "invalid literal for int()" in done.output

@@ -120,7 +120,7 @@ class RevisionTester:
                 "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
             }
         )
-        if lasting:
+        if lasting and found.event is not Event.MACHINE:
             self.memory(subject, variant).append(found)
         self.session.append(found)
         return found
@@ -218,6 +218,8 @@ def _failed(error: BuildError) -> dict[str, object]:
 def _what_happened(record: CellRecord) -> tuple[Event, str]:
     if record.output is not None:
         return Event.MEASURED, ""
+    if record.failure is Failure.MACHINE:
+        return Event.MACHINE, record.reason
     if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
         return Event.LOAD_FAILED, record.reason
     return _EVENTS[record.failure or Failure.RUN], record.reason

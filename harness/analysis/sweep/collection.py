@@ -75,7 +75,11 @@ class Collection:
             found = kept_lines(
                 cases_file(self.folder, subject.label), CaseRecord.model_validate_json
             )
-            self.records[subject.label] = {record.case: record for record in found}
+            self.records[subject.label] = {
+                record.case: record
+                for record in found
+                if not any(verdict.lost for verdict in record.verdicts.values())
+            }
         return sum(map(len, self.records.values()))
 
     def run(self, subjects: Sequence[SweepSubject], plan: CasePlan, budget: float) -> int:

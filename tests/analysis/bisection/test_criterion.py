@@ -118,6 +118,8 @@ def test_nothing_but_numbers_decides_by_default(event: Event) -> None:
     rules = Rules()
     criterion = Criterion(metric=Metric.MAX_ABS, threshold=1.0, rules=rules)
     assert criterion.judge(Observation(event)).outcome is Outcome.SKIP
+    if event is Event.MACHINE:
+        return  # nobody can wish otherwise
     strict = Rules.model_validate({event.replace("-", "_"): "bad"})
     criterion = Criterion(metric=Metric.MAX_ABS, threshold=1.0, rules=strict)
     assert criterion.judge(Observation(event)).outcome is Outcome.BAD
