@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import shutil
 import subprocess
 import venv
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nox
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "virtualenv"
@@ -21,22 +20,62 @@ nox.options.sessions = ["tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
-    """Install the project, or not, and some dependency groups, unless that was done already.
+REQUIREMENTS = {
+    "harness": ("build",),
+    "tests": ("build", "test"),
+    "types": ("build", "types"),
+    "lint": ("lint",),
+    "audit": ("audit",),
+    "lock": ("lock",),
+    "ci": ("ci",),
+}
+"""The files in `requirements/`, and the dependency groups of pyproject.toml that each locks; those
+with `build` have the project's own dependencies too."""
+UNLOCKED = "NCNN_MATRIX_UNLOCKED"
+"""An environment variable for those whose package index lacks a version that is locked."""
+COMPILE = (
+    *("uv", "pip", "compile", "--quiet", "--universal", "--python-version=3.11"),
+    *("--generate-hashes", "--no-annotate", "--custom-compile-command=nox -s lock-dependencies"),
+)
+"""Works out versions for every Python from 3.11 on and every platform, with all hashes."""
+UNREACHABLE = 2
+"""The exit code of uv where the package index is at fault, not the requirements."""
+
+
+def _requirements(name: str) -> Path:
+    return Path("requirements") / f"{name}.txt"
+
+
+def _pip_arguments(name: str) -> list[list[str]]:
+    """Return what pip is to install for an environment, in calls one after the other.
+
+    Versions and hashes are those of `requirements/`, also of what builds the project.
+    """
+    project = "build" in REQUIREMENTS[name]
+    if os.environ.get(UNLOCKED):
+        groups = nox.project.dependency_groups(PROJECT, *REQUIREMENTS[name])
+        return [[*(("-e", ".") if project else ()), *groups]]
+    own = [["--no-deps", "--no-build-isolation", "-e", "."]] if project else []
+    return [["--require-hashes", "-r", str(_requirements(name))], *own]
+
+
+def _install(session: nox.Session, name: str) -> None:
+    """Install what `requirements/` has under a name, unless that was done already.
 
     Nox would ask the package index each time, which takes longer than a warm matrix.
     """
-    packages = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    stamp, digest = _stamp(Path(session.virtualenv.location), packages)
+    stamp, digest = _stamp(Path(session.virtualenv.location), name)
     if stamp.is_file() and stamp.read_text() == digest:
         return
-    session.install(*(("-e", ".") if project else ()), *packages)
+    for arguments in _pip_arguments(name):
+        session.install(*arguments)
     stamp.write_text(digest)
 
 
-def _stamp(environment: Path, packages: Sequence[str] = ()) -> tuple[Path, str]:
+def _stamp(environment: Path, name: str) -> tuple[Path, str]:
     """Return the file that says what is installed in an environment, and what it should say."""
-    content = Path("pyproject.toml").read_bytes() + repr(packages).encode()
+    content = Path("pyproject.toml").read_bytes() + _requirements(name).read_bytes()
+    content += os.environ.get(UNLOCKED, "").encode()
     return environment / "installed", hashlib.sha256(content).hexdigest()
 
 
@@ -44,11 +83,17 @@ def _environment() -> Path:
     """Return the Python of the one environment that all commands of the harness share."""
     place = Path(__file__).parent / ".nox" / "harness"
     python = place / "bin" / "python"
-    stamp, digest = _stamp(place)
+    stamp, digest = _stamp(place, "harness")
     if not (stamp.is_file() and stamp.read_text() == digest):
         print(f"preparing {place}, once: it serves all commands of the harness")
         venv.create(place, with_pip=True)
-        subprocess.check_call([python, "-m", "pip", "install", "--quiet", "-e", "."])
+        for arguments in _pip_arguments("harness"):
+            if subprocess.call([python, "-m", "pip", "install", "--quiet", *arguments]):
+                raise SystemExit(
+                    "pip could not install what requirements/harness.txt locks; it says why above. "
+                    f"Where your package index lacks a version, set {UNLOCKED}=1 to take any that "
+                    "pyproject.toml allows, without verifying hashes."
+                )
         stamp.write_text(digest)
     return python
 
@@ -123,6 +168,17 @@ def reproducer(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Pin what the harness downloads by its content, or check that all of it is (`-- --check`)."""
+    _harness(session, "lock")
+
+
+@nox.session(venv_backend="none")
+def doctor(session: nox.Session) -> None:
+    """Say what is missing or odd on this machine, what it costs, and what mends it."""
+    _harness(session, "doctor")
+
+
 def faults(session: nox.Session) -> None:
     """Disturb real runs in many ways (`-- --short` for some minutes, `-- --only ID` for one)."""
     _module(session, "faults")
@@ -137,14 +193,37 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, real builds of ncnn included (`-- -m 'not native'` leaves those out)."""
-    _install(session, "test")
+    _install(session, "tests")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Run the table of hostile inputs alone (`-- --report DIR` keeps what happened)."""
+    _install(session, "test")
+    words = list(session.posargs)
+    env: dict[str, str | None] = {}
+    if "--report" in words:
+        at = words.index("--report")
+        folder = Path(words[at + 1]).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "hostile.jsonl").unlink(missing_ok=True)
+        env["HOSTILE_REPORT"] = str(folder)
+        del words[at : at + 2]
+    session.run("pytest", "-n", "auto", "tests/hostile", *words, env=env)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers (`-- --seconds N --parser NAME`), guided by what code an input reaches."""
+    _install(session, "test", "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and the order of the packages."""
-    _install(session, "lint", project=False)
+    _install(session, "lint")
     session.run("lint-imports", env={"PYTHONPATH": "."})
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -155,3 +234,63 @@ def types(session: nox.Session) -> None:
     """Check types strictly."""
     _install(session, "types")
     session.run("mypy")
+
+
+def _compile(session: nox.Session, name: str, *arguments: str | Path) -> int:
+    """Work out one file of `requirements/` and return the exit code of uv."""
+    sources = [f"--group={group}" for group in REQUIREMENTS[name]]
+    sources += ["pyproject.toml"] if "build" in REQUIREMENTS[name] else []
+    program, *words = COMPILE
+    return subprocess.call([Path(session.bin) / program, *words, *sources, *arguments])
+
+
+@nox.session(name="lock-dependencies")
+def lock_dependencies(session: nox.Session) -> None:
+    """Write `requirements/`: versions and hashes of all that is installed (`-- --upgrade`: new)."""
+    _install(session, "lock")
+    for name in REQUIREMENTS:
+        if _compile(session, name, f"--output-file={_requirements(name)}", *session.posargs):
+            session.error(f"{_requirements(name)}: not written; uv says why above")
+
+
+@nox.session(name="check-dependencies")
+def check_dependencies(session: nox.Session) -> None:
+    """Check that `requirements/` is what pyproject.toml asks for, if the index can be asked."""
+    _install(session, "lock")
+    for name in REQUIREMENTS:
+        copy = Path(session.create_tmp()) / f"{name}.txt"
+        shutil.copyfile(_requirements(name), copy)
+        code = _compile(session, name, f"--output-file={copy}")
+        if code == UNREACHABLE:
+            session.warn("not checked: the package index cannot be reached")
+            return
+        if code or copy.read_bytes() != _requirements(name).read_bytes():
+            session.error(f"{_requirements(name)} is stale: run `nox -s lock-dependencies`")
+
+
+@nox.session(name="audit-dependencies")
+def audit_dependencies(session: nox.Session) -> None:
+    """Look up known vulnerabilities of all that is installed, if a service can be reached."""
+    _install(session, "audit")
+    files = [f"--requirement={_requirements(name)}" for name in REQUIREMENTS]
+    for service in ("pypi", "osv"):
+        words = ("--require-hashes", "--disable-pip", "--format=json", "--progress-spinner=off")
+        program = str(Path(session.bin) / "pip-audit")
+        command = [program, *words, "--timeout=10", f"--vulnerability-service={service}", *files]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            found = json.loads(done.stdout)["dependencies"]
+        except ValueError:
+            continue
+        known = [entry for entry in found if "vulns" in entry]
+        bad = {f"{each['name']} {each['version']}": each["vulns"] for each in known}
+        for package, vulnerabilities in bad.items():
+            for each in vulnerabilities:
+                fixed = ", ".join(each["fix_versions"]) or "no version"
+                session.warn(f"{package}: {each['id']}, mended in {fixed}")
+        if any(bad.values()):
+            session.error("known vulnerabilities: `nox -s lock-dependencies -- --upgrade`")
+        if known:
+            session.log(f"{len(known)} of {len(found)} packages: no known vulnerability")
+            return
+    session.warn("not checked: no service that knows vulnerabilities can be reached")

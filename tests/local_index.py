@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.lock_file import Lock
+
 NCNN = {
     "CMakeLists.txt": "project(ncnn)\n",
     "cmake/ncnn_add_layer.cmake": "# macro\n",
@@ -18,7 +20,8 @@ NCNN = {
 
 
 def use_find_links(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let pip's configuration name nothing but this directory."""
+    """Let pip's configuration name nothing but this directory, with files that no lock knows."""
+    monkeypatch.setattr("harness.config.pinning.builtin_lock", Lock)
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.analysis.conversion.preparation import ModelPreparation
+from harness.config.tables import Limits
 from harness.domain.verdict import Tolerance
 from harness.model.prepared_model import prepare_model
+from tests.evaluating import here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 def preparation(spec: ModelSpec, inputs: Sequence[InputSpec], store: Store) -> ModelPreparation:
     """Return a model that was read and proved."""
     cells = SimpleNamespace(tolerance=Tolerance(), launcher=None)
-    machine = SimpleNamespace(store=store, cells=cells, resolver=None)
+    machine = SimpleNamespace(
+        store=store, cells=cells, resolver=None, evaluator=here, limits=Limits()
+    )
     found = ModelPreparation(
         machine=cast("Any", machine), model=prepare_model(spec, store), builds=()
     )

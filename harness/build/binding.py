@@ -38,6 +38,22 @@ def binding_in_background(store: Store, compiler: Compiler) -> Future[Path]:
     return future
 
 
+def python_headers() -> Path:
+    """Return the directory with the headers of this Python.
+
+    Raises:
+        MachineError: they are not installed.
+    """
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise MachineError(
+            f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
+            f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
+        )
+    return headers
+
+
 def build_binding(store: Store, compiler: Compiler) -> Path:
     """Return the extension module, compiling it when this Python or its sources are new.
 
@@ -52,13 +68,7 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
     with store.lock(f"binding-{key}"):
         if is_intact(target):
             return module
-        headers = Path(sysconfig.get_path("include"))
-        if not (headers / "Python.h").exists():
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            raise MachineError(
-                f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
-                f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
-            )
+        headers = python_headers()
         with sealed(target) as folder:
             done = run(
                 [

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import cmake
 import ninja
+from pydantic import BaseModel, TypeAdapter
 
+from harness.util.errors import BuildError
 from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 CMAKE = Path(cmake.CMAKE_BIN_DIR) / "cmake"
 NINJA = Path(ninja.BIN_DIR) / "ninja"
@@ -39,22 +40,77 @@ def query_file_api(build: Path) -> None:
         (query / kind).touch()
 
 
-def _reply(build: Path, kind: str) -> dict[str, Any]:
-    replies = sorted((build / ".cmake" / "api" / "v1" / "reply").glob(f"{kind}-*.json"))
-    data: dict[str, Any] = json.loads(replies[-1].read_text(encoding="utf-8"))
-    return data
+class _Entry(BaseModel):
+    name: str
+    value: str
+
+
+class _Cache(BaseModel):
+    entries: tuple[_Entry, ...]
+
+
+class _Compiler(BaseModel):
+    id: str
+    version: str
+
+
+class _Toolchain(BaseModel):
+    language: str
+    compiler: _Compiler
+
+
+class _Toolchains(BaseModel):
+    toolchains: tuple[_Toolchain, ...]
+
+
+class _Command(BaseModel):
+    file: Path
+    command: str
+    directory: Path
+
+
+_COMMANDS = TypeAdapter(tuple[_Command, ...])
+_Reply = TypeVar("_Reply")
+
+
+def _read(path: Path, parse: Callable[[bytes], _Reply]) -> _Reply:
+    """Read what CMake wrote: the source that it configures may have tampered with it.
+
+    Raises:
+        BuildError: it is not there, or not as CMake writes it.
+    """
+    try:
+        return parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BuildError(f"{path}: not what CMake writes ({reason})") from error
+
+
+def _reply(build: Path, kind: str) -> Path:
+    folder = build / ".cmake" / "api" / "v1" / "reply"
+    return max(folder.glob(f"{kind}-*.json"), default=folder / f"{kind}.json")
 
 
 def read_cache(build: Path) -> dict[str, str]:
-    """Return all entries of a configured build's CMake cache."""
-    return {entry["name"]: entry["value"] for entry in _reply(build, "cache-v2")["entries"]}
+    """Return all entries of a configured build's CMake cache.
+
+    Raises:
+        BuildError: CMake did not tell.
+    """
+    cache = _read(_reply(build, "cache-v2"), _Cache.model_validate_json)
+    return {entry.name: entry.value for entry in cache.entries}
 
 
 def read_compiler(build: Path) -> str:
-    """Return the C++ compiler's id and version as CMake found them, such as `GNU 12.2.0`."""
-    for toolchain in _reply(build, "toolchains-v1")["toolchains"]:
-        if toolchain["language"] == "CXX":
-            return f"{toolchain['compiler']['id']} {toolchain['compiler']['version']}"
+    """Return the C++ compiler's id and version as CMake found them, such as `GNU 12.2.0`.
+
+    Raises:
+        BuildError: CMake did not tell.
+    """
+    found = _read(_reply(build, "toolchains-v1"), _Toolchains.model_validate_json)
+    for toolchain in found.toolchains:
+        if toolchain.language == "CXX":
+            return f"{toolchain.compiler.id} {toolchain.compiler.version}"
     return ""
 
 
@@ -79,20 +135,26 @@ class CompileCommand:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags that select code: everything but file names, includes and definitions."""
-        words = shlex.split(self.command)[1:]
+        """The flags that select code: everything but file names, includes and definitions.
+
+        Raises:
+            BuildError: a quotation mark has no end.
+        """
+        try:
+            words = shlex.split(self.command)[1:]
+        except ValueError as error:
+            raise BuildError(f"{self.file}: its compile command is none ({error})") from error
         return tuple(word for word in words if word.startswith(("-m", "-f", "-O", "-std")))
 
 
 def read_compile_commands(build: Path) -> list[CompileCommand]:
-    """Return the compile commands of a configured build."""
-    entries = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
-    return [
-        CompileCommand(
-            file=Path(entry["file"]), command=entry["command"], directory=Path(entry["directory"])
-        )
-        for entry in entries
-    ]
+    """Return the compile commands of a configured build.
+
+    Raises:
+        BuildError: CMake did not tell.
+    """
+    entries = _read(build / "compile_commands.json", _COMMANDS.validate_json)
+    return [CompileCommand(**dict(entry)) for entry in entries]
 
 
 def representative(commands: Iterable[CompileCommand], arch: str) -> CompileCommand | None:

@@ -11,6 +11,7 @@ from harness.util.process import capture
 if TYPE_CHECKING:
     from pathlib import Path
 
+HEADERS_REMEDY = "apt-get install libvulkan-dev"
 HEADER = b"#include <vulkan/vulkan.h>\n"
 
 
@@ -24,9 +25,13 @@ def check_sdk(tree: Path, compiler: Compiler) -> None:
     """
     if "NCNN_SIMPLEVK" in (tree / "CMakeLists.txt").read_text(encoding="utf-8"):
         return
-    command = [str(compiler.path), "-E", "-x", "c++", "-"]
-    if not capture(command, timeout=ANSWER_SECONDS, stdin=HEADER).ok:
+    if not has_headers(compiler):
         raise MachineError(
-            "versions of ncnn before 2023-11 need the headers of Vulkan: "
-            "apt-get install libvulkan-dev"
+            f"versions of ncnn before 2023-11 need the headers of Vulkan: {HEADERS_REMEDY}"
         )
+
+
+def has_headers(compiler: Compiler) -> bool:
+    """Return whether a compiler finds the headers of Vulkan."""
+    command = [str(compiler.path), "-E", "-x", "c++", "-"]
+    return capture(command, timeout=ANSWER_SECONDS, stdin=HEADER).ok

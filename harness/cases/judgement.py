@@ -127,6 +127,10 @@ def judge_case(
     errors = [
         expected.error(actual) for actual, expected in zip(first, expectation.outputs, strict=True)
     ]
+    if any(error.is_void for error in errors):
+        return CaseVerdict(
+            outcome=CaseOutcome.UNJUDGED, reason="there is no number to compare with"
+        )
     judged = [
         _Judged.of(error, expected, tolerance)
         for error, expected in zip(errors, expectation.outputs, strict=True)

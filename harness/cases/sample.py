@@ -68,6 +68,10 @@ class Sample:
         }
 
 
+MAX_WEIGHTS = 1 << 26
+"""Of one layer; a mistyped parameter is no reason to fill the memory."""
+
+
 def sample_of(case: LayerCase) -> Sample:
     """Make up the numbers of a case.
 
@@ -87,6 +91,12 @@ def sample_of(case: LayerCase) -> Sample:
     )
     random = np.random.RandomState([*seed, 0])
     slots = layout(case.layer)
+    count = sum(slot.size for slot in slots)
+    if count > MAX_WEIGHTS:
+        raise ModelError(
+            f"case {case}: a {case.type} with these parameters has {count} weights, more than "
+            f"{MAX_WEIGHTS}. Make it smaller."
+        )
     tensors = {slot.name: _tensor(case, slot, random) for slot in slots}
     if is_quantised(case.layer):
         tensors = _quantised(case, tensors, inputs)

@@ -16,6 +16,7 @@ from harness.config.ranges import (
     Real,
     Whole,
     known_name,
+    known_repository,
 )
 from harness.util.errors import UsageError
 from harness.util.paths import known_path
@@ -126,6 +127,12 @@ def _name(text: str) -> str:
     return known_name(text) if text else text
 
 
+def _commit(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{7,40}", text, re.ASCII):
+        raise ValueError("give a commit by 7 to 40 hexadecimal digits")
+    return text
+
+
 def _duration(text: str) -> float:
     """Return seconds."""
     found = re.fullmatch(r"(\d{1,9})([smh]?)", text, re.ASCII)
@@ -146,6 +153,9 @@ text = str
 """Any other text: a set of flags or options, a glob, a shape, an id."""
 name = _typed(_name)
 """A version, revision, input, layer, …."""
+commit = _typed(_commit)
+repository = _typed(known_repository)
+"""A clone by its path, or a URL."""
 processes = _typed(Whole(1, MOST_PROCESSES))
 threads = _typed(Whole(1, MOST_PROCESSES))
 cases = _typed(Whole(1, 1_000_000))

@@ -15,6 +15,7 @@ from harness.config.tables import (
     Config,
     ModelTable,
     known_converter,
+    too_large,
     with_model,
     with_repository,
 )
@@ -28,6 +29,7 @@ from harness.util.errors import (
     UsageError,
 )
 from harness.util.paths import expanded
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +56,7 @@ def add_repo(to: Arguments) -> None:
     """Add `--repo`, see `configured`."""
     to.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH",
         help="clone or URL to use in place of the git repositories in the configuration, or to "
@@ -139,9 +141,16 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
         return config
     # Only now, since reading models takes a second to import.
     generated_inputs = importlib.import_module("harness.reference.generated_inputs")
-    made = generated_inputs.generate(options.config.resolve().parent / model.onnx, shapes)
+    isolated = importlib.import_module("harness.reference.isolated_evaluator")
+    made = generated_inputs.generate(
+        options.config.resolve().parent / model.onnx,
+        shapes,
+        isolated.IsolatedEvaluator(limits=config.limits),
+    )
     for line in made.assumed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
+    if problem := too_large(made.tables, config.limits):
+        raise UsageError(f"--shape: {problem}.")
     if onnx:
         return with_model(config, model, made.tables)
     return config.model_copy(update={"inputs": made.tables})
@@ -174,6 +183,15 @@ def add_jobs(to: Arguments, what: str = "compilers to run at the same time") -> 
 def add_builds(to: Arguments, what: str = "the build store") -> None:
     """Add `--builds`."""
     _add_path(to, "builds", "builds", "DIR", what, types.directory)
+
+
+def add_locked(to: Arguments) -> None:
+    """Add `--locked`, which holds in the whole command; see `harness.config.pinning`."""
+    to.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse to download what no lock file pins (python -m harness lock)",
+    )
 
 
 def add_results(to: Arguments, what: str = "where run directories go") -> None:

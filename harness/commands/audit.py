@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from harness.advisories.loading import load_corpus
 from harness.advisories.subject import Setting
 from harness.build.toolchain import layer_arch
 from harness.commands import argument_types as types
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_locked
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import load_config
+from harness.config.ranges import MOST_ELEMENTS
 from harness.definition import MAX_AXES
 from harness.domain.spec import THREADS
 from harness.domain.versions import date_of
@@ -26,6 +28,7 @@ from harness.model.weights import read_tensors
 from harness.report.audit_text import audit_lines
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_SUSPECTS, UsageError
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -126,6 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--json", action="store_true", help="for machines")
     add_config(work)
     add_builds(work, "the build store, which has the configuration's model")
+    add_locked(work)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -155,7 +159,7 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(data, indent=1))
     else:
         for line in audit_lines(found):
-            print(line)
+            print(printable(line))
     if any(met.certain for met in found):
         return EXIT_FINDINGS
     return EXIT_SUSPECTS if found else EXIT_OK
@@ -198,7 +202,7 @@ def _model(
     store = Store(root=options.builds.resolve())
     store.prepare()
     base = options.config.resolve().parent
-    model = prepare_model(model_of(config, base), store)
+    model = prepare_model(model_of(config, base), store, config.limits.model_bytes)
     texts = options.shape or [
         f"{blob}={','.join(map(str, dict(spec.shapes).get(name, spec.shape)))}"
         for spec in inputs_of(config, base)
@@ -237,13 +241,16 @@ def shape_sets(texts: Sequence[str], inputs: Sequence[str]) -> list[Shapes]:
 
 
 def _shape(text: str, extents: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*){0,4}|[1-9]\d*(x[1-9]\d*){0,3}", extents):
+    one = r"[1-9]\d{0,9}"
+    if not re.fullmatch(rf"{one}(,{one}){{0,4}}|{one}(x{one}){{0,3}}", extents, re.ASCII):
         raise UsageError(
             f"--shape {text}: give 1,3,224,224 (as in ONNX) or 3x224x224 (as ncnn has it)."
         )
     shape = tuple(int(extent) for extent in re.split("[,x]", extents))
     # ncnn's blobs have no batch.
     without = shape[1:] if "," in extents and shape[0] == 1 and len(shape) > 1 else shape
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise UsageError(f"--shape {text}: no blob has more than {MOST_ELEMENTS} elements.")
     if len(without) > MAX_AXES:
         raise UsageError(f"--shape {text}: ncnn's blobs have no more than {MAX_AXES} axes.")
     return without

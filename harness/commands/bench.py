@@ -22,6 +22,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_results,
     loaded,
 )
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="likewise (default: %(default)s)",
     )
     parser.add_argument(
-        "--repo", type=types.text, metavar="DIR", help="clone of ncnn, for the next commit"
+        "--repo", type=types.repository, metavar="DIR", help="clone of ncnn, for the next commit"
     )
     parser.add_argument(
         "--commit",
@@ -96,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-matrix", action="store_true", help="leave the whole matrix out")
     add_jobs(parser)
     add_builds(parser, "store to take sources and the model from")
+    add_locked(parser)
     add_results(parser, "where the CSV file goes")
 
 
@@ -145,7 +147,7 @@ def _measure(
     first = expand(config, base=base).cells[0]
     preparation = ModelPreparation(
         machine=machine,
-        model=prepare_model(model_of(config, base), store),
+        model=prepare_model(model_of(config, base), store, config.limits.model_bytes),
         builds=[(first.build, None)],
     )
     model = preparation.prove(specs)

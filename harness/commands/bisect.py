@@ -73,6 +73,8 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(
             "--converter: a bisection takes one. Which converter is at fault, a matrix says."
         )
+    if options.threshold is not None:
+        options.metric.check(options.threshold)
     config = loaded(options)
     console = wide_console()
     run = open_run(

@@ -12,6 +12,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_results,
 )
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(work)
     add_builds(work)
+    add_locked(work)
     add_results(work, "where the answer goes")
 
 
@@ -76,7 +78,7 @@ def _add_range(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("range")
     group.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn (default: that of the configuration; without one, releases of the "

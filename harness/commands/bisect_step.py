@@ -10,11 +10,12 @@ from harness.analysis.bisection.measurement import Memory
 from harness.analysis.bisection.preparation import BisectionSetup, revision_tester, variant_of
 from harness.analysis.bisection.submodel import Subject, layers_called, part_of
 from harness.commands import argument_types as types
-from harness.commands.arguments import add_builds, add_jobs, loaded
+from harness.commands.arguments import add_builds, add_jobs, add_locked, loaded
 from harness.domain.outcomes import Outcome
 from harness.sources import git
 from harness.util.build_store import Store
 from harness.util.errors import EXIT_CLOSED, EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_USAGE
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default=".",
         metavar="PATH",
         help="the clone (default: the current directory)",
@@ -87,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -96,6 +98,7 @@ def execute(options: argparse.Namespace) -> int:
         HarnessError: with one clear message; every failure that is no verdict stops `git bisect
             run`, see `harness.commands.command_line`.
     """
+    options.metric.check(options.threshold)
     config = loaded(options)
     store = Store(root=options.builds.resolve())
     store.prepare()
@@ -120,7 +123,7 @@ def execute(options: argparse.Namespace) -> int:
             tester.whole, layers_called(tester.whole.model.graph, options.layer), store
         )
     outcome, reason = _verdict(options, config, tester, subject, point, variant)
-    print(f"{point.name}: {outcome}: {reason}")
+    print(printable(f"{point.name}: {outcome}: {reason}"))
     return CODES[outcome]
 
 

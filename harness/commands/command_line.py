@@ -11,16 +11,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
-
 import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
 from harness.commands.places import places_of
 from harness.util.errors import OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
-from harness.util.output import STDOUT, abandon, prepare_streams, printable
+from harness.util.output import STDOUT, abandon, prepare_streams
 from harness.util.places import confined
+from harness.util.terminal import PlainConsole, PlainFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +40,8 @@ COMMANDS = {
         "diagnose",
         "reproducer",
         "store",
+        "lock",
+        "doctor",
         "bench",
     )
 }
@@ -154,9 +155,21 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     if own:
         raise_when_asked()
-    with confined(places_of(options)):
+    with confined(places_of(options)), _pinned(options):
         code: int = options.execute(options)
     return code
+
+
+def _pinned(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Let locks hold, for a command that may download something."""
+    if not hasattr(options, "locked"):
+        return contextlib.nullcontext()
+    # Only now, since checking them takes a moment to import.
+    pinning = importlib.import_module("harness.config.pinning")
+    pinned: contextlib.AbstractContextManager[None] = pinning.pinned_by(
+        getattr(options, "config", None), locked=options.locked
+    )
+    return pinned
 
 
 def _least(words: Sequence[str]) -> int:
@@ -172,7 +185,7 @@ def _tell(error: BaseException, words: Sequence[str], results: Path | None) -> i
     ending = ending_of(error, words, results)
     if ending.line:
         style = "yellow" if isinstance(error, KeyboardInterrupt) else "red"
-        console = Console(stderr=True)
+        console = PlainConsole(stderr=True)
         console.print(ending.line, style=style, markup=False, highlight=False, soft_wrap=True)
     return ending.code
 
@@ -195,7 +208,7 @@ class _Handler(logging.Handler):
     """Writes to what standard error is at the moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(printable(self.format(record)), file=sys.stderr)
+        print(self.format(record), file=sys.stderr)
 
 
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
@@ -204,5 +217,5 @@ def _set_up_logging(*, verbose: bool, debug: bool) -> None:
     log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     log.propagate = False
     handler = _Handler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.handlers = [handler]

@@ -12,7 +12,7 @@ from harness.analysis.corpus.commits import commits
 from harness.analysis.corpus.running import CorpusRunner
 from harness.analysis.corpus.trials import TrialState, releases, trials
 from harness.commands import argument_types as types
-from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs
+from harness.commands.arguments import COMMON_EXITS, add_builds, add_config, add_jobs, add_locked
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import run_of
 from harness.config.flags import resolve_flag_set
@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--repo",
-        type=types.text,
+        type=types.repository,
         default="",
         metavar="PATH_OR_URL",
         help="a clone of ncnn: releases that the package index lacks, and commits",
@@ -95,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser, "configuration file: its flag sets, run options and limits hold")
     add_jobs(parser, "compilers and processes at the same time")
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

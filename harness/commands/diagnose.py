@@ -19,6 +19,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     add_results,
@@ -118,6 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="show clean layers too")
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
     add_results(parser, "where run directories are")
 
 
@@ -143,7 +145,7 @@ def execute(options: argparse.Namespace) -> int:
         saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
     ):
-        model = prepare_model(cell.model, store)
+        model = prepare_model(cell.model, store, config.limits.model_bytes)
         for note in model.notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
         layers = model.graph.layer_types()

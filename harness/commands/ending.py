@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shlex
 import sys
@@ -23,7 +22,7 @@ from harness.util.errors import (
     OutputClosedError,
 )
 from harness.util.files import disk_trouble, write_atomically
-from harness.util.output import printable
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,12 +91,13 @@ def save_traceback(error: BaseException, words: Sequence[str], folder: Path | No
     credentials in addresses are left out.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    about = os.uname()
     text = "\n".join(
         [
             f"command: python -m harness {shlex.join(words)}",
             f"harness: {harness.__version__}",
             f"python: {sys.version}",
-            f"system: {platform.platform()}",
+            f"system: {about.sysname} {about.release} {about.machine}",
             f"finished: {stamp}",
             "",
             *traceback.format_exception(error),

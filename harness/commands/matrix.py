@@ -19,6 +19,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     add_results,
@@ -29,7 +30,7 @@ from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
 from harness.config.loading import config_text
-from harness.domain.records import Verdict
+from harness.domain.records import Failure, Verdict
 from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
@@ -48,6 +49,7 @@ from harness.util.errors import (
     SourceError,
     UsageError,
 )
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -153,6 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and cells to run at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 
@@ -272,7 +275,7 @@ def _prepared(
     errors = []
     for spec in dict.fromkeys(cell.model for cell in matrix.cells):
         try:
-            model = prepare_model(spec, machine.store)
+            model = prepare_model(spec, machine.store, machine.limits.model_bytes)
         except (ModelError, MachineError, SourceError) as error:
             verdict = Verdict.UNSUPPORTED if isinstance(error, ModelError) else Verdict.SKIPPED
             found[spec] = NoModel(verdict=verdict, reason=str(error))
@@ -305,15 +308,20 @@ def _command(options: argparse.Namespace) -> str:
     return f"nox -s matrix -- {shlex.join([*file_words(options), *words])}" if words else ""
 
 
+def _is_to_be_tried_again(record: CellRecord) -> bool:
+    return record.verdict is Verdict.SKIPPED or record.failure is Failure.MACHINE
+
+
 def _run(
     engine: Engine, matrix: Matrix, run: RunDirectory, reporter: MatrixProgress, command: str
 ) -> list[CellRecord]:
     """Run the cells that have no record yet and return all records in the matrix's order.
 
-    What was skipped is tried again: what kept it from being measured may have gone.
+    What was skipped, or this machine kept from being measured, is tried again: what was in the way
+    may have gone.
     """
-    found = run.records()
-    done = {record.cell: record for record in found if record.verdict is not Verdict.SKIPPED}
+    known = run.records()
+    done = {record.cell: record for record in known if not _is_to_be_tried_again(record)}
     if done:
         reporter.resumed(run.path, len(done))
     for measured in engine.run([cell for cell in matrix.cells if cell.id not in done]):
@@ -356,7 +364,7 @@ def _list(matrix: Matrix, *, as_json: bool) -> int:
         print(json.dumps({"cells": cells, "left_out": left_out}, indent=1))
         return EXIT_OK
     for cell in matrix.cells:
-        print(cell.id)
+        print(printable(cell.id))
     for item in matrix.left_out:
-        print(f"# {item.cell.id}: {item.reason}")
+        print(printable(f"# {item.cell.id}: {item.reason}"))
     return EXIT_OK

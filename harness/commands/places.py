@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.config.lock_file import builtin_path, lock_path
+from harness.util.files import existing_parent
 from harness.util.places import Places
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ def places_of(options: argparse.Namespace) -> Places:
         trees += runs
         files += [path.resolve().parent / REPORT for path in runs[:1]]
         files += [out / REPORT if out.is_dir() else out] if out else []
+    elif command == "doctor":
+        # What is not there yet is tried where it would be made.
+        trees += [existing_parent(path) for path in trees]
+    elif command == "lock":
+        files.append(builtin_path() if options.builtin else lock_path(options.config))
     elif command == "reproducer":
         trees += [out or REPRODUCERS]
     if getattr(options, "github_summary", False) and os.environ.get(SUMMARY_VARIABLE):

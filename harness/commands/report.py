@@ -7,8 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.suspects import FaultKind
 from harness.commands import argument_types as types
@@ -30,6 +28,7 @@ from harness.report.terminal import show
 from harness.report.write import OTHER_FORMS, write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.files import append_line, write_atomically
+from harness.util.terminal import PlainConsole
 
 if TYPE_CHECKING:
     import argparse
@@ -142,7 +141,7 @@ def execute(options: argparse.Namespace) -> int:
         write_atomically(options.junit, junit(report))
     if options.github_summary:
         append_line(Path(summary_file), markdown(report))
-    console = Console()
+    console = PlainConsole()
     if options.markdown:
         print(markdown(report))
     else:
@@ -168,7 +167,7 @@ def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
     page = write_sweep(report, _page(options.out) or folders[0] / REPORT)
     if options.github_summary:
         append_line(Path(os.environ[SUMMARY_VARIABLE]), sweep_markdown(report))
-    console = Console()
+    console = PlainConsole()
     if options.markdown:
         print(sweep_markdown(report))
     else:

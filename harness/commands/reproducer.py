@@ -21,6 +21,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_model,
     add_repo,
     configured,
@@ -151,7 +152,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", type=types.name, default="", help="what to call it (default: after the shapes)"
     )
     text.add_argument(
-        "--commit", type=types.name, default="", help="commit that is known to have brought it in"
+        "--commit", type=types.commit, default="", help="commit that is known to have brought it in"
     )
     text.add_argument(
         "--max-kib",
@@ -169,6 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument("--no-check", action="store_true", help="do not compile and run it")
     add_jobs(parser)
     add_builds(parser)
+    add_locked(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

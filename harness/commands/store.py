@@ -12,7 +12,7 @@ from harness.build.pruning import StoreEntry, entries, prune, size_of
 from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds
 from harness.report.console import wide_console
-from harness.util.build_store import Store
+from harness.util.build_store import TAG, Store
 from harness.util.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ def execute(options: argparse.Namespace) -> int:
     """
     if not options.builds.is_dir():
         raise UsageError(f"{options.builds}: no such directory. Name a build store with --builds.")
+    if not (options.builds / TAG).is_file():
+        raise UsageError(
+            f"{options.builds}: no build store, which has a file {TAG}. Name one with --builds."
+        )
     console = wide_console()
     store = Store(root=options.builds.resolve())
     if options.limit is not None:

@@ -22,6 +22,7 @@ from harness.commands.arguments import (
     add_builds,
     add_config,
     add_jobs,
+    add_locked,
     add_repo,
     add_results,
     configured,
@@ -160,6 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_jobs(parser, "compilers and processes at the same time")
     add_builds(parser)
+    add_locked(parser)
     add_results(parser)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from harness.definition.evaluation import NOTHING
 from harness.domain.metrics import measure
 from harness.domain.records import LayerRecord, Metrics
@@ -110,9 +108,10 @@ def error_of(
         arrangement = alignment.arranged(expected.shape, actual.shape)
     except ValueError as error:
         return None, str(error)
-    if expected.dtype.kind == "f" and expected.size and np.isnan(expected).all():
-        return None, "the model itself gives no number there"
     found = measure(actual, arrangement.to_blob(expected), noise.get(alignment.blob))
+    if found.is_void:
+        why = "the model itself gives no number there" if expected.size else "it is empty"
+        return None, f"nothing to compare: {why}"
     if found.undefined:
         return found, f"{found.undefined} of {actual.size} not judged: the model gives NaN there"
     return found, ""

@@ -100,6 +100,8 @@ def with_run(config: Config, text: str) -> tuple[Config, str]:
     known = config.runs[base]
     values = {key: option_value(key, value) for key, value in pairs.items() if key not in _OTHERS}
     update: dict[str, object] = {_OTHERS[k]: v for k, v in pairs.items() if k in _OTHERS}
+    if THREADS in pairs:
+        update[_OTHERS[THREADS]] = option_value(THREADS, pairs[THREADS])
     update |= {"options": {**known.options, **values}, "summary": text}
     try:
         table = RunTable.model_validate({**known.model_dump(), **update})

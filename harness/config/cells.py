@@ -219,6 +219,7 @@ def _model(config: Config, base: Path, converter: str, *, several: bool) -> Mode
         names=() if made and table.param else tuple(sorted(table.names.items())),
         converter=converter if made else "",
         reference=table.reference,
+        non_finite=table.non_finite,
         label=converter.replace(" ", "-") if several else "",
         shapes=_shapes(config) if made else (),
         **{key: str(base / value) if value else "" for key, value in files},

@@ -48,9 +48,11 @@ def resolve_flag_set(
     current = name
     while current:
         if current in seen:
-            raise ConfigError(f"flags.{name}: the bases {' → '.join([*seen, current])} form a ring")
+            ring = " → ".join([*seen, current])
+            raise ConfigError(f"flags.{name}: the bases {ring} form a ring. Break it.")
         if current not in tables:
-            raise ConfigError(f"flags.{seen[-1] if seen else name}: no flag set '{current}'")
+            user = seen[-1] if seen else name
+            raise ConfigError(f"flags.{user}: no flag set '{current}'. Define it.")
         seen.append(current)
         chain.append(tables[current])
         current = tables[current].base

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.config.flags import FlagTable
+from harness.config.flags import FlagTable, resolve_flag_set
 from harness.config.tables import (
     ONE_AT_A_TIME,
     Config,
@@ -49,6 +49,11 @@ def load_config(path: Path) -> Config:
         }
     )
     _check_names(config, path)
+    for name in config.flags:
+        try:
+            resolve_flag_set(name, config.flags, config.targets)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     return config
 
 

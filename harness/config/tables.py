@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -21,7 +22,11 @@ from harness.config.ranges import (
     LEAST_MEMORY_GIB,
     MOST_GIB,
     Int32,
+    Label,
     Name,
+    OptionalName,
+    PathText,
+    Repository,
     Seconds,
     Seed,
     Shape,
@@ -53,7 +58,7 @@ def known_converter(text: str) -> str:
     """
     if text == "pnnx":
         return DEFAULT_CONVERTER
-    if text not in ("", FILES) and not re.fullmatch(r"pnnx \d{8}(\.\d+)?", text):
+    if text not in ("", FILES) and not re.fullmatch(r"pnnx \d{8}(\.\d{1,4})?", text, re.ASCII):
         raise ValueError(
             "give pnnx with or without a version, such as 'pnnx 20250530', or 'files' for param "
             "and bin as they are"
@@ -81,9 +86,9 @@ class ModelTable(_Table):
     """`[model]`: what to run. Without it, the PP-OCRv3 recogniser."""
 
     name: Name = Field(default="ppocrv3-rec", description="Name in tables and reports.")
-    onnx: str = Field(default="", description="ONNX file, relative to the configuration file.")
-    param: str = Field(default="", description="ncnn .param file.")
-    bin: str = Field(default="", description="ncnn .bin file.")
+    onnx: PathText = Field(default="", description="ONNX file, relative to the configuration file.")
+    param: PathText = Field(default="", description="ncnn .param file.")
+    bin: PathText = Field(default="", description="ncnn .bin file.")
     converter: Converter = Field(
         default="",
         description="What makes param and bin of onnx where they are not given: pnnx VERSION.",
@@ -95,6 +100,11 @@ class ModelTable(_Table):
         default="onnx",
         description="What cells are compared with: the ONNX file, or param and bin as ncnn defines "
         "their layers, evaluated in float64.",
+    )
+    non_finite: bool = Field(
+        default=False,
+        description="Whether outputs are meant to be NaN or infinite; a reference that has such "
+        "numbers is refused otherwise.",
     )
     reference_cell: ReferenceCell | None = Field(
         default=None,
@@ -122,12 +132,16 @@ class ModelTable(_Table):
         return bool(self.onnx) and not self.param
 
 
+CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
+"""Of an image, by the order of its channels."""
+
+
 class InputTable(_Table):
     """`[inputs.NAME]`: one input of the model."""
 
     text: str = Field(default="", description="A text line to render.")
-    image: str = Field(default="", description="Image file.")
-    npy: str = Field(default="", description=".npy file, in the shape the ONNX model takes.")
+    image: PathText = Field(default="", description="Image file.")
+    npy: PathText = Field(default="", description=".npy file, in the shape the ONNX model takes.")
     random: Seed | None = Field(
         default=None, description="Seed; uniform in [-1, 1], integers that the model takes."
     )
@@ -149,15 +163,23 @@ class InputTable(_Table):
             raise ValueError("shapes goes with random, in place of shape")
         if not self.npy and not self.shape and not self.shapes:
             raise ValueError("shape is missing, such as [1, 3, 48, 320]")
+        for key, values in (("mean", self.mean), ("scale", self.scale)):
+            if len(values) not in (0, 1, CHANNELS[self.order]):
+                raise ValueError(
+                    f"{key} has {len(values)} numbers, and an image in {self.order} takes one, or "
+                    f"one for each of {CHANNELS[self.order]} channels"
+                )
         return self
 
 
 class SourceTable(_Table):
     """`[source]` (for all versions) and `[sources.LABEL]` (for one)."""
 
-    git: str = Field(default="", description="Path or URL of a git repository.")
-    revision: str = Field(default="", description="Tag, branch or commit; default: the label.")
-    directory: str = Field(default="", description="A source tree, used as it is.")
+    git: Repository = Field(default="", description="Path or URL of a git repository.")
+    revision: OptionalName = Field(
+        default="", description="Tag, branch or commit; default: the label."
+    )
+    directory: PathText = Field(default="", description="A source tree, used as it is.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceTable:
@@ -170,7 +192,7 @@ class RunTable(_Table):
     """`[runs.NAME]`: one set of run options."""
 
     summary: str = Field(default="", description="One line for people.")
-    options: dict[Name, bool | Int32] = Field(
+    options: dict[Name, StrictBool | Int32] = Field(
         default_factory=dict, description="Fields of ncnn::Option."
     )
     threads: Threads = Field(default=1, description="Number of threads.")
@@ -232,12 +254,17 @@ class Limits(_Table):
 
     build_seconds: Seconds = Field(default=3600, description="One configure or compile step.")
     run_seconds: Seconds = Field(default=120, description="One cell.")
+    reference_seconds: Seconds = Field(
+        default=600, description="One evaluation of the model for its reference values."
+    )
     memory_gib: float = Field(
         default=8,
         ge=LEAST_MEMORY_GIB,
         le=MOST_GIB,
-        description="Memory in use by one cell's process and its children, or by one compiler.",
+        description="Memory in use by one cell's process and its children, one evaluation of the "
+        "reference, or one compiler.",
     )
+    model_gib: float = Field(default=8, gt=0, le=MOST_GIB, description="Each file of the model.")
     input_mib: float = Field(
         default=512, gt=0, le=MOST_GIB * 1024, description="One input, in single precision."
     )
@@ -247,6 +274,16 @@ class Limits(_Table):
         """The same in bytes, at least one: there is no way to ask for no limit."""
         return max(1, int(self.memory_gib * 2**30))
 
+    @property
+    def input_bytes(self) -> int:
+        """`input_mib` in bytes."""
+        return int(self.input_mib * 2**20)
+
+    @property
+    def model_bytes(self) -> int:
+        """`model_gib` in bytes."""
+        return int(self.model_gib * 2**30)
+
 
 class Config(_Table):
     """A whole configuration file."""
@@ -255,7 +292,7 @@ class Config(_Table):
     model: ModelTable = ModelTable()
     inputs: dict[Name, InputTable] = Field(default_factory=dict, validate_default=True)
     source: SourceTable = SourceTable()
-    sources: dict[Name, SourceTable] = Field(default_factory=dict)
+    sources: dict[Label, SourceTable] = Field(default_factory=dict)
     flags: dict[Name, FlagTable] = Field(default_factory=dict)
     runs: dict[Name, RunTable] = Field(default_factory=dict)
     targets: dict[Name, TargetTable] = Field(default_factory=dict)

@@ -39,7 +39,8 @@ def measure(actual: Array, reference: Array, noise: Array | None = None) -> Metr
     """Compare an array with its reference; all sums and differences are in float64.
 
     Equal infinities are no error, others are counted, and so are NaNs; the other measures take the
-    elements at which both arrays are finite. Two empty arrays agree perfectly.
+    elements at which both arrays are finite. Where nothing can be said of any, as in empty arrays,
+    the errors are 0 and say nothing: `Metrics.is_void`.
 
     Args:
         actual: real numbers or booleans, of any shape.
@@ -98,6 +99,8 @@ class _Sums:
     inf: int = 0
     finite: int = 0
     undefined: int = 0
+    same: int = 0
+    """Infinities that are so in both arrays."""
     errors: Wide = field(init=False)
     """Largest absolute error of each channel."""
     scales: Wide = field(init=False)
@@ -134,6 +137,7 @@ class _Sums:
         self.nan += int(np.count_nonzero(nan & ~undefined))
         self.inf += int(np.count_nonzero(got & ~same & ~undefined))
         self.finite += int(np.count_nonzero(due & ~got & ~nan))
+        self.same += int(np.count_nonzero(same))
         out = undefined | nan | due | got
         self.count -= int(np.count_nonzero(out))
         actual[out] = reference[out] = 0
@@ -151,6 +155,7 @@ class _Sums:
             inf=self.inf,
             finite=self.finite,
             undefined=self.undefined,
+            compared=self.count + self.same,
             blank=scale == 0 and self.count > 0,
             **channel,
         )

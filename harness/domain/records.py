@@ -98,6 +98,9 @@ class Metrics(StoredValue):
     """Finite numbers in the array where the reference is infinite."""
     undefined: Integer = 0
     """Elements at which the reference is NaN and the array is not: nothing can be said of them."""
+    compared: int | None = None
+    """Elements at which both arrays are finite, or infinite alike; None in records that do not say
+    it."""
     blank: bool = False
     """Whether the reference is zero everywhere: `scale_relative` is then an absolute error."""
     channel: Integer | None = None
@@ -112,6 +115,11 @@ class Metrics(StoredValue):
     def is_broken(self) -> bool:
         """Whether there are NaNs or infinities that should not be, or should be and are not."""
         return bool(self.nan or self.inf or self.finite)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing was compared, so that an error of 0 says nothing."""
+        return self.compared == 0 and not self.is_broken
 
     @property
     def is_wrong(self) -> bool:

@@ -177,6 +177,8 @@ class ModelSpec:
     """What makes `param` and `bin` of `onnx`, such as `pnnx 20250530`; empty if they are there."""
     reference: Literal["onnx", "ncnn"] = "onnx"
     """What it is compared with: the ONNX file, or `param` and `bin` by ncnn's definitions."""
+    non_finite: bool = False
+    """Whether its outputs are meant to hold NaN or infinities."""
     label: str = ""
     """What tells it from the same model by other converters, in ids; empty if there are none."""
     shapes: tuple[tuple[tuple[str, tuple[int, ...]], ...], ...] = ()

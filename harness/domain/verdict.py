@@ -119,11 +119,11 @@ def judge(
 ) -> tuple[Verdict, str]:
     """Decide whether a cell that ran is `ok`, a `drop` or `broken`; or `skipped`.
 
-    It is the last where nothing is beyond its limit, but that of an output is so wide, as behind
-    int8 arithmetic, that no error could be.
+    It is the last where nothing is beyond its limit, but nothing of an output was compared, or its
+    limit is so wide, as behind int8 arithmetic, that no error could be.
 
     Args:
-        outputs: errors of the model's outputs by blob; not empty.
+        outputs: errors of the model's outputs by blob.
         layers: all layers; those without a chain error do not count.
         tolerance: the limits.
 
@@ -135,6 +135,8 @@ def judge(
     broken = _broken(outputs, measured)
     if broken:
         return Verdict.BROKEN, broken
+    if not outputs:
+        return Verdict.SKIPPED, "not judged: no output was compared"
 
     floors = _floors(layers)
     reasons = []
@@ -154,6 +156,8 @@ def judge(
     if reasons:
         return Verdict.DROP, "; ".join(reasons)
     for blob, error in outputs.items():
+        if error.is_void:
+            return Verdict.SKIPPED, f"not judged: nothing of '{blob}' could be compared"
         limit = tolerance.output_limit(floors.get(blob))
         if limit >= ANYTHING and not error.blank and is_beyond(error, tolerance.output):
             return Verdict.SKIPPED, (

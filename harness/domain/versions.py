@@ -1,13 +1,14 @@
-"""The order of version labels."""
+"""The order of version labels, and which of them are alike."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _DATE = re.compile(r"(20[0-9]{2})([0-9]{2})([0-9]{2})(?![0-9])")
 
@@ -35,3 +36,21 @@ def date_of(label: str) -> str:
         return date(*map(int, match.groups())).isoformat()
     except ValueError:
         return ""
+
+
+def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:
+    """Return the versions most like `version`; if it ends in a date, those nearest in time."""
+    wanted = _day(version)
+    if wanted is not None:
+        dated = [(abs(day - wanted), name) for name in known if (day := _day(name)) is not None]
+        if dated:
+            return [name for _, name in sorted(dated)[:count]]
+    return get_close_matches(version, known, count, cutoff=0.3) or list(known[:count])
+
+
+def _day(version: str) -> int | None:
+    """Return the number of the day that a version such as `1.0.20250503` names."""
+    try:
+        return date.fromisoformat(version.rpartition(".")[2]).toordinal()
+    except ValueError:
+        return None

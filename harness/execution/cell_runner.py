@@ -275,9 +275,11 @@ class CellRunner:
     def _judged(self, record: CellRecord, model: PreparedModel) -> dict[str, object]:
         """Return verdict and reason of a cell that has numbers."""
         verdict, reason = judge(record.outputs, record.layers, self.tolerance)
+        about = _about(model.conversion)
+        notes = (*model.conversion.notes, *_uncompared(record, model))
         if verdict is Verdict.OK and model.conversion.differs:
-            return {"verdict": Verdict.MODEL_DIFFERS, **_about(model.conversion)}
-        return {**_about(model.conversion), "verdict": verdict, "reason": reason}
+            return {**about, "verdict": Verdict.MODEL_DIFFERS, "model_notes": notes}
+        return {**about, "verdict": verdict, "reason": reason, "model_notes": notes}
 
     def _explained(self, result: InputResult, words: str) -> str:
         """Return why there are no numbers, with what ncnn said where that says more."""
@@ -372,6 +374,16 @@ def _about(conversion: Conversion) -> dict[str, object]:
         "model_notes": conversion.notes,
         "reason": next((each.sentence for each in conversion.differences), ""),
     }
+
+
+def _uncompared(record: CellRecord, model: PreparedModel) -> list[str]:
+    """Return which outputs of a model with several the verdict does not speak of, and why."""
+    notes = {layer.blob: layer.note for layer in record.layers}
+    return [
+        f"output '{blob}' is not compared: {notes.get(blob) or 'it has no reference value'}"
+        for blob in model.outputs
+        if blob not in record.outputs
+    ]
 
 
 def _text(result: InputResult, model: PreparedModel) -> str:

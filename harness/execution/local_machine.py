@@ -12,6 +12,7 @@ from harness.build.toolchain import find_compiler
 from harness.execution.cell_runner import CellRunner
 from harness.execution.launcher import Launcher
 from harness.execution.memory import CellMemory
+from harness.reference.isolated_evaluator import IsolatedEvaluator
 from harness.util.scratch import remove_abandoned
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.build.builder import BuildWatch
-    from harness.config.tables import Config
+    from harness.config.tables import Config, Limits
+    from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
 
@@ -31,6 +33,9 @@ class LocalMachine:
     resolver: BuildResolver
     cells: CellRunner
     """What runs cells; its launcher runs anything else."""
+    limits: Limits
+    evaluator: Evaluator
+    """What evaluates models for their reference values."""
     binding: Future[Path]
     """The Python binding, which is compiled beside other work when it is new."""
 
@@ -80,6 +85,8 @@ class LocalMachine:
                 tolerance=config.tolerance,
                 memory=CellMemory(store=store, recalls=not fresh),
             ),
+            limits=config.limits,
+            evaluator=IsolatedEvaluator(limits=config.limits),
             binding=binding,
         )
 

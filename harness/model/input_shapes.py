@@ -113,11 +113,14 @@ def _valid_below(graph: onnx.GraphProto, name: str) -> int:
     ids = {name}
     sizes = []
     for node in graph.node:
+        if not node.input or not node.output:
+            continue
         if node.op_type in _PASSES_TABLE and node.input[0] in tables:
             tables[node.output[0]] = tables[node.input[0]]
         if node.op_type in _PASSES_IDS and node.input[0] in ids:
             ids.add(node.output[0])
-        looks_up = node.op_type == "Gather" and node.input[1] in ids and node.input[0] in tables
+        looks_up = node.op_type == "Gather" and len(node.input) > 1
+        looks_up = looks_up and node.input[1] in ids and node.input[0] in tables
         if looks_up and not any(a.name == "axis" and a.i for a in node.attribute):
             sizes.append(tables[node.input[0]])
     return min(sizes, default=2)

@@ -12,8 +12,10 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.domain.spec import content_key
+from harness.model.onnx_tensors import check_tensors, data_place, is_external, location, tensors_in
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
+from harness.util.reading import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+MAX_BYTES = 2**31 - 1
+"""The format itself ends here; models with more keep tensors in other files."""
+_KINDS = {
+    "sequence_type": "a sequence",
+    "map_type": "a map",
+    "optional_type": "optional",
+    "sparse_tensor_type": "a sparse tensor",
+}
 
 
 @dataclass(frozen=True)
@@ -36,17 +47,55 @@ class OnnxGraph:
         """Read a model.
 
         Raises:
-            ModelError: the file is missing, truncated or no ONNX model.
+            ModelError: the file is missing, truncated or no ONNX model, a tensor in it has not the
+                data that its shape takes, or no input or output is a tensor of numbers.
         """
+        data = read_bytes(path, limit=MAX_BYTES, error=ModelError)
         try:
-            proto = onnx.load(path, load_external_data=False)
-        except FileNotFoundError as error:
-            raise ModelError(f"{path}: no such ONNX file. Correct the path.") from error
-        except (OSError, DecodeError) as error:
+            proto = onnx.load_model_from_string(data)
+        except DecodeError as error:
             raise broken_model(path, error) from error
         if not proto.graph.output:
             raise broken_model(path, "it has no graph")
-        return cls(path, proto)
+        check_tensors(proto, path)
+        graph = cls(path, proto)
+        graph.check_ends()
+        return graph
+
+    def check_ends(self) -> None:
+        """Make sure that inputs and outputs are what ncnn has: tensors of numbers.
+
+        Raises:
+            ModelError: an input is something else, or no output is such a tensor.
+        """
+        given = {tensor.name for tensor in self.proto.graph.initializer}
+        for value in self.proto.graph.input:
+            kind = _kind(value.type)
+            if kind and value.name not in given:
+                raise ModelError(
+                    f"{self.path}: its input '{value.name}' is {kind}, which ncnn cannot take. "
+                    "Export the model from where its first tensor of numbers is known."
+                )
+        kinds = {value.name: _kind(value.type) for value in self.proto.graph.output}
+        if all(kinds.values()):
+            name, kind = next(iter(kinds.items()))
+            raise ModelError(
+                f"{self.path}: its output '{name}' is {kind}, which ncnn cannot give. Export the "
+                "model up to its last tensor of numbers."
+            )
+
+    def complete(self) -> onnx.ModelProto:
+        """Return the model with the tensors of other files read.
+
+        Raises:
+            ModelError: they cannot be read.
+        """
+        model = onnx.ModelProto()
+        model.CopyFrom(self.proto)
+        for tensor in tensors_in(model):
+            if is_external(tensor):
+                _load(tensor, self.path)
+        return model
 
     @cached_property
     def inputs(self) -> dict[str, np.dtype[Any]]:
@@ -82,13 +131,7 @@ class OnnxGraph:
     @cached_property
     def external_files(self) -> tuple[str, ...]:
         """Names of the files beside the model that hold tensors of it."""
-        found = {
-            entry.value
-            for tensor in self.proto.graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-        return tuple(sorted(found))
+        return tuple(sorted({location(t) for t in tensors_in(self.proto) if is_external(t)}))
 
     def content(self) -> str:
         """Return a key of the model's bytes, those of external tensor files included."""
@@ -131,6 +174,37 @@ class OnnxGraph:
                     f"The nearest name is {near[0]!r}."
                 )
         return [name for name in names if name in wanted]
+
+
+def _kind(declared: onnx.TypeProto) -> str:
+    """Return what a value is that is no tensor of numbers, in words; empty for such a tensor.
+
+    An output may have no type at all: evaluators find it out.
+    """
+    kind = declared.WhichOneof("value")
+    if kind in _KINDS:
+        return _KINDS[kind]
+    element = declared.tensor_type.elem_type
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(element) if element else np.dtype("f4")
+    except (KeyError, TypeError, ValueError):
+        return f"a tensor of type {element}, which ONNX does not have"
+    if dtype.kind in "fiub":
+        return ""
+    return f"a tensor of {onnx.TensorProto.DataType.Name(element).lower()}"
+
+
+def _load(tensor: onnx.TensorProto, path: Path) -> None:
+    """Read the data of a tensor from the file beside the model, which was checked."""
+    file, offset, length = data_place(tensor, path)
+    try:
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            tensor.raw_data = stream.read(length)
+    except (OSError, ValueError) as error:
+        raise broken_model(path, error) from error
+    tensor.ClearField("external_data")
+    tensor.data_location = onnx.TensorProto.DEFAULT
 
 
 def broken_model(path: Path, error: object) -> ModelError:

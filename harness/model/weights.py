@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.model.layouts import Slot, layout
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
+from harness.util.reading import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ TAG_FP32 = 0x0002C056
 _STORED = {0: "<f4", TAG_FP32: "<f4", TAG_FP16: "<f2", TAG_INT8: "i1"}
 _TAGS = {"float32": 0, "float16": TAG_FP16, "int8": TAG_INT8}
 _TABLE_BYTES = 256 * 4
+LARGEST_FILE = 1 << 40
+"""Bytes of a file that nobody limited."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +74,7 @@ def read_tensors(param: Param, path: Path) -> Weights:
         ModelError: the file is missing, ends early or goes on after the last tensor, or two
             layers with weights have one name.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}. Check the path of the model.") from error
+    data = read_bytes(path, limit=LARGEST_FILE, error=ModelError)
     at = 0
     weights: Weights = {}
     for layer in param.layers:

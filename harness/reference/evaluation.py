@@ -10,6 +10,7 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from harness.model.onnx_graph import OnnxGraph, broken_model, one_line
+from harness.reference.finiteness import check_values
 from harness.reference.operators import corrections
 from harness.reference.to_float64 import as_float64
 from harness.util.errors import ModelError
@@ -27,6 +28,26 @@ EVALUATORS = {
     "float64": f"onnx {onnx.__version__}, widened to float64, operators corrected",
 }
 """What computes each kind of reference; part of a stored reference's key."""
+
+
+_EXHAUSTED = ("bad_alloc", "bad allocation", "Failed to allocate memory", "Unable to allocate")
+"""What evaluators say that were refused memory."""
+
+
+def finite_values(
+    onnx_path: Path, inputs: Mapping[str, Array], wanted: Collection[str] | None, kind: str
+) -> dict[str, Array]:
+    """Compute values as `evaluate` or `evaluate_float64` does, with outputs that are finite.
+
+    Raises:
+        ModelError: as there, or an output has NaN or infinities.
+    """
+    graph = OnnxGraph.load(onnx_path)
+    run = evaluate if kind == "fp32" else evaluate_float64
+    names = graph.select(wanted)
+    values = run(onnx_path, inputs, {*names, *graph.outputs})
+    check_values(graph, values, lambda: run(onnx_path, inputs))
+    return {name: values[name] for name in names if name in values}
 
 
 def evaluate(
@@ -83,7 +104,7 @@ def _session(graph: OnnxGraph, fetched: list[str], threads: int) -> onnxruntime.
     options.use_deterministic_compute = True
     # What goes wrong is raised as well.
     options.log_severity_level = 4
-    folder = str(graph.path.resolve().parent)
+    folder = str(graph.path.absolute().parent)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     try:
         return onnxruntime.InferenceSession(
@@ -109,10 +130,8 @@ def evaluate_float64(
         for name, array in graph.feeds(inputs).items()
     }
     names = graph.select(wanted)
+    model = graph.complete()
     try:
-        model = onnx.ModelProto()
-        model.CopyFrom(graph.proto)
-        onnx.load_external_data_for_model(model, str(graph.path.parent))
         evaluator = ReferenceEvaluator(as_float64(model), new_ops=corrections(model))
         values = dict(evaluator.run(None, feeds, intermediate=True))
     except Exception as error:  # whatever an operator's formula runs into
@@ -131,6 +150,8 @@ def _numbers(names: list[str], values: Mapping[str, Any]) -> dict[str, Array]:
 def _refused(
     graph: OnnxGraph, feeds: Mapping[str, Array], evaluator: str, error: object
 ) -> ModelError:
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _EXHAUSTED):
+        raise MemoryError(str(error))
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
     return ModelError(
         f"{graph.path}: {evaluator} cannot run it with the inputs {shapes} ({one_line(error)}). "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ from harness.model.input_shapes import GraphInput, Shapes, assumptions, graph_in
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
 from harness.reference.inputs import random_tensors
-from harness.util.errors import ModelError, UsageError
+from harness.util.errors import LimitError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.reference.evaluator import Evaluator
+
 SEEDS = (1, 2)
+_EXTENT = re.compile(r"\s*[1-9]\d{0,8}\s*", re.ASCII)
 TEXT = "ncnn"
 
 
@@ -31,12 +35,13 @@ class GeneratedInputs:
     """One line per input whose open axes got a size that nobody gave."""
 
 
-def generate(onnx: Path, texts: Sequence[str]) -> GeneratedInputs:
+def generate(onnx: Path, texts: Sequence[str], evaluator: Evaluator) -> GeneratedInputs:
     """Make up two inputs for a model.
 
     Args:
         onnx: the model.
         texts: shapes as `--shape` takes them, of a second input too where one comes twice.
+        evaluator: calls what tries the model.
 
     Raises:
         UsageError: a text is no shape, or not one that the model takes.
@@ -45,7 +50,7 @@ def generate(onnx: Path, texts: Sequence[str]) -> GeneratedInputs:
     graph = OnnxGraph.load(onnx)
     inputs = graph_inputs(graph)
     first, second = _given(inputs, texts)
-    shapes = _complete(graph, inputs, first)
+    shapes = _complete(graph, inputs, first, evaluator)
     others = {**shapes, **second}
     only = len(inputs) == 1
     tables = {"random": _random(SEEDS[0], shapes, only=only)}
@@ -81,7 +86,7 @@ def _given(inputs: Sequence[GraphInput], texts: Sequence[str]) -> tuple[Shapes, 
             what = f"no input {name}" if name else "several inputs"
             names = ", ".join(f"{i.name} {i.shape_text}" for i in inputs)
             raise UsageError(f"--shape {text}: the model has {what}. Give NAME=1,2,..: {names}.")
-        shape = tuple(int(part) if part.strip().isdecimal() else 0 for part in sizes.split(","))
+        shape = tuple(int(part) if _EXTENT.fullmatch(part) else 0 for part in sizes.split(","))
         if not known[name].fits(shape):
             raise UsageError(
                 f"--shape {text}: the model takes {known[name].shape_text}. Give as many sizes "
@@ -91,7 +96,9 @@ def _given(inputs: Sequence[GraphInput], texts: Sequence[str]) -> tuple[Shapes, 
     return first, second
 
 
-def _complete(graph: OnnxGraph, inputs: Sequence[GraphInput], given: Shapes) -> Shapes:
+def _complete(
+    graph: OnnxGraph, inputs: Sequence[GraphInput], given: Shapes, evaluator: Evaluator
+) -> Shapes:
     """Return the given shapes, and for the other inputs the first usual ones that work."""
     choices = list(assumptions(inputs, given))
     if len(choices) == 1 and all(not i.open_axes or i.name in given for i in inputs):
@@ -99,7 +106,10 @@ def _complete(graph: OnnxGraph, inputs: Sequence[GraphInput], given: Shapes) -> 
     errors = []
     for shapes in choices:
         try:
-            evaluate(graph.path, random_tensors(inputs, shapes, SEEDS[0]), graph.outputs)
+            tensors = random_tensors(inputs, shapes, SEEDS[0])
+            evaluator(evaluate, graph.path, tensors, graph.outputs, what=graph.path)
+        except LimitError:
+            raise
         except ModelError as error:
             errors.append(str(error))
         else:

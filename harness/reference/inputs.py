@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from harness.reference.array_files import read_npy
 from harness.util.errors import ModelError
+from harness.util.reading import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,39 +26,76 @@ if TYPE_CHECKING:
     Tensor = NDArray[np.float32]
 
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
+LIMIT = 512 << 20
+"""Bytes that an input may take in single precision, if nothing else is said."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Of images. Pillow would start other programs for some of the rest."""
+MAX_AXES = 16
+"""More than any model has."""
 
 
-def make_input(spec: InputSpec, *, base: Path) -> Tensor:
+def make_input(spec: InputSpec, *, base: Path, limit: int = LIMIT) -> Tensor:
     """Return the input tensor, float32, in the shape the ONNX model takes.
 
     Args:
         spec: which input; see `InputSpec`.
         base: directory that relative paths in `spec` start from.
+        limit: bytes that it may take.
 
     Raises:
         ModelError: a file is missing, truncated or of another shape or type than `spec` says,
-            or the text cannot be rendered.
+            the input is too large, or the text cannot be rendered.
     """
+    if spec.shape:
+        check_size({spec.name: spec.shape}, f"input {spec.name}", limit)
     if spec.text:
-        return _text(spec)
+        return _text(spec, limit)
     if spec.image:
-        return _image(spec, base / spec.image)
+        return _image(spec, base / spec.image, limit)
     if spec.npy:
-        return _npy(spec, base / spec.npy)
+        return _npy(spec, base / spec.npy, limit)
     if spec.random is not None:
         values = np.random.default_rng(spec.random).uniform(-1, 1, size=_fixed_shape(spec))
         return values.astype(np.float32)
     raise ModelError(f"input {spec.name}: no content. Set `text`, `image`, `npy` or `random`.")
 
 
+def check_size(shapes: Mapping[str, Sequence[int]], place: str, limit: int) -> None:
+    """Make sure that tensors have a sane number of axes and elements, before they are made.
+
+    Raises:
+        ModelError: they have not.
+    """
+    for shape in shapes.values():
+        if len(shape) > MAX_AXES:
+            raise ModelError(
+                f"{place}: shape {list(shape[:4])}, … has {len(shape)} axes. Set `shape` to the "
+                "model's input shape, such as [1, 3, 48, 320]."
+            )
+    size = 4 * sum(math.prod(shape) for shape in shapes.values())
+    if size > limit:
+        words = ", ".join(str(list(shape)) for shape in shapes.values())
+        raise ModelError(
+            f"{place}: shape {words[:200]} takes {size / 2**20:.4g} MiB, and {limit / 2**20:g} are "
+            "the limit. Give a smaller one, or raise `input_mib` in [limits]."
+        )
+
+
 def random_tensors(
-    inputs: Sequence[GraphInput], shapes: Mapping[str, tuple[int, ...]], seed: int
+    inputs: Sequence[GraphInput],
+    shapes: Mapping[str, tuple[int, ...]],
+    seed: int,
+    limit: int = LIMIT,
 ) -> dict[str, NDArray[Any]]:
     """Return a tensor for each input of a model, in the types that it declares but for floats.
 
     Floats are float32 and uniform in [-1, 1]; integers are those that the model surely takes;
     masks let everything through.
+
+    Raises:
+        ModelError: together they take more than `limit` bytes.
     """
+    check_size(shapes, "random input", limit)
     generator = np.random.default_rng(seed)
     tensors: dict[str, NDArray[Any]] = {}
     for source in inputs:
@@ -64,7 +105,7 @@ def random_tensors(
         elif "mask" in source.name.lower():
             tensors[source.name] = np.ones(shape, source.dtype)
         else:
-            numbers = generator.integers(0, source.below, size=shape)
+            numbers = generator.integers(0, max(1, source.below), size=shape)
             tensors[source.name] = np.asarray(numbers, dtype=source.dtype)
     return tensors
 
@@ -90,13 +131,18 @@ def _image_shape(spec: InputSpec, channels: Sequence[int]) -> tuple[int, int, in
     return shape[1:]
 
 
-def _text(spec: InputSpec) -> Tensor:
+def _text(spec: InputSpec, limit: int) -> Tensor:
     """Render black on white as PaddleOCR feeds its recognisers.
 
     The line is resized to the model's height, squeezed if it is then wider than the model's width,
     normalised to [-1, 1] and padded with zeros (not with white) on the right.
     """
     channels, height, width = _image_shape(spec, (1, 3))
+    if len(spec.text) * height * height > limit:
+        raise ModelError(
+            f"input {spec.name}: text of {len(spec.text)} characters, {height} pixels high. "
+            "Shorten it."
+        )
     line = _render(spec, height)
     line_width = min(width, math.ceil(line.width * height / line.height))
     pixels = np.asarray(
@@ -133,14 +179,34 @@ def _ink(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, character: str) -> 
     return bytes(font.getmask(character))
 
 
-def _image(spec: InputSpec, path: Path) -> Tensor:
+def _image(spec: InputSpec, path: Path, limit: int) -> Tensor:
     """Read an image, resize it to the shape's height and width, apply mean and scale."""
     channels = _CHANNELS[spec.order]
+    data = _content(spec, path, limit)
     try:
-        with Image.open(path) as file:
-            picture = file.convert("L" if spec.order == "GRAY" else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(spec, path, error, "an image that Pillow reads") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of size, which is looked at here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+                size = 4 * channels * file.width * file.height
+                pixels_fit = size <= limit
+                picture = (
+                    file.convert("L" if spec.order == "GRAY" else "RGB") if pixels_fit else file
+                )
+    except Exception as error:  # whatever a damaged file runs the decoders into
+        raise _wrong(
+            spec,
+            path,
+            f"not readable ({' '.join(str(error).split())[:200]})",
+            f"Replace it by an image that Pillow reads: {', '.join(FORMATS)}",
+        ) from error
+    if not pixels_fit:
+        raise _wrong(
+            spec,
+            path,
+            f"{picture.width} × {picture.height} pixels take {size / 2**20:.4g} MiB, and "
+            f"{limit / 2**20:g} are the limit",
+            "Give a smaller one, or raise `input_mib` in [limits]",
+        )
     if spec.shape:
         _, height, width = _image_shape(spec, (channels,))
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -149,7 +215,9 @@ def _image(spec: InputSpec, path: Path) -> Tensor:
         pixels = pixels[..., ::-1]
     mean = _per_channel(spec, "mean", spec.mean, channels, default=0)
     scale = _per_channel(spec, "scale", spec.scale, channels, default=1)
-    return np.ascontiguousarray(((pixels - mean) * scale).transpose(2, 0, 1)[np.newaxis])
+    with np.errstate(all="ignore"):
+        tensor = ((pixels - mean) * scale).transpose(2, 0, 1)[np.newaxis]
+    return np.ascontiguousarray(as_float32(spec, path, tensor))
 
 
 def _per_channel(
@@ -163,14 +231,18 @@ def _per_channel(
     return np.asarray(values or [default], dtype=np.float32)
 
 
-def _npy(spec: InputSpec, path: Path) -> Tensor:
+def _content(spec: InputSpec, path: Path, limit: int) -> bytes:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(spec, path, error, "a tensor saved with numpy.save") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise _wrong(spec, path, "it is an archive of several arrays", "Give one `.npy` file")
+        return read_bytes(path, limit=limit, error=ModelError)
+    except ModelError as error:
+        raise ModelError(f"input {spec.name}: {error}") from error
+
+
+def _npy(spec: InputSpec, path: Path, limit: int) -> Tensor:
+    try:
+        array = read_npy(path, limit=limit)
+    except ModelError as error:
+        raise ModelError(f"input {spec.name}: {error}") from error
     if spec.shape and array.shape != spec.shape:
         raise _wrong(
             spec,
@@ -178,12 +250,15 @@ def _npy(spec: InputSpec, path: Path) -> Tensor:
             f"its shape is {list(array.shape)}, not {list(spec.shape)}",
             "Save it in the shape the ONNX model takes, or correct `shape`",
         )
-    return _as_float32(spec, path, array)
+    return as_float32(spec, path, array)
 
 
-def _as_float32(spec: InputSpec, path: Path, array: NDArray[Any]) -> Tensor:
-    if array.dtype.kind not in "fiub":
-        raise _wrong(spec, path, f"its type is {array.dtype}", "Save real numbers, float32 at best")
+def as_float32(spec: InputSpec, path: Path, array: NDArray[Any]) -> Tensor:
+    """Return numbers in single precision.
+
+    Raises:
+        ModelError: some are not finite there.
+    """
     with np.errstate(over="ignore"):
         tensor = array.astype(np.float32)
     if not np.isfinite(tensor).all():
@@ -195,12 +270,6 @@ def _as_float32(spec: InputSpec, path: Path, array: NDArray[Any]) -> Tensor:
             "Save finite values",
         )
     return tensor
-
-
-def _unreadable(spec: InputSpec, path: Path, error: Exception, expected: str) -> ModelError:
-    if not path.exists():
-        return _wrong(spec, path, "no such file", "Correct the path")
-    return _wrong(spec, path, f"not readable ({error})", f"Replace it by {expected}")
 
 
 def _wrong(spec: InputSpec, path: Path, what: str, remedy: str) -> ModelError:

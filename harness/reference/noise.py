@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from harness.model.alignment import Alignment
     from harness.model.prepared_model import PreparedModel
+    from harness.reference.evaluator import Evaluator
     from harness.reference.values import Reference
     from harness.util.build_store import Store
 
@@ -60,6 +61,7 @@ def noise_of(
     float64: Reference,
     *,
     store: Store,
+    evaluator: Evaluator,
     relative_to: Reference,
 ) -> Noise:
     """Return the noise between two references, remembered: both are known by content.
@@ -74,6 +76,7 @@ def noise_of(
         fp32: what the blobs hold in single precision, see `blob_reference`.
         float64: the same in float64.
         store: where it is kept.
+        evaluator: calls what evaluates.
         relative_to: that of both whose largest values the floors are relative to.
     """
     origin = {
@@ -82,9 +85,11 @@ def noise_of(
         "blobs": sorted(model.by_blob),
         "rough": sorted(model.rough_blobs),
     }
-    channels = stored(
-        origin, lambda: _compute(model, tensors, fp32, float64), store=store.references
-    )
+
+    def compute() -> Mapping[str, Array]:
+        return evaluator(noise_between, model, dict(tensors), fp32, float64, what=model.param)
+
+    channels = stored(origin, compute, store=store.references)
     return Noise(
         channels,
         {
@@ -94,9 +99,10 @@ def noise_of(
     )
 
 
-def _compute(
+def noise_between(
     model: PreparedModel, tensors: Mapping[str, Array], fp32: Reference, float64: Reference
 ) -> dict[str, Array]:
+    """Compute the noise of each channel by blob, see `noise_of`."""
     found: dict[str, Array] = {}
     exact, moved = _evaluations(model, tensors)
     for blobs in moved:

@@ -11,9 +11,10 @@ import numpy as np
 from harness.domain.spec import InputSpec, content_key
 from harness.model.ctc import ctc_decode
 from harness.reference.blob_values import blob_reference
+from harness.reference.inputs import LIMIT
 from harness.reference.noise import Noise, noise_of
 from harness.reference.tensors import feeds_of, tensors_of
-from harness.reference.values import Reference, digests
+from harness.reference.values import Kind, Reference, digests
 from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.model.prepared_model import PreparedModel
+    from harness.reference.evaluator import Evaluator
     from harness.util.build_store import Store
 
     Array = NDArray[Any]
 
 
+KINDS: tuple[Kind, ...] = ("fp32", "float64")
 BLOBS = "blobs.json"
 """Names of the blobs that the numbered files beside it go into."""
 
@@ -50,7 +53,10 @@ def prepare_input(
     spec: InputSpec,
     model: PreparedModel,
     store: Store,
+    evaluator: Evaluator,
     taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+    *,
+    limit: int = LIMIT,
 ) -> PreparedInput:
     """Make one input, compute the reference values for it, and put both on disk.
 
@@ -58,13 +64,20 @@ def prepare_input(
         spec: the input.
         model: the model, its conversion proved.
         store: where both go.
+        evaluator: calls what evaluates.
         taken: gives blobs that have no definition here, from the model's inputs by blob.
+        limit: bytes that the input may take.
 
     Raises:
         ModelError: the input does not fit the model, or the model cannot be evaluated.
     """
-    tensors = tensors_of(spec, model)
-    reference = blob_reference(model, tensors, store=store.references, kind="fp32", taken=taken)
+    tensors = tensors_of(spec, model, limit)
+    reference, exact = (
+        blob_reference(
+            model, tensors, store=store.references, kind=kind, evaluator=evaluator, taken=taken
+        )
+        for kind in KINDS
+    )
     # By blob: two models may take the same tensors at blobs of the same names, but crosswise.
     arrays = dict(sorted(feeds_of(model, tensors).items()))
     feeds = {}
@@ -77,13 +90,20 @@ def prepare_input(
                 (work / BLOBS).write_text(json.dumps(list(arrays)), encoding="utf-8")
     for number, blob in enumerate(arrays):
         feeds[blob] = str(folder / f"{number}.npy")
-    exact = blob_reference(model, tensors, store=store.references, kind="float64", taken=taken)
     return PreparedInput(
         name=spec.name,
         feeds=feeds,
         reference=reference,
         text=_text(reference, model),
-        noise=noise_of(model, tensors, reference, exact, store=store, relative_to=reference),
+        noise=noise_of(
+            model,
+            tensors,
+            reference,
+            exact,
+            store=store,
+            evaluator=evaluator,
+            relative_to=reference,
+        ),
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["fp32", "float64"]
 
-_SCHEMA = 3
+_SCHEMA = 4
 _MANIFEST = "manifest.json"
 _VALUES = "values.bin"
 FILES = (_MANIFEST, _VALUES)
@@ -90,6 +90,10 @@ class Reference(Mapping[str, "Array"]):
         """Return the number of values."""
         return len(self.manifest["values"])
 
+    def __reduce__(self) -> tuple[type[Reference], tuple[Path]]:
+        """Let another process map the same files."""
+        return Reference, (self.directory,)
+
     def _damaged(self, error: Exception | str) -> ModelError:
         return ModelError(
             f"{self.directory}: reference values were damaged while they were used ({error}). "
@@ -112,7 +116,7 @@ def stored(
     if not is_intact(directory):
         values = compute()
         with sealed(directory) as work:
-            _write(work, values, {"schema": _SCHEMA, **origin})
+            write_values(work, values, {"schema": _SCHEMA, **origin})
     return Reference(directory)
 
 
@@ -126,7 +130,8 @@ def _digest(array: Array) -> str:
     return f"{array.dtype.str} {list(array.shape)} {content}"
 
 
-def _write(directory: Path, values: Mapping[str, Array], origin: dict[str, Any]) -> None:
+def write_values(directory: Path, values: Mapping[str, Array], origin: dict[str, Any]) -> None:
+    """Write values into an empty directory, which then is a `Reference`."""
     entries = {}
     with (directory / _VALUES).open("wb") as file:
         for name, array in values.items():

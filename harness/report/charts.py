@@ -6,6 +6,7 @@ and take what the reader has chosen as parameters whose names begin with `pick_`
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from harness.report.chart_parts import (
 from harness.report.network_charts import (
     network_pictures,
 )
+from harness.report.page_text import page_text
 from harness.report.rows import affordable, cell_row, curve_row, layer_names
 
 if TYPE_CHECKING:
@@ -142,7 +144,8 @@ def _history(scope: Scope, tolerance: Tolerance, commits: Sequence[FaultyCommit]
 def _lines(base: alt.Chart, scope: Scope) -> list[Layer]:
     """Return one line per flag set; later ones are thinner, so that equal lines show inside."""
     step = min(2.2, 10 / len(scope.flags))
-    width = f"1.5 + {step} * ({len(scope.flags) - 1} - indexof({list(scope.flags)}, datum.flags))"
+    flags = json.dumps([page_text(name) for name in scope.flags])
+    width = f"1.5 + {step} * ({len(scope.flags) - 1} - indexof({flags}, datum.flags))"
     lines = base.transform_calculate(width=width, area="pow(datum.width + 5, 2)")
     return [
         lines.mark_line(strokeJoin="round").encode(

@@ -7,7 +7,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +15,13 @@ from harness.domain.records import Verdict
 from harness.execution.progress import BuildAdvanced, BuildFinished, BuildStarted, MatrixEvent
 from harness.report.cause_text import cause_lines
 from harness.report.summary import COLUMNS, row
+from harness.util.terminal import PlainConsole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from harness.report.model import Part
 
@@ -42,7 +44,7 @@ _LISTED = 3
 
 def wide_console() -> Console:
     """Return a console on stdout; in a pipe or a log, tables are not squeezed to 80 columns."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    return PlainConsole() if sys.stdout.isatty() else PlainConsole(width=PIPE_WIDTH)
 
 
 class Ticker:
@@ -102,7 +104,7 @@ class MatrixProgress:
     def __init__(self, console: Console, *, builds: int, cells: int) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -201,18 +203,22 @@ def show(console: Console, part: Part) -> None:
     console.print(table)
     for heading, notes in summary.sections:
         if notes:
-            console.print(f"\n[bold]{heading}[/bold]")
+            _heading(console, heading)
             for note, ids in notes.items():
                 _item(console, f"{note} ({len(ids)}: {ids[0]}{', …' if len(ids) > 1 else ''})")
     if summary.model_notes or part.is_without_onnx:
-        console.print("\n[bold]The model's files[/bold], whatever the build")
+        _heading(console, "The model's files, whatever the build")
         for note in summary.model_notes:
             _item(console, note)
         _item(console, f"cells are compared with {part.measured_against}")
-    console.print("\n[bold]Causes[/bold]")
+    _heading(console, "Causes")
     for line in cause_lines(part):
         console.print(Text(f"  {line}"), soft_wrap=True)
-    console.print(f"\n[bold]{summary.headline}[/bold]", highlight=False)
+    _heading(console, summary.headline)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print(Text(f"\n{text}", style="bold"), soft_wrap=True)
 
 
 def _item(console: Console, text: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,34 @@ import pandas as pd
 
 from harness.domain.records import CellRecord, Metrics
 from harness.report.record_values import chain_error, largest, worst_layer
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r](?!$)")
+"""What spreadsheets take for the beginning of a formula, whatever the type of the cell."""
+
+
+def csv_cell(value: object) -> object:
+    """Return a value as it stands in a table.
+
+    Text that spreadsheets would compute gets an apostrophe, by which they know it for text, and
+    what cannot be seen is written out. Numbers stay, and JSON has every name as it is.
+    """
+    return _text(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(value: str) -> str:
+    return f"'{printable(value)}" if _FORMULA.match(value) else printable(value)
+
+
+def frame_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV."""
+    text: str = table.map(csv_cell).to_csv(index=False)
+    return text
 
 
 def matrix_table(records: Iterable[CellRecord]) -> pd.DataFrame:
@@ -74,8 +101,8 @@ def layers_csv(records: Iterable[CellRecord]) -> str:
     for record in records:
         writer.writerows(
             (
-                record.cell,
-                *fields(layer),
+                csv_cell(record.cell),
+                *map(csv_cell, fields(layer)),
                 "x".join(map(str, layer.shape)),
                 *(metrics(layer.chain) if layer.chain else blank),
                 *(metrics(layer.alone) if layer.alone else blank),

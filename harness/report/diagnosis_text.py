@@ -19,6 +19,7 @@ from harness.analysis.diagnosis.layer_findings import (
 from harness.domain.formatting import count, milliseconds, number
 from harness.domain.verdict import excess
 from harness.report.crash_text import BREAKDOWN, crash_lines
+from harness.report.csv_tables import frame_csv
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def show(console: Console, diagnosis: Diagnosis, *, everything: bool) -> None:
     if hidden:
         _print(console, f"and {hidden} clean blobs (--all shows them)")
     for heading, lines in sections(diagnosis):
-        console.print(f"\n[bold]{heading}[/bold]")
+        console.print(Text(f"\n{heading}", style="bold"))
         for line in lines:
             _print(console, line)
     console.print()
@@ -267,4 +268,4 @@ def _metrics(kind: str, values: dict[str, object]) -> dict[str, object]:
 def write(diagnosis: Diagnosis, folder: Path) -> None:
     """Write `diagnosis.json` and `layers.csv` into a directory."""
     write_atomically(folder / "diagnosis.json", diagnosis.model_dump_json(indent=1))
-    write_atomically(folder / "layers.csv", table_of(diagnosis).to_csv(index=False))
+    write_atomically(folder / "layers.csv", frame_csv(table_of(diagnosis)))

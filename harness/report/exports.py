@@ -12,10 +12,11 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.cause_text import cause_head, cause_title, fix_words
-from harness.report.csv_tables import matrix_table
+from harness.report.csv_tables import frame_csv, matrix_table
 from harness.report.dataset import machine_name
 from harness.report.details import plain
 from harness.report.record_values import output_error
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from harness.analysis.attribution.causes import Fix
@@ -37,8 +38,7 @@ def csv(report: Report) -> str:
     table = matrix_table(report.records)
     table.insert(0, "model", [record.model for record in report.records])
     table.insert(1, "machine", [machine_name(record) for record in report.records])
-    text: str = table.to_csv(index=False)
-    return text
+    return frame_csv(table)
 
 
 def json_text(report: Report) -> str:
@@ -137,15 +137,15 @@ def junit(report: Report) -> str:
     A drop is a failure, `broken` and `build-failed` are errors, the rest is skipped. The time of
     a case is its latency in seconds.
     """
-    document = JUnitXml(report.title)
+    document = JUnitXml(printable(report.title))
     for part in report.parts:
         suites: dict[str, TestSuite] = {}
         for record in part.scope.records:
-            name = f"{record.version}-{record.flags}"
+            name = printable(f"{record.version}-{record.flags}")
             if name not in suites:
                 suites[name] = TestSuite(name)
-                suites[name].add_property("model", part.scope.model)
-                suites[name].add_property("machine", plain(part.scope.machine))
+                suites[name].add_property("model", printable(part.scope.model))
+                suites[name].add_property("machine", printable(plain(part.scope.machine)))
             suites[name].add_testcase(_case(record, report))
         for suite in suites.values():
             document.add_testsuite(suite)
@@ -155,17 +155,18 @@ def junit(report: Report) -> str:
 
 def _case(record: CellRecord, report: Report) -> TestCase:
     case = TestCase(
-        f"{record.way}/{record.input}",
-        classname=f"{record.model}.{record.version}-{record.flags}",
+        printable(f"{record.way}/{record.input}"),
+        classname=printable(f"{record.model}.{record.version}-{record.flags}"),
         time=(record.latency_ms or 0.0) / 1000,
     )
     kind = _RESULTS.get(record.verdict)
     if kind:
-        result = kind(plain(f"{record.verdict}: {record.reason}"), str(record.verdict))
-        result.text = f"reproduce: {report.reproduce(record)}"
+        reason = printable(plain(f"{record.verdict}: {record.reason}"))
+        result = kind(reason, str(record.verdict))
+        result.text = printable(f"reproduce: {report.reproduce(record)}")
         case.result = [result]
     if record.output:
         case.system_out = f"scale-relative error of the output {number(output_error(record))}"
     if record.stderr:
-        case.system_err = plain(record.stderr)
+        case.system_err = printable(plain(record.stderr))
     return case

@@ -13,8 +13,9 @@ from markupsafe import Markup
 from harness.report.charts import MAX_NUMBERS, Pictures, draw
 from harness.report.details import Details, details
 from harness.report.grid import Table, tables
+from harness.report.page_text import page_text
 from harness.report.provenance import Provenance, provenance
-from harness.report.templating import environment
+from harness.report.templating import html_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ def html(report: Report) -> str:
         "input": _distinct(i for part in report.parts for i in part.scope.inputs),
     }
     text: str = (
-        environment()
+        html_environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -93,9 +94,21 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _embedded(value: object) -> str:
-    """Return JSON that no HTML parser takes for a tag."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
+    """Return JSON that no HTML parser takes for a tag, its texts as the page has them."""
+    return _json(_seen(value)).replace("<", "\\u003c")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _seen(value: object) -> object:
+    """Return a value whose texts are those of the page, which filters compare them with."""
+    if isinstance(value, str):
+        return page_text(value)
+    if isinstance(value, dict):
+        return {key: _seen(item) for key, item in value.items()}
+    return [_seen(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def template_file(name: str) -> str:

@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.report.cause_text import cause_head, cause_title, fix_evidence, fix_words
+from harness.report.csv_tables import csv_cell
 from harness.report.sweep_table import SEVERITY, run_names
 from harness.report.sweep_text import (
     causes_of,
@@ -34,7 +35,7 @@ def sweep_csv(report: SweepReport) -> str:
     names += [*map(str, SEVERITY), "error", "limit", "reason", "case"]
     writer = csv_files.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return stream.getvalue()
 
 

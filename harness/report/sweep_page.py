@@ -43,7 +43,7 @@ from harness.report.sweep_text import (
     states_words,
     title,
 )
-from harness.report.templating import environment
+from harness.report.templating import html_environment, markdown_environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -70,7 +70,7 @@ class Tile:
 
 def sweep_html(report: SweepReport) -> str:
     """Return the whole page."""
-    engine = _engine(report)
+    engine = _engine(html_environment(), report)
     runs = run_names(report.about)
     text: str = engine.get_template("sweep.html.j2").render(
         report=report,
@@ -91,7 +91,7 @@ def sweep_html(report: SweepReport) -> str:
 
 def sweep_markdown(report: SweepReport) -> str:
     """Return the Markdown: one line per finding, then details, as far as GitHub takes them."""
-    engine = _engine(report)
+    engine = _engine(markdown_environment(), report)
     template = engine.get_template("sweep.md.j2")
     text: str = template.render(report=report, with_details=True, listed=len(report.findings))
     if len(text) <= LIMIT:
@@ -99,8 +99,8 @@ def sweep_markdown(report: SweepReport) -> str:
     return template.render(report=report, with_details=False, listed=_LISTED[".md"])
 
 
-def _engine(report: SweepReport) -> Environment:
-    engine = environment()
+def _engine(engine: Environment, report: SweepReport) -> Environment:
+    """Return the engine with what the templates of a sweep take."""
     engine.filters |= {
         "fault_words": fault_words,
         "size_words": size_words,

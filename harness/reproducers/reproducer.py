@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 VULKAN = "use_vulkan_compute"
 _NAME_LENGTH = 48
+_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A field of `ncnn::Option`: programs have it in their text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,9 @@ def _check(run: RunSpec) -> None:
             f"--run {run.name}: options that are set {run.when} are a mistake of a program and "
             "none of a layer. Leave out 'options set'."
         )
+    wrong = next((name for name, _ in run.options if not _OPTION.fullmatch(name)), None)
+    if wrong is not None:
+        raise UsageError(f"--run {run.name}: {wrong!r} is no option's name. Correct it.")
     if dict(run.options).get(VULKAN):
         raise UsageError(
             f"--run {run.name}: reproducers are for the CPU. What differs on a Vulkan device, "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,8 @@ from harness.reproducers.literals import (
 from harness.reproducers.outcome import shortcomings
 from harness.reproducers.reproducer import settings
 from harness.util.errors import UsageError
+from harness.util.markdown import escapes_markdown
+from harness.util.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,7 +147,7 @@ def readme_text(reproducer: Reproducer, outcomes: Sequence[SideOutcome]) -> str:
         outcomes: what became of it on each side; empty if it was not tried.
     """
     return (
-        _environment()
+        escapes_markdown(_environment())
         .get_template("README.md.j2")
         .render(
             it=reproducer,
@@ -162,8 +163,14 @@ def readme_text(reproducer: Reproducer, outcomes: Sequence[SideOutcome]) -> str:
 
 def _cell(outcome: Outcome) -> str:
     """Return an outcome as one cell of a table."""
-    text = " ".join(f"{outcome.fate}: {outcome.detail}".split())
-    return text.replace("|", "\\|")
+    return " ".join(f"{outcome.fate}: {outcome.detail}".split())
+
+
+def _comment(text: object) -> str:
+    """Return text as the rest of a line that is a comment, and nothing more than that."""
+    line = " ".join(printable(str(text)).split()).replace("??/", "? ?/")
+    # At its end it would make the next line a part of the comment.
+    return f"{line}." if line.endswith("\\") else line
 
 
 def _render(template: str, reproducer: Reproducer, **values: Any) -> str:
@@ -190,7 +197,6 @@ def _render(template: str, reproducer: Reproducer, **values: Any) -> str:
     )
 
 
-@cache
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("harness.reproducers"),
@@ -200,7 +206,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"option_text": option_text, "number": number, "short": short}
+    made.filters |= {
+        "option_text": option_text,
+        "number": number,
+        "short": short,
+        "comment": _comment,
+    }
     return made
 
 

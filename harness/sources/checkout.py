@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from harness.config.lock_file import without_credentials
+from harness.config.pinning import in_force
+from harness.config.ranges import known_repository
 from harness.sources import git
 from harness.sources.clone import clone_damage, object_id
 from harness.sources.tree import (
@@ -39,10 +44,9 @@ if TYPE_CHECKING:
 
     from harness.domain.spec import Revision
 
+logger = logging.getLogger(__name__)
+
 LINK_MODE = "120000"
-SCHEMES = ("https", "http", "ssh", "git", "file")
-"""Of remotes: all that git itself speaks."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ def obtain_git(revision: Revision, *, store: Path, log: Path, with_glslang: bool
     return SourceTree(
         path=path,
         digest=digest,
-        description=f"commit {commit} ({revision.name}) of {_redacted(revision.where)}",
+        description=f"commit {commit} ({revision.name}) of {without_credentials(revision.where)}",
         commit=commit,
         date=git.author_date(repo, commit),
         glslang=glslang,
@@ -85,7 +89,7 @@ def _commit_of(revision: Revision, store: Path, log: Path) -> tuple[Path, str, s
     """Return repository and commit of a revision, and both in words."""
     repo = open_repository(revision.where, store=store, log=log)
     commit = find_or_fetch(repo, revision.where, revision.name, log=log)
-    return repo, commit, f"{_redacted(revision.where)}, commit {commit[:12]}"
+    return repo, commit, f"{without_credentials(revision.where)}, commit {commit[:12]}"
 
 
 def obtain_git_tests(revision: Revision, *, store: Path, log: Path) -> Path | None:
@@ -137,9 +141,38 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
 def find_or_fetch(repo: Path, where: str, rev: str, *, log: Path) -> str:
     """Return the commit of a revision; the clone of a URL is brought up to date if it lacks it.
 
-    Branches of a URL are therefore as old as the last update.
+    Branches of a URL are therefore as old as the last update, or as the lock that pins them
+    (`harness.config.pinning`). Git verifies what it fetches by the ids of commits.
+
+    Raises:
+        SourceError: no such revision, or it is not pinned and must be.
     """
-    if is_url(where) and git.find(repo, rev) is None:
+    if not is_url(where):
+        return git.resolve(repo, rev)
+    pinning = in_force()
+    pinned = pinning.commit(where, rev)
+    if pinned:
+        return fetch_commit(repo, where, pinned, log=log)
+    commit = fetch_commit(repo, where, rev, log=log)
+    _tell_unpinned(f"{rev} of {without_credentials(where)}", commit)
+    return commit
+
+
+@cache
+def _tell_unpinned(what: str, commit: str) -> None:
+    """Say it once in each process."""
+    logger.warning("%s: commit %s, which no lock has. %s", what, commit, in_force().remedy)
+
+
+def fetch_commit(repo: Path, where: str, rev: str, *, log: Path, fresh: bool = False) -> str:
+    """Return the commit of a revision in the clone of a URL, whatever a lock says.
+
+    The clone is brought up to date if it lacks the revision, or with `fresh`.
+
+    Raises:
+        SourceError: no such revision, or the repository cannot be reached.
+    """
+    if fresh or git.find(repo, rev) is None:
         with _lock(repo):
             refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
             _network(repo, where, log, "fetch", "--filter=blob:none", "origin", *refs)
@@ -161,28 +194,11 @@ def _exists(where: str) -> bool:
 
 
 def _check_remote(where: str) -> None:
-    """Refuse what git would take for an option, or for a program to talk to.
-
-    Raises:
-        SourceError: it is of that kind.
-    """
-    scheme, known, rest = where.partition("://")
-    host = rest if known else where
-    if host.startswith("-") or "::" in where.partition("/")[0] or _CONTROL.search(where):
-        problem = "would be an option or a program to git"
-    elif known and scheme not in SCHEMES:
-        problem = f"of a kind that is not known here ({', '.join(SCHEMES)})"
-    else:
-        return
-    raise SourceError(
-        f"{_redacted(where)!r}: {problem}. Give a URL, host:path or the path of a clone."
-    )
-
-
-def _redacted(where: str) -> str:
-    scheme, separator, rest = where.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else where
+    """Raise SourceError if git would take a remote for an option, or for a program to talk to."""
+    try:
+        known_repository(where)
+    except ValueError as error:
+        raise SourceError(f"{without_credentials(where)!r}: {error}.") from error
 
 
 def _lock(repo: Path) -> FileLock:
@@ -199,8 +215,8 @@ def _network(repo: Path | None, where: str, log: Path, *arguments: str | Path) -
     if not done.ok:
         why = git.reason(done.output) if not done.timed_out else done.fate
         raise SourceError(
-            f"{_redacted(where)}: git failed: {why}. Check the address, the network and your "
-            f"access; the log is {log}."
+            f"{without_credentials(where)}: git failed: {why}. Check the address, the network "
+            f"and your access; the log is {log}."
         )
 
 
@@ -295,7 +311,7 @@ def _promisor(repo: Path) -> str | None:
 
 def _glslang(repo: Path, where: str, commit: str, *, store: Path, log: Path) -> tuple[Path, str]:
     """Return (directory, digest) of the glslang that a commit of ncnn records as submodule."""
-    place = f"{_redacted(where)}, commit {commit[:12]}"
+    place = f"{without_credentials(where)}, commit {commit[:12]}"
     revision = git.glslang_submodule_revision(repo, commit)
     if revision is None:
         raise SourceError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.sources import git
@@ -12,7 +14,6 @@ from harness.util.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _HASHES = {20: "sha1", 32: "sha256"}
 """Git's two hashes, by their length in bytes."""
@@ -24,6 +25,9 @@ def clone_damage(repo: Path) -> str:
     Git itself reads objects without comparing them with their names.
     """
     try:
+        # Git would wait for somebody who writes into a pipe.
+        if strange := next(_strange(repo), ""):
+            return f"{strange}: neither a file nor a directory"
         git.git_directory(repo)
         if not git.succeeds(repo, "config", "--get", "remote.origin.url"):
             return "git cannot read it, or it does not say where it is from"
@@ -32,6 +36,17 @@ def clone_damage(repo: Path) -> str:
         return "not a git repository"
     except OSError as error:
         return f"{os.path.relpath(error.filename or repo, repo)}: {error.strerror}"
+
+
+def _strange(repo: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(repo, onerror=_raise):
+        for path in (Path(folder, name) for name in names):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                yield str(path.relative_to(repo))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _wrong(objects: Path) -> Iterator[str]:

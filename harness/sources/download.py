@@ -12,11 +12,9 @@ import shutil
 import ssl
 import tempfile
 import time
-from datetime import date
-from difflib import get_close_matches
 from functools import cache as memoised
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import httpx2
 from filelock import FileLock
@@ -27,6 +25,8 @@ from unearth import HashMismatchError, Package, PackageFinder, UnpackError
 from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import Fetcher, PyPIClient
 
+from harness.config.pinning import in_force
+from harness.domain.versions import nearest
 from harness.sources.pip_config import PipConfig
 from harness.util.errors import MachineError, SourceError
 from harness.util.files import (
@@ -37,12 +37,15 @@ from harness.util.files import (
 )
 from harness.util.naming import file_name
 from harness.util.reading import read_text
-from harness.util.sealed import check_machine, is_file_with_hash, is_intact
+from harness.util.sealed import check_machine, is_file_with_hash, is_intact, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-Kind = Literal["wheel", "sdist"]
+    from harness.config.lock_file import Kind, PinnedFile
+
+logger = logging.getLogger(__name__)
+
 _WORDS: dict[Kind, str] = {"wheel": "wheel", "sdist": "source distribution"}
 _ATTEMPTS = 3
 STAMP = "sha256"
@@ -56,47 +59,53 @@ def fetch_distribution(
     *,
     kind: Kind,
     cache: Path,
-    sha256: str | None = None,
     session_log: Path | None = None,
 ) -> Path:
     """Return the path of a distribution file, downloaded unless `cache` has it.
 
-    The file agrees with the hash that the index states and, if given, with `sha256`; a cached
-    file is verified again on every call. Of several wheels the one that suits this interpreter
-    best is taken; `requires-python` is not looked at, since nothing is installed.
+    The file agrees with the hash that the index states and with the one that a lock pins
+    (`harness.config.pinning`); a cached file is verified again on every call. Of several wheels the
+    one that suits this interpreter best is taken; `requires-python` is not looked at, since nothing
+    is installed.
 
     Args:
         project: name of the project, in any spelling.
         version: exact version.
         kind: which sort of file.
         cache: directory of finished downloads, shared by any number of processes.
-        sha256: the pinned hash in hexadecimal.
         session_log: file that gets one line per download: URL and hash.
 
     Raises:
-        SourceError: no such version or file, or a hash does not match.
+        SourceError: no such version or file, a hash does not match, or nothing is pinned and
+            only what is pinned may be used.
         MachineError: no network, disk full.
         ConfigError: pip's configuration is unusable.
     """
-    key = f"{version}-{kind}" + (f"-{sha256[:16]}" if sha256 else "")
-    slot = cache / file_name(canonicalize_name(project)) / file_name(key)
-    cached = _cached(slot)
+    pinning = in_force()
+    pins = pinning.distribution(project, version, kind)
+    slot = cache / file_name(canonicalize_name(project)) / file_name(f"{version}-{kind}")
+    cached = _cached(slot, pins)
     if cached is not None:
+        pinning.allow(cached.name, pins)
         return cached
     with disk_trouble_explained(cache):
         slot.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(slot.with_name(f"{slot.name}.lock")):
-            cached = _cached(slot)
+            cached = _cached(slot, pins)
             if cached is not None:
+                pinning.allow(cached.name, pins)
                 return cached
             with _finder(PipConfig.load()) as finder:
-                package = _choose(finder, project, version, kind, sha256)
+                package = _choose(finder, project, version, kind, pins)
+                name = package.link.filename
+                pinning.allow(name, pins)
                 with directory_atomically(slot) as work:
-                    _download(finder, package, work, sha256)
-    fetched = slot / package.link.filename
+                    digest = _download(finder, package, work, pins.get(name))
     if session_log is not None:
-        append_line(session_log, f"downloaded {package.link.redacted} sha256={sha256_of(fetched)}")
-    return fetched
+        append_line(session_log, f"downloaded {package.link.redacted} sha256={digest}")
+    if name not in pins:
+        logger.warning("%s: SHA-256 is %s, which no lock has. %s", name, digest, pinning.remedy)
+    return slot / name
 
 
 def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]:
@@ -113,9 +122,34 @@ def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]
     return [(package.version or "", package.link.filename, _size(package)) for package in packages]
 
 
-def _cached(slot: Path) -> Path | None:
-    """Return the file in a finished slot, if it still is what was stored."""
-    return slot / _stamp(slot)[1] if is_intact(slot, _damage) else None
+def fetch_files(project: str, version: str, kind: Kind, folder: Path) -> list[Path]:
+    """Download all files of one version, for whichever machine, into a folder and return them.
+
+    They agree with the hashes that the index states, if it states any.
+
+    Raises:
+        SourceError: no such version, or a hash does not match.
+        MachineError: no network, disk full.
+        ConfigError: pip's configuration is unusable.
+    """
+    with _finder(PipConfig.load()) as finder:
+        packages = _of_version(finder, project, version, kind)
+        # An index and a mirror of it list the same file.
+        for name, package in {each.link.filename: each for each in reversed(packages)}.items():
+            with disk_trouble_explained(folder), directory_atomically(folder / name) as work:
+                _download(finder, package, work, None)
+    return sorted(path for path in folder.glob("*/*") if path.name == path.parent.name)
+
+
+def _cached(slot: Path, pins: Mapping[str, PinnedFile]) -> Path | None:
+    """Return the file in a finished slot, if it still is what was stored, and what is pinned."""
+    if not is_intact(slot, _damage):
+        return None
+    digest, name = _stamp(slot)
+    if name in pins and pins[name].sha256 != digest:
+        set_aside(slot, f"SHA-256 of {name} is {digest}, and {pins[name].sha256} is pinned")
+        return None
+    return slot / name
 
 
 def _stamp(slot: Path) -> tuple[str, str]:
@@ -250,9 +284,8 @@ def _find_all(finder: PackageFinder, project: str, kind: Kind) -> list[Package]:
     return packages
 
 
-def _choose(
-    finder: PackageFinder, project: str, version: str, kind: Kind, sha256: str | None
-) -> Package:
+def _of_version(finder: PackageFinder, project: str, version: str, kind: Kind) -> list[Package]:
+    """Return all files of one version; SourceError if there is none."""
     packages = _find_all(finder, project, kind)
     same = [package for package in packages if _same_version(package.version, version)]
     if not same:
@@ -261,24 +294,37 @@ def _choose(
             f"{project} {version}: the package index has no such {_WORDS[kind]}. Nearest: "
             f"{', '.join(nearest(version, known))}."
         )
+    return same
+
+
+def _choose(
+    finder: PackageFinder, project: str, version: str, kind: Kind, pins: Mapping[str, PinnedFile]
+) -> Package:
+    same = _of_version(finder, project, version, kind)
     usable = [package for package in same if kind == "sdist" or _suits(package)]
     if not usable:
         raise SourceError(
             f"{project} {version}: no wheel for this platform among "
             f"{len(same)} ({same[0].link.filename}, …). Use another version or machine."
         )
-    for package in usable:
+    # Files that are pinned come first; of several places that have one, those that may be right.
+    pinned = [package for package in usable if package.link.filename in pins]
+    for package in pinned:
         stated = (package.link.hash_option or {}).get("sha256")
-        if sha256 is None or stated is None or sha256 in stated:
+        if stated is None or pins[package.link.filename].sha256 in stated:
             return package
-    raise SourceError(
-        f"{usable[0].link.redacted}: the index states another SHA-256 than the pinned {sha256}. "
-        "The file was replaced, or pip's configuration leads to a wrong index."
-    )
+    if pinned:
+        link = pinned[0].link
+        stated = (link.hash_option or {})["sha256"]
+        raise SourceError(
+            f"{link.redacted}: the index states SHA-256 {', '.join(stated)}, and "
+            f"{pins[link.filename].sha256} is pinned. {_other_content()}"
+        )
+    return usable[0]
 
 
-def _download(finder: PackageFinder, package: Package, work: Path, sha256: str | None) -> None:
-    """Put the file and a stamp with its hash into `work`."""
+def _download(finder: PackageFinder, package: Package, work: Path, pin: PinnedFile | None) -> str:
+    """Put the file and a stamp with its hash into `work`, and return the hash."""
     link = package.link
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         try:
@@ -296,32 +342,23 @@ def _download(finder: PackageFinder, package: Package, work: Path, sha256: str |
                 "find-links and extra-index-url."
             ) from error
         digest = sha256_of(got)
-        if sha256 is not None and digest != sha256:
+        if pin is not None and digest != pin.sha256:
+            size = got.stat().st_size
             raise SourceError(
-                f"{link.redacted}: SHA-256 is {digest}, not the pinned {sha256}. The file is "
-                "truncated or was replaced; check pip's find-links and index-url."
+                f"{link.redacted}: SHA-256 is {digest} ({size} bytes), and {pin.sha256} "
+                f"({pin.size} bytes) is pinned. {_other_content()}"
             )
         # A local file is where the user keeps it, and must stay there.
         shutil.copyfile(got, work / link.filename)
     (work / STAMP).write_text(f"{digest}  {link.filename}\n", encoding="utf-8")
+    return digest
 
 
-def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Return the versions most like `version`; if it ends in a date, those nearest in time."""
-    wanted = _day(version)
-    if wanted is not None:
-        dated = [(abs(day - wanted), name) for name in known if (day := _day(name)) is not None]
-        if dated:
-            return [name for _, name in sorted(dated)[:count]]
-    return get_close_matches(version, known, count, cutoff=0.3) or list(known[:count])
-
-
-def _day(version: str) -> int | None:
-    """Return the number of the day that a version such as `1.0.20250503` names."""
-    try:
-        return date.fromisoformat(version.rpartition(".")[2]).toordinal()
-    except ValueError:
-        return None
+def _other_content() -> str:
+    return (
+        "The file was replaced or is truncated: check pip's index-url and find-links. Where it is "
+        f"meant to be another one, `{in_force().command} --update` pins what is there now."
+    )
 
 
 def _same_version(one: str | None, other: str) -> bool:

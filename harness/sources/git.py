@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.sources.download import nearest
+from harness.domain.versions import nearest
 from harness.util.errors import SourceError, UsageError
 from harness.util.process import capture
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LIMIT = "limit"
 LIMIT_GIB = 20.0
 LOCKS = "locks"
+TAG = "CACHEDIR.TAG"
+"""Marks a store, as other caches are marked."""
 SESSIONS = "sessions"
 SESSION = "user-"
 
@@ -192,7 +194,7 @@ class Store:
             return
         with disk_trouble_explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            tag = self.root / "CACHEDIR.TAG"
+            tag = self.root / TAG
             if not tag.is_file():
                 if os.path.lexists(tag):
                     set_aside(tag, "not a file")

@@ -48,6 +48,10 @@ class ModelError(UsageError):
     """A model or input file is missing, truncated or not understood."""
 
 
+class LimitError(ModelError):
+    """A model takes more time, memory or space than the configuration allows."""
+
+
 class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
 

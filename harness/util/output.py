@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDOUT, STDERR = 1, 2
-_CONTROLS = {*range(32), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}
-_ESCAPES = {code: f"\\x{code:02x}" for code in _CONTROLS}
-
-
-def printable(text: str) -> str:
-    """Return a text whose control characters, but for line ends and tabs, are written as escapes.
-
-    A name from outside could make a terminal do something otherwise.
-    """
-    return text.translate(_ESCAPES)
 
 
 def prepare_streams() -> None:

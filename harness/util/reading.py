@@ -23,7 +23,7 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
     """Return the content of a regular file.
 
     Pipes, devices and directories are refused before anything is read from them, and so is what
-    is larger than `limit`, in bytes, also if it grows meanwhile.
+    is larger than `limit`, in bytes, or grows meanwhile.
 
     Raises:
         HarnessError: of the class `error`; no such file, or it is refused.
@@ -40,13 +40,20 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         os.close(descriptor)
         raise error(f"{path}: not a regular file. Name a file.")
     with os.fdopen(descriptor, "rb") as stream:
-        data = b"" if about.st_size > limit else stream.read(limit + 1)
-        size = max(about.st_size, len(data))
-    if size > limit:
+        try:
+            # Python takes memory for as many bytes as it is asked for.
+            data = b"" if about.st_size > limit else stream.read(about.st_size + 1)
+        except OSError as problem:
+            raise error(
+                f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the disk."
+            ) from problem
+    if about.st_size > limit:
         raise error(
-            f"{path}: {size} bytes, and {limit} are the most that is read of such a file. "
+            f"{path}: {about.st_size} bytes, and {limit} are the most that is read of such a file. "
             "Name another file."
         )
+    if len(data) > about.st_size:
+        raise error(f"{path}: it grows while it is read. Wait until it is complete.")
     return data
 
 

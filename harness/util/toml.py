@@ -49,7 +49,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not valid TOML: {error}. Correct the file.") from error
+        lines = len(text.rstrip().splitlines())
+        said = str(error).replace("at end of document", f"at the end, line {lines}")
+        raise ConfigError(f"{where}: not valid TOML: {said}. Correct the file.") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: {_TOO_DEEP}") from error
     except ValueError as error:  # from numbers of thousands of digits

@@ -10,6 +10,7 @@ import pytest
 
 from harness.commands import matrix
 from harness.config.cells import Matrix
+from harness.config.tables import Limits
 from harness.domain.records import Verdict
 from harness.domain.spec import (
     BuildSpec,
@@ -46,7 +47,7 @@ class FakePreparation:
 
 
 def prepared(monkeypatch: pytest.MonkeyPatch, *models: ModelSpec) -> dict[ModelSpec, Any]:
-    def prepare_model(spec: ModelSpec, store: Store) -> object:
+    def prepare_model(spec: ModelSpec, *_: object) -> object:
         if spec.converter in FAILURES:
             raise FAILURES[spec.converter]
         return SimpleNamespace(notes=(f"made by {spec.converter}",))
@@ -62,7 +63,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, *models: ModelSpec) -> dict[ModelS
     cells = tuple(
         CellSpec(build=build, run=RunSpec(name="r"), model=model, input=item) for model in models
     )
-    machine = cast("Any", SimpleNamespace(store=Store(root=Path("nowhere"))))
+    machine = cast("Any", SimpleNamespace(store=Store(root=Path("nowhere")), limits=Limits()))
     asked = Matrix(cells=cells, left_out=())
     return dict(matrix._prepared(asked, [item], [], machine, wide_console(), lambda words: None))
 

@@ -85,7 +85,9 @@ def test_reasons_are_kept(chain: Blobs, alone: Blobs, note: str) -> None:
 def test_a_model_that_gives_no_number_itself_is_no_measure() -> None:
     reference = {"y": np.full((1, 2, 4), np.nan)}
     error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
-    assert (error, why) == (None, "the model itself gives no number there")
+    assert (error, why) == (None, "nothing to compare: the model itself gives no number there")
+    error, why = error_of(np.empty((0, 4), np.float32), ALIGNMENTS[1], {"y": np.empty((1, 0, 4))})
+    assert (error, why) == (None, "nothing to compare: it is empty")
     reference["y"][0, 0, 0] = 1.0
     error, why = error_of(np.full((2, 4), np.nan, np.float32), ALIGNMENTS[1], reference)
     assert error is not None

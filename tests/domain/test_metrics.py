@@ -52,6 +52,8 @@ def naive(actual: Array, reference: Array) -> dict[str, float]:
         ),
         "finite": sum(abs(a) < INFINITE <= abs(r) for a, r in numbers),
         "undefined": sum(math.isnan(r) and not math.isnan(a) for a, r in every),
+        "compared": len(both)
+        + sum(abs(a) >= INFINITE and abs(r) >= INFINITE and a * r > 0 for a, r in numbers),
         "blank": bool(both) and scale == 0,
         "channel_relative": 0,
         "channel_floor": 0,
@@ -252,3 +254,20 @@ def test_small_errors_of_float32_are_not_rounded_away() -> None:
 def test_shapes_must_be_equal() -> None:
     with pytest.raises(ValueError, match=r"shape \(2, 3\) against \(3, 2\)"):
         measure(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("actual", "reference", "void"),
+    [
+        ([], [], True),
+        ([math.nan, math.nan], [math.nan, math.nan], True),
+        ([1.0, math.nan], [math.nan, math.nan], True),
+        ([1.0, math.nan], [1.0, math.nan], False),
+        ([math.nan], [1.0], False),
+        ([-math.inf], [-math.inf], False),
+    ],
+)
+def test_where_nothing_was_compared(
+    actual: list[float], reference: list[float], void: bool
+) -> None:
+    assert measure(np.array(actual), np.array(reference)).is_void == void

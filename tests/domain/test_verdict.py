@@ -296,3 +296,23 @@ def test_a_wider_tolerance_never_turns_ok_into_drop(
 def test_nonsense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Tolerance(**settings)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "verdict"),
+    [
+        ({}, Verdict.SKIPPED),
+        ({OUT: error(0, compared=0)}, Verdict.SKIPPED),
+        ({OUT: error(0, compared=0, undefined=8)}, Verdict.SKIPPED),
+        ({OUT: error(0, compared=8), "other": error(0, compared=0)}, Verdict.SKIPPED),
+        ({OUT: error(1, compared=8), "other": error(0, compared=0)}, Verdict.DROP),
+        ({OUT: error(0, compared=0, nan=8)}, Verdict.BROKEN),
+        ({OUT: error(0, compared=8)}, Verdict.OK),
+        ({OUT: error(0)}, Verdict.OK),  # an older record does not say it
+    ],
+)
+def test_nothing_is_ok_where_nothing_was_compared(
+    outputs: dict[str, Metrics], verdict: Verdict
+) -> None:
+    found, reason = judge(outputs, [], DEFAULT)
+    assert (found, bool(reason)) == (verdict, verdict is not Verdict.OK)

@@ -25,6 +25,7 @@ from harness.execution.launcher import Launcher
 from harness.model.prepared_model import PreparedModel
 from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.util.build_store import Store
+from tests.evaluating import here
 from tests.proven import preparation
 
 PARAM = "7767517\n2 2\nInput in 0 1 {x}\nReLU {layer} 1 1 {x} {y}\n"
@@ -69,7 +70,7 @@ def inputs(folder: Path, prepared: PreparedModel, store: Store, *codes: int) -> 
         array[0, 0, 0] = code
         np.save(folder / f"{code}.npy", array)
         spec = InputSpec(name=f"in{code}", npy=str(folder / f"{code}.npy"))
-        found.append(prepare_input(spec, prepared, store))
+        found.append(prepare_input(spec, prepared, store, here))
     return found
 
 

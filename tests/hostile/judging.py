@@ -19,7 +19,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 """What moves a cursor, changes colours or turns text around; C0 but tab and line feed, C1, and
 what Unicode has of the kind."""
 _PROGRAMS = re.compile(
-    r"(.+-)?(git|c\+\+|cc|gcc|g\+\+|clang|clang\+\+|cmake|ninja|ld|mold|lld|sccache|addr2line|nm|"
+    r"(.+-)?(git|uname|c\+\+|cc|gcc|g\+\+|clang|clang\+\+|cmake|ninja|ld|mold|lld|sccache|addr2line|nm|"
     r"readelf|objdump|ldd|file|lscpu|getconf|unshare|vulkaninfo|glslang\w*|qemu-\w+|pnnx|"
     r"python[\d.]*)(-[\d.]+)?"
 )

@@ -103,3 +103,5 @@ def _write(folder: Path, named: dict[str, Content]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = content() if callable(content) else content
         path.write_bytes(data.encode(errors="surrogatepass") if isinstance(data, str) else data)
+        if data[:2] in ("#!", b"#!"):
+            path.chmod(0o755)

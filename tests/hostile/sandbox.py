@@ -107,8 +107,8 @@ class Sandbox:
         io = self.place / "io"
         (io / "stdin").write_bytes(case.stdin)
         request = {
-            "words": [word.replace("{here}", str(self.place)) for word in case.words],
-            "env": {**self._environment(), **case.env},
+            "words": list(map(self._placed, case.words)),
+            "env": {**self._environment(), **{k: self._placed(v) for k, v in case.env.items()}},
             "stdout": case.stdout,
             "program": case.program,
             "seconds": case.seconds,
@@ -124,6 +124,9 @@ class Sandbox:
             events=tuple(map(str, map(ast.literal_eval, _text(io / "events").splitlines()))),
             litter=tuple(sorted(path.name for path in (self.place / "tmp").iterdir())),
         )
+
+    def _placed(self, text: str) -> str:
+        return text.replace("{here}", str(self.place))
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout

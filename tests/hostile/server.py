@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.util.forking import ForkServer
 from tests.hostile import namespace
 from tests.hostile.watch import watch
 
@@ -52,12 +53,14 @@ def main(arguments: list[str]) -> int:
 
 def _warm_up() -> None:
     sys.dont_write_bytecode = True
-    from harness.__main__ import COMMANDS
+    from harness.commands.command_line import COMMANDS
 
     for module in (*COMMANDS.values(), "harness.commands.conclusion"):
         importlib.import_module(module)
     for module in ("harness.reference.generated_inputs", "harness.execution.worker"):
         importlib.import_module(module)
+    # It would import all that we have imported, for workers that refused inputs never need.
+    ForkServer.start = lambda _: None  # type: ignore[method-assign]
     gc.collect()
     gc.freeze()
 
@@ -89,7 +92,8 @@ def _child(request: dict[str, Any], place: Path) -> int:
     watch(allowed, lambda line: _tell(log, line))
     from harness.__main__ import main as harness_main
 
-    return harness_main(words)
+    sys.argv[1:] = words
+    return harness_main()
 
 
 def _tell(log: int, line: str) -> None:

@@ -80,7 +80,7 @@ def test_a_model_without_a_table_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_no_onnx_file_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "r.onnx"
-    for problem in ("Check the path", "no ONNX file"):
+    for problem in ("Correct the path", "no ONNX model|valid ONNX model"):
         with pytest.raises(ModelError, match=problem):
             recogniser.character_table(path)
         path.write_bytes(b"\xff\xff")

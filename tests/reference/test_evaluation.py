@@ -179,9 +179,10 @@ def test_tensors_in_other_files(tmp_path: Path) -> None:
     data.write_bytes(b"\1" + data.read_bytes()[1:])
     assert OnnxGraph.load(path).content() != content
     data.unlink()
-    for broken in (OnnxGraph.load(path).content, lambda: evaluate(path, inputs)):
-        with pytest.raises(ModelError, match=r"big\.onnx: not a complete"):
-            broken()
+    with pytest.raises(
+        ModelError, match=r"'w': its data should be in .*big\.data, which cannot be read"
+    ):
+        evaluate(path, inputs)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 40, -1])
@@ -193,5 +194,5 @@ def test_truncated_model(model: Path, inputs: Inputs, keep: int) -> None:
 
 
 def test_missing_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.onnx: no such ONNX file"):
+    with pytest.raises(ModelError, match=r"gone\.onnx: cannot be read"):
         evaluate(tmp_path / "gone.onnx", {})

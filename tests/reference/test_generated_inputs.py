@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from harness.reference.generated_inputs import generate
 from harness.util.errors import ModelError, UsageError
+from tests.evaluating import here
 
 
 def save(
@@ -59,7 +60,7 @@ def test_one_input(
     assumed: str,
     tmp_path: Path,
 ) -> None:
-    made = generate(save(tmp_path, nodes, inputs), shapes)
+    made = generate(save(tmp_path, nodes, inputs), shapes, here)
     assert list(made.tables) == ["random", other]
     assert {table.shape for table in made.tables.values()} == {random}
     assert "; ".join(made.assumed) == assumed
@@ -68,14 +69,14 @@ def test_one_input(
 def test_several_inputs(tmp_path: Path) -> None:
     nodes = "e = Gather(table, ids) s = Add(e, off) y = Relu(s)"
     inputs: dict[str, list[int | str]] = {"ids": ["n", "len"], "off": ["n", "len", 8]}
-    made = generate(save(tmp_path, nodes, inputs, ("ids",)), [])
+    made = generate(save(tmp_path, nodes, inputs, ("ids",)), [], here)
     assert [table.random for table in made.tables.values()] == [1, 2]
     assert made.tables["random"].shapes == {"ids": (1, 16), "off": (1, 16, 8)}
     assert len(made.assumed) == 2
 
 
 def test_a_second_shape_is_that_of_the_second_input(tmp_path: Path) -> None:
-    made = generate(save(tmp_path, "y = Relu(x)", IMAGE), ["1,3,9,8", "1,3,9,20"])
+    made = generate(save(tmp_path, "y = Relu(x)", IMAGE), ["1,3,9,8", "1,3,9,20"], here)
     assert [table.shape for table in made.tables.values()] == [(1, 3, 9, 8), (1, 3, 9, 20)]
 
 
@@ -90,16 +91,16 @@ def test_a_second_shape_is_that_of_the_second_input(tmp_path: Path) -> None:
 )
 def test_wrong_shape(shape: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"--shape {shape}: {message}"):
-        generate(save(tmp_path, "y = Relu(x)", IMAGE), [shape])
+        generate(save(tmp_path, "y = Relu(x)", IMAGE), [shape], here)
 
 
 def test_unnamed_shape_of_several_inputs(tmp_path: Path) -> None:
     path = save(tmp_path, "y = Add(a, b)", {"a": [1, "n"], "b": [1, "n"]})
     with pytest.raises(UsageError, match="the model has several inputs"):
-        generate(path, ["1,4"])
+        generate(path, ["1,4"], here)
 
 
 def test_no_usual_size_works(tmp_path: Path) -> None:
     path = save(tmp_path, "y = MatMul(x, w)", {"x": ["n", "m"]})
     with pytest.raises(ModelError, match=r"none of 6 usual sizes .* Name a shape: --shape x=1,"):
-        generate(path, [])
+        generate(path, [], here)

@@ -10,8 +10,9 @@ from harness.model.weights import read_weights
 from harness.reference.blob_values import blob_reference
 from harness.reference.noise import PLAUSIBLE, Noise, noise_of
 from harness.reference.tensors import feeds_of
-from harness.reference.values import Reference, stored
+from harness.reference.values import Kind, Reference, stored
 from harness.util.build_store import Store
+from tests.evaluating import here
 from tests.one_layer import NARROW, ROWS, WIDE, write_model
 from tests.proven import preparation
 
@@ -35,15 +36,19 @@ def model(tmp_path: Path, store: Store) -> PreparedModel:
 def references(
     model: PreparedModel, array: np.ndarray, store: Store
 ) -> tuple[Reference, Reference]:
-    def of(kind: str) -> Reference:
-        return blob_reference(model, {"x": array}, store=store.references, kind=kind)  # type: ignore[arg-type]
+    def of(kind: Kind) -> Reference:
+        return blob_reference(
+            model, {"x": array}, store=store.references, kind=kind, evaluator=here
+        )
 
     return of("fp32"), of("float64")
 
 
 def noise(model: PreparedModel, array: np.ndarray, store: Store) -> Noise:
     single, exact = references(model, array, store)
-    return noise_of(model, {"x": array}, single, exact, store=store, relative_to=single)
+    return noise_of(
+        model, {"x": array}, single, exact, store=store, evaluator=here, relative_to=single
+    )
 
 
 def some(seed: int = 0) -> np.ndarray:
@@ -84,7 +89,9 @@ def test_a_mistake_of_an_evaluator_excuses_little(
     scale = float(np.abs(exact["y"]).max())
     wrong["y"].flat[7] = exact["y"].flat[7] + apart * scale
     other = stored({"apart": apart}, lambda: wrong, store=store.references)
-    found = noise_of(model, {"x": array}, other, exact, store=store, relative_to=exact)
+    found = noise_of(
+        model, {"x": array}, other, exact, store=store, evaluator=here, relative_to=exact
+    )
     assert found.floors["y"] == pytest.approx(min(apart, PLAUSIBLE), rel=1e-2)
 
 

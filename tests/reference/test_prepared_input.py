@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
+from tests.evaluating import here
 from tests.proven import preparation
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def test_the_same_tensors_go_crosswise_into_blobs_of_the_same_names(tmp_path: Pa
             bin=str(tmp_path / "m.bin"),
             names=(("a", first), ("b", second)),
         )
-        feeds = prepare_input(item, preparation(spec, [item], store).model, store).feeds
+        feeds = prepare_input(item, preparation(spec, [item], store).model, store, here).feeds
         fed[first] = {blob: np.load(file) for blob, file in feeds.items()}
     np.testing.assert_array_equal(fed["p"]["a"], fed["q"]["b"])
     np.testing.assert_array_equal(fed["p"]["b"], fed["q"]["a"])

@@ -87,12 +87,12 @@ def test_all_forms_are_written(texts: dict[str, str]) -> None:
     [
         "# What changes for you between ncnn 20250503 and 20261020",
         "## Gets worse",
-        "- **ReLU** crashes (SIGSEGV in <ncnn::forward>) with num_threads=2, in 20261020, "
+        "- **ReLU** crashes (SIGSEGV in &lt;ncnn::forward>) with num_threads=2, in 20261020, "
         "not in 20250503 and 20250916",
         "## Gets better",
         "- **Softmax** computes wrong values (error NaN or infinite, limit 4e-5; 3 NaN) with "
         "num_threads=2, in 20250503 and 20250916, not in 20261020; num_threads=1 at run time "
-        "stops it; repaired by 012345678 fix softmax <tail> | more (97% certain)",
+        "stops it; repaired by 012345678 fix softmax &lt;tail> \\| more (97% certain)",
         "| ROIAlign | exact run | 1 of 1: drop | 1 of 1: drop | 1 of 1: drop |",
         "Smallest case: `Softmax:0=1:3x7`; 3 cases of the sweep show it",
         "| 20250503 | broken | ∞ | 4e-5 |",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.lock_file import Lock, PinnedCommit
+from harness.config.pinning import pinned_by
 from harness.domain.spec import Revision
 from harness.sources import SourceTree, obtain, obtain_tests
 from harness.sources.checkout import is_url
@@ -280,3 +282,22 @@ def test_a_damaged_clone_of_a_url_is_cloned_again(repo: Repo, tmp_path: Path, pa
         damage(next(iter(clone.rglob(pattern))))
         shutil.rmtree(tree.path.parent)
         assert get(where, "20200101", tmp_path) == tree, name
+
+
+def test_what_is_pinned_is_taken_though_the_branch_went_on(
+    repo: Repo, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, url = repo.git("rev-parse", "HEAD"), repo.path.as_uri()
+    pin = PinnedCommit(repository=url, revision="master", commit=first)
+    (tmp_path / "mine.lock").write_text(Lock(commits=(pin,)).text())
+    second = repo.commit("second", src__net="int second;")
+    with pinned_by(tmp_path / "mine.toml", locked=True):
+        assert get(url, "master", tmp_path).commit == first
+        assert get(url, second, tmp_path).commit == second
+        with pytest.raises(SourceError, match="revision 20200101: not in a lock file"):
+            get(url, "20200101", tmp_path)
+        # A local clone is the user's own: nothing is downloaded.
+        assert get(repo.path, "master", tmp_path).commit == second
+    assert caplog.messages == []
+    assert get(url, "master", tmp_path).commit == second
+    assert caplog.messages[0].startswith(f"master of {url}: commit {second}, which no lock has.")

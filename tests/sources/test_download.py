@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.lock_file import Lock, PinnedFile
+from harness.config.pinning import pinned_by
 from harness.sources.download import (
     fetch_distribution,
+    fetch_files,
     list_versions,
-    nearest,
 )
 from harness.util.errors import HarnessError, MachineError, SourceError
 from harness.util.files import disk_trouble_explained, sha256_of
 from tests.local_index import make_sdist, use_find_links
+
+
+def fetch(cache: Path) -> Path:
+    return fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache)
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == source.read_bytes()
     assert log.read_text() == f"downloaded {source.as_uri()} sha256={sha256_of(source)}\n"
     source.unlink()
-    assert fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache) == path
+    assert fetch(cache) == path
 
 
 def test_version_is_no_path(links: Path, tmp_path: Path) -> None:
@@ -61,19 +67,16 @@ def test_version_is_no_path(links: Path, tmp_path: Path) -> None:
 
 
 def test_damaged_cache_is_fetched_again(links: Path, tmp_path: Path) -> None:
-    path = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+    path = fetch(tmp_path / "cache")
     whole = path.read_bytes()
     path.write_bytes(whole[:20])
-    again = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+    again = fetch(tmp_path / "cache")
     assert again.read_bytes() == whole
 
 
 def test_many_at_once(links: Path, tmp_path: Path) -> None:
-    def fetch(_: int) -> Path:
-        return fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
-
     with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(fetch, range(8)))) == 1
+        assert len(set(pool.map(fetch, [tmp_path / "cache"] * 8))) == 1
 
 
 def test_wheel_that_suits_is_taken(links: Path, tmp_path: Path) -> None:
@@ -83,28 +86,69 @@ def test_wheel_that_suits_is_taken(links: Path, tmp_path: Path) -> None:
         fetch_distribution("other-tool", "2.0", kind="wheel", cache=tmp_path / "cache")
 
 
-def test_pinned_hash(links: Path, tmp_path: Path) -> None:
-    right = sha256_of(links / "ncnn-1.0.20200101.tar.gz")
-    cache = tmp_path / "cache"
-    fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache, sha256=right)
-    with pytest.raises(SourceError, match=f"SHA-256 is {right}, not the pinned {'0' * 64}"):
-        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache, sha256="0" * 64)
+def pinned(name: str, sha256: str, tmp_path: Path) -> Path:
+    """Write a lock with one file of version 1.0.20200101, and return its configuration's path."""
+    pin = PinnedFile(project="NCNN", version="1.0.20200101", file=name, sha256=sha256, size=7)
+    (tmp_path / "mine.lock").write_text(Lock(files=(pin,)).text())
+    return tmp_path / "mine.toml"
+
+
+def test_what_is_pinned_is_verified(links: Path, tmp_path: Path) -> None:
+    name = "ncnn-1.0.20200101.tar.gz"
+    right = sha256_of(links / name)
+    with pinned_by(pinned(name, right, tmp_path), locked=True):
+        fetch(tmp_path / "cache")
+    message = rf"SHA-256 is {right} \(\d+ bytes\), and {'0' * 64} \(7 bytes\) is pinned\. The file"
+    # A file in the store that is not the pinned one is not used either.
+    for cache in ("cache", "other"):
+        with (
+            pinned_by(pinned(name, "0" * 64, tmp_path)),
+            pytest.raises(SourceError, match=message),
+        ):
+            fetch(tmp_path / cache)
+
+
+@pytest.mark.parametrize("name", ["", "ncnn-1.0.20200101.zip"])
+def test_what_is_not_pinned_is_told_or_refused(
+    links: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = pinned(name, "0" * 64, tmp_path) if name else tmp_path / "mine.toml"
+    for cache in ("empty", "warm"):
+        with pinned_by(config, locked=True), pytest.raises(SourceError, match="--locked allows"):
+            fetch(tmp_path / cache)
+        with pinned_by(config):
+            fetch(tmp_path / "warm")
+    digest = sha256_of(links / "ncnn-1.0.20200101.tar.gz")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"ncnn-1.0.20200101.tar.gz: SHA-256 is {digest}, which no lock has. Pin it with `python -m "
+        f"harness lock --config {config}`; what the file does not name, with --version or "
+        "--converter as well."
+    ]
+
+
+def test_all_files_of_a_version(links: Path, tmp_path: Path) -> None:
+    found = fetch_files("other-tool", "1.0", "wheel", tmp_path)
+    assert {path.name: path.read_bytes() for path in found} == {
+        "other_tool-1.0-py3-none-any.whl": b"py3-none-any",
+        "other_tool-1.0-cp27-cp27m-win32.whl": b"cp27-cp27m-win32",
+    }
 
 
 def test_hash_of_the_index(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = links / "ncnn-1.0.20200101.tar.gz"
     right = sha256_of(archive)
     use_index(monkeypatch, tmp_path / "index", archive, right)
-    path = fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "one")
+    path = fetch(tmp_path / "one")
     assert sha256_of(path) == right
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(SourceError, match="not have the hash that the index states"):
-        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two")
-    pinned = hashlib.sha256(b"other").hexdigest()
-    with pytest.raises(SourceError, match="the index states another SHA-256"):
-        fetch_distribution(
-            "ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "two", sha256=pinned
-        )
+        fetch(tmp_path / "two")
+    other = pinned(archive.name, hashlib.sha256(b"other").hexdigest(), tmp_path)
+    with (
+        pinned_by(other),
+        pytest.raises(SourceError, match=f"the index states SHA-256 {right}, and"),
+    ):
+        fetch(tmp_path / "two")
     assert not [path for path in (tmp_path / "two").rglob("*") if path.name.endswith(".gz")]
 
 
@@ -137,7 +181,7 @@ def test_no_network(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setattr("harness.sources.download.time.sleep", lambda _: None)
     with pytest.raises(MachineError, match=r"cannot be reached .* Check the network"):
-        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+        fetch(tmp_path / "cache")
 
 
 def test_nowhere_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,23 +208,10 @@ def test_disk_trouble(
 
     monkeypatch.setattr("harness.sources.download.shutil.copyfile", fail)
     with pytest.raises(MachineError, match=message):
-        fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=tmp_path / "cache")
+        fetch(tmp_path / "cache")
 
 
 def test_other_trouble_is_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), disk_trouble_explained(tmp_path):
         (tmp_path / "none").read_bytes()
     assert not issubclass(FileNotFoundError, HarnessError)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        ("20260113", ["20260114", "20250916"]),
-        ("1.0.20260113", ["20260114", "20250916"]),
-        ("mster", ["master"]),
-    ],
-)
-def test_nearest(wanted: str, expected: list[str]) -> None:
-    known = ["20250503", "20250916", "20260114", "20260526", "master"]
-    assert nearest(wanted, known, 2) == expected

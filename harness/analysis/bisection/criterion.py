@@ -40,6 +40,22 @@ class Metric(StrEnum):
             return math.sqrt(max(0.0, 2 * (1 - value)))
         return value
 
+    def check(self, threshold: float) -> None:
+        """Refuse a threshold that no value of this metric could be on both sides of.
+
+        Raises:
+            UsageError: it is of that kind.
+        """
+        try:
+            error = self.error(threshold)
+        except OverflowError:
+            error = math.inf
+        if not 0 < error < math.inf:
+            raise UsageError(
+                f"--threshold {threshold:g}: no value of {self.value} is worse, or none is better. "
+                "Give one between those of the two ends."
+            )
+
     def from_error(self, error: float) -> float:
         """Return the value of this metric that stands for an error greater than 0."""
         if self is Metric.SNR_DB:

@@ -68,7 +68,7 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     )
     preparation = ModelPreparation(
         machine=machine,
-        model=prepare_model(model_of(config, request.base), store),
+        model=prepare_model(model_of(config, request.base), store, config.limits.model_bytes),
         builds=to_ask(
             config,
             request.base,

@@ -56,7 +56,11 @@ class ExactRun:
                 return False
             error = measure(blobs[blob], defined)
             noise = measure(rounded, defined).scale_relative
-            if error.nan or error.inf or error.scale_relative > max(limit, floors * noise):
+            if (
+                error.is_broken
+                or error.is_void
+                or error.scale_relative > max(limit, floors * noise)
+            ):
                 return False
         return True
 

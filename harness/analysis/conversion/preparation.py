@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 
 import harness
 from harness.analysis.conversion.exact_run import ExactRun
@@ -22,12 +21,12 @@ from harness.execution.job import JobInput
 from harness.model.conversion import Conversion
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
-from harness.reference.evaluation import evaluate, evaluate_float64
+from harness.reference.blob_values import onnx_values
 from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
-from harness.util.errors import BuildError, HarnessError, ModelError
+from harness.util.errors import BuildError, HarnessError, LimitError, ModelError
 from harness.util.files import sha256_of
 from harness.util.scratch import scratch_directory
 from harness.util.sealed import read_sealed, write_sealed
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from harness.domain.spec import BuildSpec, RunSpec
     from harness.execution.local_machine import LocalMachine
     from harness.model.prepared_model import PreparedModel
+    from harness.reference.values import Kind
 
     Array = NDArray[Any]
     Tensors = Mapping[str, Array]
@@ -73,7 +73,8 @@ class ModelPreparation:
         Raises:
             ModelError: the ONNX file or the inputs cannot be used.
         """
-        inputs = [tensors_of(spec, self.model) for spec in specs[:2]]
+        limit = self.machine.limits.input_bytes
+        inputs = [tensors_of(spec, self.model, limit) for spec in specs[:2]]
         if len(inputs) < 2 or _are_alike(*inputs):
             inputs.append(_another(inputs[0]))
         # What no build was asked about holds whatever there is to build.
@@ -90,7 +91,15 @@ class ModelPreparation:
 
     def input(self, spec: InputSpec) -> PreparedInput:
         """Prepare an input of the model, whose conversion is proved."""
-        return prepare_input(spec, self.model, self.machine.store, self.taken)
+        machine = self.machine
+        return prepare_input(
+            spec,
+            self.model,
+            machine.store,
+            machine.evaluator,
+            self.taken,
+            limit=machine.limits.input_bytes,
+        )
 
     def taken(self, feeds: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return all blobs of the exact run that this conversion takes some from.
@@ -114,6 +123,7 @@ class ModelPreparation:
             "model": model.digest,
             "onnx": OnnxGraph.load(model.onnx).content() if model.onnx else "",
             "names": list(model.spec.names),
+            "non_finite": model.spec.non_finite,
             "inputs": [digests(tensors) for tensors in inputs],
             "code": [harness.__version__, _proving_digest()],
             "limits": [tolerance.layer, tolerance.floors],
@@ -136,8 +146,8 @@ class ModelPreparation:
         )
         if model.onnx is None:
             return self._proof(files, inputs, [{} for _ in inputs], None).conversion()
-        values = [evaluate(model.onnx, tensors) for tensors in inputs]
-        side = OnnxSide(onnx.load(model.onnx))
+        values = [self._values(tensors, "fp32") for tensors in inputs]
+        side = OnnxSide(OnnxGraph.load(model.onnx).complete())
         as_named = self._proof(files, inputs, values, side)
         if as_named.is_right():
             return as_named.conversion()
@@ -170,14 +180,22 @@ class ModelPreparation:
             floors=self.machine.cells.tolerance.floors,
         )
 
-    def _exact_values(self, inputs: Sequence[Tensors]) -> list[dict[str, Array]] | None:
+    def _exact_values(self, inputs: Sequence[Tensors]) -> list[Tensors] | None:
         """Return the ONNX values in float64; None where an operator cannot be evaluated so."""
-        assert self.model.onnx is not None
         self.say("evaluating the ONNX file in float64")
         try:
-            return [evaluate_float64(self.model.onnx, tensors) for tensors in inputs]
+            return [self._values(tensors, "float64") for tensors in inputs]
+        except LimitError:
+            raise
         except ModelError:
             return None
+
+    def _values(self, tensors: Tensors, kind: Kind) -> Tensors:
+        """Return all values of the ONNX graph."""
+        assert self.model.onnx is not None
+        return self.machine.evaluator(
+            onnx_values, self.model, dict(tensors), None, kind, what=self.model.onnx
+        )
 
     def _runs(self, feeds: Sequence[Mapping[str, Array]]) -> Iterator[ExactRun]:
         """Yield the most exact run of each build that has one."""

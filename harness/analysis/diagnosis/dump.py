@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.model.onnx_graph import OnnxGraph
-from harness.reference.evaluation import evaluate
+from harness.reference.blob_values import onnx_values
 from harness.util.files import write_atomically
 from harness.util.naming import file_name
 from harness.util.scratch import scratch_directory
@@ -78,7 +78,7 @@ def dump(
         place = file_name(spec.name)
         truth = references.truth(spec)
         if references.model.onnx:
-            onnx = _values(references.model.onnx, truth.tensors)
+            onnx = _values(references, truth.tensors)
             entries += _archive(folder, f"{place}/onnx-values.npz", onnx)
         defined = _plain((each.blob, truth.single[each.key]) for each in _defined(subject))
         entries += _archive(folder, f"{place}/ncnn-defined.npz", defined)
@@ -139,11 +139,15 @@ def _weights(subject: ConfiguredModel) -> Iterator[Item]:
             yield name, layer, "", array
 
 
-def _values(model: Path, tensors: Mapping[str, Array]) -> Iterator[Item]:
-    graph = OnnxGraph.load(model)
-    names = graph.select(None)
+def _values(references: References, tensors: Mapping[str, Array]) -> Iterator[Item]:
+    model = references.model
+    assert model.onnx is not None
+    names = OnnxGraph.load(model.onnx).select(None)
     for start in range(0, len(names), PORTION):
-        portion = evaluate(model, tensors, names[start : start + PORTION])
+        wanted = names[start : start + PORTION]
+        portion = references.evaluator(
+            onnx_values, model, dict(tensors), wanted, "fp32", what=model.onnx
+        )
         yield from _plain(portion.items())
 
 

@@ -65,7 +65,13 @@ class DiagnosisPipeline:
     def references(self) -> References:
         """Where reference values come from."""
         store = Store(root=self.passing) if self.passing else self.machine.store
-        return References(model=self.model, store=store, taken=self.preparation.taken)
+        return References(
+            model=self.model,
+            store=store,
+            evaluator=self.machine.evaluator,
+            limit=self.machine.limits.input_bytes,
+            taken=self.preparation.taken,
+        )
 
     def subject(self, cell: CellSpec) -> ConfiguredModel:
         """Return the subject of a cell, built.

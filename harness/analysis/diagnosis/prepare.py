@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import onnx
-
 from harness.analysis.conversion.onnx_side import OnnxSide
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Truth
 from harness.execution.cell_runner import job_of
+from harness.model.onnx_graph import OnnxGraph
 from harness.reference.blob_values import blob_reference
 from harness.reference.noise import noise_of
 from harness.reference.tensors import tensors_of
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from harness.build.builder import Build
     from harness.domain.spec import CellSpec, InputSpec
     from harness.model.prepared_model import PreparedModel
+    from harness.reference.evaluator import Evaluator
     from harness.reference.values import Kind, Reference
     from harness.util.build_store import Store
 
@@ -41,7 +41,7 @@ def subject_of(build: Build, cell: CellSpec, model: PreparedModel) -> Configured
 
 def _initialisers(path: Path) -> Mapping[str, Array]:
     """Return all constants of an ONNX graph that have more than one element."""
-    return OnnxSide(onnx.load(path)).constants
+    return OnnxSide(OnnxGraph.load(path).complete()).constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,15 @@ class References:
 
     model: PreparedModel
     store: Store
+    evaluator: Evaluator
+    limit: int
+    """Bytes that an input may take."""
     taken: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None
     """Gives blobs that have no definition, see `blob_reference`."""
 
     def truth(self, spec: InputSpec) -> Truth:
         """Return an input with its values."""
-        tensors = tensors_of(spec, self.model)
+        tensors = tensors_of(spec, self.model, self.limit)
         exact, single = (self._values(tensors, kind) for kind in ("float64", "fp32"))
         return Truth(
             name=spec.name,
@@ -63,11 +66,22 @@ class References:
             exact=exact,
             single=single,
             floors=noise_of(
-                self.model, tensors, single, exact, store=self.store, relative_to=exact
+                self.model,
+                tensors,
+                single,
+                exact,
+                store=self.store,
+                evaluator=self.evaluator,
+                relative_to=exact,
             ).floors,
         )
 
     def _values(self, tensors: Mapping[str, Array], kind: Kind) -> Reference:
         return blob_reference(
-            self.model, tensors, store=self.store.references, kind=kind, taken=self.taken
+            self.model,
+            tensors,
+            store=self.store.references,
+            kind=kind,
+            evaluator=self.evaluator,
+            taken=self.taken,
         )

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
 from harness.model.convert import layers, shapes
 from harness.model.convert.emit import Weights, emit
 from harness.model.convert.fuse import fuse
 from harness.model.convert.graph import Shape, load
-from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    import onnx
 
     from harness.model.param import Param
 
-__all__ = ["convert", "read_onnx"]
+__all__ = ["convert"]
 
 RULES = layers.RULES | shapes.RULES
 
@@ -48,17 +45,3 @@ def convert(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> tuple[
     graph = load(model, input_shapes)
     fuse(graph)
     return emit(graph, RULES)
-
-
-def read_onnx(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file.
-
-    Raises:
-        ModelError: it is missing or no ONNX file.
-    """
-    try:
-        return onnx.load(path)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}. Check the path of the model.") from error
-    except DecodeError as error:
-        raise ModelError(f"{path}: no ONNX file, or truncated. Fetch it again.") from error

@@ -49,7 +49,7 @@ def test_a_conversion_is_proved_once(
     store = Store(root=tmp_path / "builds")
     inputs = [InputSpec(name=name, random=at, shape=SHAPE) for at, name in enumerate("ab")]
     first = preparation(spec, inputs, store).model.conversion
-    monkeypatch.setattr("harness.analysis.conversion.preparation.evaluate", None)
+    monkeypatch.setattr("harness.analysis.conversion.preparation.onnx_values", None)
     assert preparation(spec, inputs, store).model.conversion == first
     (file,) = store.models.glob(f"conversion-*/{CONVERSION}")
     file.write_text("{")

@@ -89,10 +89,10 @@ _NUMBERS = (
 _WORDS = (
     _case("no-command", (), "COMMAND"),
     _case("unknown-command", ("matrxi",), "matrxi"),
-    _case("command-escape", ("\x1b[31m",), "COMMAND|invalid choice"),
-    _case("empty-command", ("",), "COMMAND|invalid choice"),
+    _case("command-escape", ("\x1b[31m",), "COMMAND|invalid choice|argument 1,"),
+    _case("empty-command", ("",), "COMMAND|invalid choice|argument 1,"),
     _case("unknown-option", (*LIST, "--verbos1"), "--verbos1"),
-    _case("option-escape", (*LIST, "--\x1b]0;pwned\x07"), "unrecognized"),
+    _case("option-escape", (*LIST, "--\x1b]0;pwned\x07"), "control character"),
     _case("json-without-list", (*MATRIX_RUN, "--json"), "--json"),
     _case("ten-thousand-words", (*LIST, *["--only=*"] * 10_000), ends=TAKEN),
 )
@@ -232,7 +232,7 @@ _OUTSIDE = (
     _case("report-of-root", ("report", "/"), "/"),
     _case("report-of-null", ("report", "/dev/null"), "/dev/null"),
     _case("report-of-nothing", ("report",), "results", "nox -s matrix"),
-    _case("report-of-escape", ("report", "\x1b[31m"), "no records|no such"),
+    _case("report-of-escape", ("report", "\x1b[31m"), "control character"),
     _case("compare-nothing", ("report", "--compare", "nowhere"), "results|nowhere"),
     _case("store-that-is-none", ("store", "--builds", "home", "--prune-to=0"), "home"),
     _case("store-that-is-a-file", ("store", "--builds", "c.toml"), r"c\.toml"),
@@ -263,7 +263,7 @@ _OUTSIDE = (
     _case("repo-null", (*MATRIX_RUN, "--repo=/dev/null"), "/dev/null", ends=USAGE | MACHINE),
     _case("repo-escape", (*MATRIX_RUN, "--repo=\x1b[31m"), ends=USAGE | MACHINE),
     _case("repo-closed-port", (*MATRIX_RUN, "--repo=http://127.0.0.1:1/x"), "127", ends=MACHINE),
-    _case("bisect-without-a-range", ("bisect", "--config", "c.toml"), "(?i)good|bad|range"),
+    _case("bisect-without-a-range", ("bisect", "--config", "c.toml"), ends=MACHINE),
     _case(
         "bisect-step-no-clone",
         ("bisect-step", "--config", "c.toml", "--threshold=1"),
@@ -276,7 +276,7 @@ _OUTSIDE = (
         "--threshold",
         ends=frozenset({2, 128 + 2}),
     ),
-    _case("diagnose-nothing", ("diagnose", "--config", "c.toml"), "(?i)version|cell|required"),
+    _case("diagnose-nothing", ("diagnose", "--config", "c.toml"), ends=MACHINE),
     _case("version-is-fine", (*LIST, "--version=20250503"), ends=TAKEN),
     _case("skip-all", (*MATRIX_RUN, "--skip=*"), "--skip"),
 )
