@@ -82,7 +82,7 @@ def read_tensors(param: Param, path: Path) -> Weights:
         try:
             slots = layout(layer)
         except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+            raise ModelError(f"{path}: {error}", code=error.code) from error
         if slots and layer.name in weights:
             raise ModelError(
                 f"{path}: two layers are named {layer.name}. Rename one.", code=Code.WEIGHTS

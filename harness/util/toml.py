@@ -52,7 +52,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     """
     if found := _DOTTED.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise ConfigError(f"{where}, line {line}: {_TOO_DEEP}")
+        raise ConfigError(f"{where}, line {line}: {_TOO_DEEP}", code=Code.NO_TOML)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

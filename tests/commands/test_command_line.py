@@ -29,7 +29,12 @@ def config(tmp_path: Path, inputs: int) -> str:
     [
         ("{} | head -1 >&2; exit ${{PIPESTATUS[0]}}", 20_000, 141, "1-avx2/default/é0\n"),
         ("{} >&-", 1, 0, ""),
-        ("mkdir gone && cd gone && rmdir ../gone && {}", 1, 3, "error: the current directory is"),
+        (
+            "mkdir gone && cd gone && rmdir ../gone && {}",
+            1,
+            3,
+            "error[E01]: the current directory is",
+        ),
         ("{} >&- 2>&- <&-", 1, 0, ""),
         ("{} >/dev/full", 1, 3, "error[E03]: standard output: cannot be written (No space left"),
         ("{} --nosuch 2>/dev/full", 1, 2, ""),
