@@ -13,6 +13,8 @@ from pathlib import Path
 
 _SCRIPT = r"""
 set -e
+path=$PATH
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount --make-rprivate /
 mount --rbind "$1" "$1"
 # Everything that is mounted, as far as it holds files; octal escapes are those of the kernel.
@@ -23,6 +25,7 @@ while read -r _ _ _ _ place options _; do
     mount -o remount,bind,ro "$place" 2>/dev/null || true
 done </proc/self/mountinfo
 shift
+PATH=$path
 exec "$@"
 """
 
@@ -31,7 +34,7 @@ def confined(place: Path, words: list[str]) -> list[str]:
     """Return a command that runs another one with all but `place` read-only, where this works."""
     if not can_confine():
         return words
-    return ["unshare", "--mount", "sh", "-c", _SCRIPT, "sh", str(place), *words]
+    return [_program("unshare"), "--mount", _program("sh"), "-c", _SCRIPT, "sh", str(place), *words]
 
 
 @cache
@@ -79,7 +82,7 @@ def as_nobody(words: list[str]) -> list[str]:
     Reading is a capability that is kept, since Python itself may live in root's home.
     """
     return [
-        "setpriv",
+        _program("setpriv"),
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
@@ -93,6 +96,11 @@ def as_nobody(words: list[str]) -> list[str]:
 def can_be_nobody() -> bool:
     """Return whether `as_nobody` works here."""
     return bool(shutil.which("setpriv") and os.geteuid() == 0 and _works(*as_nobody(["true"])))
+
+
+def _program(name: str) -> str:
+    """Return the path of a program: a fault may take all of them from the run's own `PATH`."""
+    return shutil.which(name) or name
 
 
 def _works(*words: str) -> bool:
