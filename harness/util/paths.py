@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.util.errors import UsageError
@@ -39,3 +40,9 @@ def expanded(text: str) -> Path:
     except (RuntimeError, ValueError) as error:
         shown = text if len(text) < 100 else f"{text[:100]}…"
         raise UsageError(f"{shown!r}: no usable path: {error}. Give another one.") from error
+
+
+def real(path: Path) -> Path:
+    """Return a path without symbolic links; links in a circle stay, for who opens it to tell."""
+    # `Path.resolve` raises RuntimeError for these, in Python up to 3.12.
+    return Path(os.path.realpath(path))
