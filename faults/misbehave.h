@@ -35,6 +35,23 @@ void reach_out()
     _exit(41);
 }
 
+// Apart, so that no compiler leaves it out, or takes its stack for all deeds.
+__attribute__((noinline)) void overwrite_heap()
+{
+    char* taken = (char*)malloc(64);
+    asm volatile("" : "+r"(taken)); // it may be anything now, for all that the compiler knows
+    memset(taken - 64, 0x5a, 1 << 12);
+    asm volatile("" : : "r"(taken) : "memory");
+    free(taken);
+}
+
+__attribute__((noinline)) int overrun_stack(volatile int depth)
+{
+    volatile char block[1 << 16];
+    block[depth % sizeof block] = 1;
+    return depth ? overrun_stack(depth + 1) + block[0] : 0;
+}
+
 void misbehave(float* input)
 {
     static char block[1 << 16];
@@ -60,20 +77,11 @@ void misbehave(float* input)
             memset(taken, 1, 1 << 24);
         }
     case 1004: // heap
-    {
-        char* taken = (char*)malloc(64);
-        memset(taken - 64, 0x5a, 1 << 12);
-        free(taken);
-        free(malloc(99));
+        overwrite_heap();
         break;
-    }
     case 1005: // stack
-    {
-        volatile char deep[1 << 26];
-        for (long place = sizeof deep - 1; place >= 0; place -= 4096)
-            deep[place] = 1;
+        overrun_stack(1);
         break;
-    }
     case 1006: // exit-0
         _exit(0);
     case 1007: // exit-0-politely

@@ -9,7 +9,4 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # threads, and tell Microsoft over the network what they are used for.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# Before ONNX Runtime is imported: it would keep a database of what it does in the home directory.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
 __version__ = "0.1.0"

@@ -11,10 +11,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
+INSTALLED = [*PROJECT["project"]["dependencies"], *GROUPS["build"]]
 LOCKED = {
-    "harness": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
-    "tests": [*PROJECT["project"]["dependencies"], *GROUPS["build"], *GROUPS["test"]],
-    "types": [*PROJECT["project"]["dependencies"], *GROUPS["build"], *GROUPS["types"]],
+    "harness": INSTALLED,
+    "tests": [*INSTALLED, *GROUPS["test"]],
+    "fuzz": [*INSTALLED, *GROUPS["test"], *GROUPS["fuzz"]],
+    "types": [*INSTALLED, *GROUPS["types"]],
     **{name: GROUPS[name] for name in ("lint", "audit", "lock", "ci")},
 }
 PIN = re.compile(
@@ -32,7 +34,7 @@ def test_everything_is_pinned_with_hashes(name: str) -> None:
         wanted = Requirement(line)
         assert pins[canonicalize_name(wanted.name)] in wanted.specifier, line
     build = {Requirement(line).name for line in PROJECT["build-system"]["requires"]}
-    assert build <= set(pins) or name not in ("harness", "tests", "types")
+    assert build <= set(pins) or name not in ("harness", "tests", "fuzz", "types")
 
 
 def test_all_files_are_used() -> None:

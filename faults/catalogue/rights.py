@@ -175,8 +175,12 @@ FAULTS = (
         "the store",
         "its file system is read-only",
         _read_only("store"),
+        expected="what is there is used, and what is measured is not remembered",
+        codes=(SAME,),
+        says="",
         mend=_writable,
         needs=("mount",),
+        loses=True,
     ),
     _fault(
         "results-read-only",

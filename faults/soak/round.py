@@ -33,6 +33,8 @@ WORK = {
 MOST_STRIKES = 12
 STRIKE_SECONDS = 12.0
 """The longest that a run goes on undisturbed while a round is struck."""
+LURK_SECONDS = 3.0
+"""How long to wait for what is to be struck; then it is something else's turn."""
 RUN_SECONDS = 3600.0
 """How long one run may take on any machine."""
 TRIES = 6
@@ -102,11 +104,13 @@ def _strike_while_it_runs(run: Running, struck: Counter[str], random: Random) ->
     while run.process.poll() is None:
         memory = max(memory, resident_kib(run.pid))
         if time.monotonic() > waits:
-            # What it is for may not be there at this moment; soon it is, or something else's turn.
-            if strike.hit(run, random):
-                struck[strike.name] += 1
-                waits = time.monotonic() + random.uniform(0.0, STRIKE_SECONDS)
+            # What it is for may not be there yet: workers live for a moment.
+            missed = not strike.hit(run, random)
+            if missed and time.monotonic() < waits + LURK_SECONDS:
+                continue
+            struck[strike.name] += not missed
             strike = chosen(random)
+            waits = time.monotonic() + (0.0 if missed else random.uniform(0.0, STRIKE_SECONDS))
         time.sleep(0.05)
     return memory
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.advisories.advisory import Advisory
 from harness.config.loading import validated
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 from harness.util.toml import read_toml
 
@@ -28,7 +29,7 @@ def corpus_folder() -> Path:
     for folder in (packaged, _CHECKOUT):
         if folder.is_dir():
             return folder
-    raise ConfigError(f"{_CHECKOUT}: no such folder. Name one with --corpus.")
+    raise ConfigError(f"{_CHECKOUT}: no such folder. Name one with --corpus.", code=Code.CORPUS)
 
 
 def load_corpus(folder: Path | None = None) -> tuple[Advisory, ...]:
@@ -43,7 +44,9 @@ def load_corpus(folder: Path | None = None) -> tuple[Advisory, ...]:
     folder = corpus_folder() if folder is None else folder
     files = sorted(folder.glob("*.toml"))
     if not files:
-        raise ConfigError(f"{folder}: no .toml files there. Name the folder of a corpus.")
+        raise ConfigError(
+            f"{folder}: no .toml files there. Name the folder of a corpus.", code=Code.CORPUS
+        )
     found: dict[str, Path] = {}
     advisories: list[Advisory] = []
     for file in files:
@@ -51,7 +54,8 @@ def load_corpus(folder: Path | None = None) -> tuple[Advisory, ...]:
             if advisory.id in found:
                 raise ConfigError(
                     f"{file}: advisory {advisory.id}: id: {found[advisory.id]} has one of the same "
-                    "id. Rename one of them."
+                    "id. Rename one of them.",
+                    code=Code.CORPUS,
                 )
             found[advisory.id] = file
             advisories.append(advisory)
@@ -69,7 +73,10 @@ def load_file(path: Path) -> Sequence[Advisory]:
     tables = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     if data or not tables:
         key = next(iter(data), "advisory")
-        raise ConfigError(f"{path}: {key}: not known here. Write tables of the form [[advisory]].")
+        raise ConfigError(
+            f"{path}: {key}: not known here. Write tables of the form [[advisory]].",
+            code=Code.CORPUS,
+        )
     found, mistakes = [], []
     for number, entry in enumerate(entries, start=1):
         name = entry.get("id", f"number {number}")
@@ -78,5 +85,5 @@ def load_file(path: Path) -> Sequence[Advisory]:
         except ConfigError as error:
             mistakes.append(str(error))
     if mistakes:
-        raise ConfigError("\n".join(mistakes))
+        raise ConfigError("\n".join(mistakes), code=Code.CORPUS)
     return found

@@ -19,6 +19,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 T = TypeVar("T", bound=Hashable)
@@ -137,7 +138,8 @@ class DeltaDebugger(Generic[T]):
             if result is not expected:
                 raise UsageError(
                     f"with {len(subset)} of {size} differences applied the result is {result}, "
-                    f"not {expected}: name a configuration that is good and one that is bad"
+                    f"not {expected}: name a configuration that is good and one that is bad",
+                    code=Code.ENDS_ALIKE,
                 )
 
     def _enumerate(self, test: _Sized[T], limit: int) -> tuple[MinimalSet[T], ...]:

@@ -15,6 +15,7 @@ from harness.build.extension import MODULE
 from harness.build.failure import Failure
 from harness.build.plan import NATIVE
 from harness.domain.spec import content_key
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.files import sha256_of
 from harness.util.process import run
@@ -49,7 +50,8 @@ def python_headers() -> Path:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise MachineError(
             f"{headers}/Python.h is missing, and without it no Python module can be compiled. "
-            f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev"
+            f"Install them, on Debian or Ubuntu: apt-get install python{version}-dev",
+            code=Code.BINDING,
         )
     return headers
 
@@ -95,11 +97,13 @@ def build_binding(store: Store, compiler: Compiler) -> Path:
             if shortage:
                 raise MachineError(
                     f"the Python binding was not compiled: '{shortage}' in {folder.parent}. Free "
-                    "disk or memory, or choose another store with --builds, and run again."
+                    "disk or memory, or choose another store with --builds, and run again.",
+                    code=Code.MEMORY,
                 )
             if not done.ok:
                 raise MachineError(
                     f"the Python binding does not compile: {first_error(done.output)}. See "
-                    f"{store.logs / 'binding.log'}; is {compiler.path} a C++17 compiler?"
+                    f"{store.logs / 'binding.log'}; is {compiler.path} a C++17 compiler?",
+                    code=Code.BINDING,
                 )
     return module

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from harness.build import cmake
 from harness.build.closure import plan_after_failed_link
-from harness.build.compiler_cache import find_compiler_cache
+from harness.build.compiler_cache import find_compiler_cache, forget_damaged
 from harness.build.coverage import keep_notes
 from harness.build.effective_flags import OPTION_MACROS, overridden, undone
 from harness.build.failure import Blame, Failure
@@ -31,6 +31,7 @@ from harness.build.pruning import OBJECTS_SHARE, prune
 from harness.build.toolchain import predefined_macros
 from harness.domain.records import BuildRecord
 from harness.domain.spec import content_key
+from harness.util.codes import Code
 from harness.util.errors import BuildError, MachineError, UnbuildableError
 from harness.util.family import end_strays
 from harness.util.files import write_atomically
@@ -151,6 +152,7 @@ class Builder:
                 f"{remembered['error']} (remembered; --retry-failed tries again)",
                 log=str(failure / LOG),
                 first_error=remembered["error"],
+                code=Code.FAILED_BEFORE,
             )
         return None
 
@@ -221,6 +223,8 @@ class Builder:
 
     def _attempts(self, plan: BuildPlan, work: Path) -> _Attempt:
         made = self._attempt(plan, work, shortcuts=True)
+        if made.failure and forget_damaged(self.store.objects, made.failure.output):
+            made = self._attempt(plan, work, shortcuts=True)
         if made.failure and made.failure.may_be_of_shortcuts:
             made = self._attempt(made.plan, work, shortcuts=False)
         return made
@@ -348,7 +352,8 @@ class Builder:
             raise MachineError(
                 f"{plan.spec.id}: the build stopped with '{sign}' ({free:.1f} GiB free at "
                 f"{self.store.root}). Free disk or memory, lower --jobs or raise this session's "
-                "limits (ulimit -a; memory_gib in [limits]), and run again."
+                "limits (ulimit -a; memory_gib in [limits]), and run again.",
+                code=Code.MEMORY,
             )
         if blame == Blame.LACKING:
             raise UnbuildableError(

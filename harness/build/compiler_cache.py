@@ -7,6 +7,7 @@ unchanged is the same compilation, whichever version of ncnn it belongs to.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import socket
@@ -29,6 +30,9 @@ IDLE_SECONDS = 120
 Nobody stops it: another process may be compiling with it.
 """
 START_SECONDS = 30.0
+_FATAL = "sccache: encountered fatal error"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,24 @@ def find_compiler_cache(folder: Path, *, gib: float) -> CompilerCache | None:
         if program:
             return make(program, folder / name, gib)
     return None
+
+
+def forget_damaged(folder: Path, output: str) -> bool:
+    """Remove what sccache could not read, if a build failed for that; return whether it did.
+
+    It checks object files by their hash and compiles again what is damaged. Its notes of which
+    headers a file includes have no hash, and one that it cannot read ends the compilation.
+
+    Args:
+        folder: where caches keep their files.
+        output: what the build printed.
+    """
+    notes = folder / "sccache" / "preprocessor"
+    if not (_FATAL in output and notes.is_dir()):
+        return False
+    shutil.rmtree(notes, ignore_errors=True)
+    logger.warning("%s: damaged (sccache cannot read it): removed, made again", notes)
+    return True
 
 
 def _program(name: str) -> Path | None:

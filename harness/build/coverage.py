@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.build.cmake import read_compile_commands
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
 
@@ -75,12 +76,16 @@ def gcov_of(compiler: Compiler) -> Path:
     if "clang" in compiler.version:
         raise MachineError(
             f"{compiler.path}: coverage is counted and read by GCC's gcov. Choose a flag set of "
-            'GCC: compiler = "g++"'
+            'GCC: compiler = "g++"',
+            code=Code.COVERAGE,
         )
     name = path.name.replace("g++", "gcov").replace("c++", "gcov")
     found = shutil.which(str(path.with_name(name)))
     if not found or name == path.name:
-        raise MachineError(f"{compiler.path}: there is no {name} beside it, which comes with GCC")
+        raise MachineError(
+            f"{compiler.path}: there is no {name} beside it, which comes with GCC",
+            code=Code.COVERAGE,
+        )
     return Path(found)
 
 
@@ -118,7 +123,9 @@ class Counts:
         compiled = next(iter(read_compile_commands(core.parent)), None)
         kept = core.parent / NOTES
         if compiled is None or not kept.is_dir():
-            raise MachineError(f"{core.parent}: it was not compiled to count what is run of it")
+            raise MachineError(
+                f"{core.parent}: it was not compiled to count what is run of it", code=Code.COVERAGE
+            )
         place = folder / compiled.directory.relative_to(compiled.directory.anchor)
         shutil.copytree(kept, place)
         return cls(folder=folder, gcov=gcov, notes=tuple(sorted(place.rglob(f"*{NOTE}"))))
@@ -137,7 +144,9 @@ class Counts:
         nm = self.gcov.with_name(self.gcov.name.partition("gcov")[0] + "nm")
         done = capture((nm, "--format=posix", core), timeout=READ_SECONDS)
         if not done.ok:
-            raise MachineError(f"{nm} cannot read {core}: {done.stderr.strip()}")
+            raise MachineError(
+                f"{nm} cannot read {core}: {done.stderr.strip()}", code=Code.COVERAGE
+            )
         return frozenset(line.partition(" ")[0] for line in done.text.splitlines())
 
     def reports(self) -> Iterator[Report]:
@@ -152,7 +161,9 @@ class Counts:
             # It ends well whatever it says; with counts of another build it takes all for zero.
             trouble = [line for line in done.stderr.splitlines() if _NOTHING_RUN not in line]
             if trouble or not done.ok:
-                raise MachineError(f"{self.gcov} cannot read {note}: {done.stderr.strip()}")
+                raise MachineError(
+                    f"{self.gcov} cannot read {note}: {done.stderr.strip()}", code=Code.COVERAGE
+                )
             yield json.loads(done.text)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.domain.spec import content_key
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.sealed import is_intact, sealed
 
@@ -103,6 +104,7 @@ def _compile(
         if not done.ok:
             raise MachineError(
                 f"glslang does not compile: {cmake.first_error(done.output)}. Vulkan builds need "
-                f"it; the log is {log}."
+                f"it; the log is {log}.",
+                code=Code.VULKAN,
             )
     shutil.rmtree(work, ignore_errors=True)

@@ -21,6 +21,7 @@ from harness.build.vulkan import check_sdk
 from harness.domain.spec import BuildSpec
 from harness.sources import SourceTree, obtain, obtain_all, source_log
 from harness.sources.tree import ChangedSourceError
+from harness.util.codes import Code
 from harness.util.errors import BuildError, MachineError
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ class BuildResolver:
         lacking = self.lacking(spec.flags)
         if lacking:
             raise MachineError(
-                f"flag set {spec.flags.name}: {lacking}. Choose another with --flags."
+                f"flag set {spec.flags.name}: {lacking}. Choose another with --flags.",
+                code=Code.CPU,
             )
         return self.make(self.plan(spec))
 

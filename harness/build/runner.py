@@ -10,6 +10,7 @@ from harness.build.cmake import first_error
 from harness.build.plan import NATIVE
 from harness.build.toolchain import Compiler, find_compiler
 from harness.domain.spec import Target, content_key
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.files import sha256_of
 from harness.util.naming import file_name
@@ -34,7 +35,9 @@ def compiler_of(target: Target) -> Compiler:
     for program in (target.compiler, *emulator[:1]):
         if not shutil.which(program):
             remedy = target.install or f"correct [targets.{target.name}]"
-            raise MachineError(f"target {target.name}: {program} not found: {remedy}")
+            raise MachineError(
+                f"target {target.name}: {program} not found: {remedy}", code=Code.TARGET
+            )
     return find_compiler(target.compiler)
 
 
@@ -58,6 +61,7 @@ def runner_command(target: Target, store: Store) -> tuple[str, ...]:
                 if not done.ok:
                     raise MachineError(
                         f"target {target.name}: the runner does not compile: "
-                        f"{first_error(done.output)}. The log is {log}."
+                        f"{first_error(done.output)}. The log is {log}.",
+                        code=Code.TARGET,
                     )
     return *shlex.split(target.emulator), str(folder / RUNNER)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.toolchain import ANSWER_SECONDS
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
 
@@ -23,7 +24,8 @@ def asan_library(compiler: Compiler) -> Path:
     if "clang" in compiler.version:
         raise MachineError(
             f"{compiler.path}: its AddressSanitizer cannot be loaded into Python here. Use GCC for "
-            'this flag set: compiler = "g++"'
+            'this flag set: compiler = "g++"',
+            code=Code.SANITIZER,
         )
     command = (compiler.path, "-print-file-name=libasan.so")
     found = Path(capture(command, timeout=ANSWER_SECONDS).text.strip())
@@ -32,5 +34,6 @@ def asan_library(compiler: Compiler) -> Path:
     major = re.search(r" (\d+)\.\d+", compiler.version)
     raise MachineError(
         f"{compiler.path} has no libasan. Install it, on Debian or Ubuntu with: "
-        f"apt-get install libgcc-{major[1] if major else 'VERSION'}-dev"
+        f"apt-get install libgcc-{major[1] if major else 'VERSION'}-dev",
+        code=Code.SANITIZER,
     )

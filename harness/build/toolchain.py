@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import archspec.cpu
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
 
@@ -54,13 +55,15 @@ def find_compiler(name: str) -> Compiler:
     if silent:
         raise MachineError(
             f"{silent}. Is it a compiler? Try it by hand, and put another one on PATH, or name it "
-            "in the flag set (compiler)"
+            "in the flag set (compiler)",
+            code=Code.NO_COMPILER,
         )
     # Clang's OpenMP is a package of its own, without which ncnn is compiled single-threaded.
     package = "clang libomp-dev" if "clang" in name else "g++"
     raise MachineError(
         f"{name or 'C++ compiler'}: not found on PATH. Install it, on Debian or Ubuntu with: "
-        f"apt-get install {package}"
+        f"apt-get install {package}",
+        code=Code.NO_COMPILER,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.build.toolchain import ANSWER_SECONDS, Compiler
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
 
@@ -27,7 +28,8 @@ def check_sdk(tree: Path, compiler: Compiler) -> None:
         return
     if not has_headers(compiler):
         raise MachineError(
-            f"versions of ncnn before 2023-11 need the headers of Vulkan: {HEADERS_REMEDY}"
+            f"versions of ncnn before 2023-11 need the headers of Vulkan: {HEADERS_REMEDY}",
+            code=Code.VULKAN,
         )
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 from harness.cases.distributions import DISTRIBUTIONS, NORMAL, is_known
 from harness.model.param import Layer, Param, parse_pair
 from harness.model.value import Value
+from harness.util.codes import Code
 from harness.util.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ _SHOWN = 200
 
 def _error(text: str, problem: str) -> UsageError:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return UsageError(f"case {shown!r}: {problem}. {_EXAMPLE}")
+    return UsageError(f"case {shown!r}: {problem}. {_EXAMPLE}", code=Code.STRANGE_CASE)
 
 
 def _params(text: str, part: str) -> tuple[tuple[int, Value], ...]:

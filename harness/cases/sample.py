@@ -15,6 +15,7 @@ from harness.model.integer_blobs import gives_int8, integer_blobs, is_quantised
 from harness.model.layouts import layout
 from harness.model.param import write
 from harness.model.weights import weights_bytes
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ def sample_of(case: LayerCase) -> Sample:
     seed = [case.seed, zlib.crc32(case.type.encode())]
     names = case.values if len(case.values) > 1 else case.values * len(case.shapes)
     if len(names) != len(case.shapes):
-        raise ModelError(f"case {case}: {len(names)} distributions for {len(case.shapes)} inputs.")
+        raise ModelError(
+            f"case {case}: {len(names)} distributions for {len(case.shapes)} inputs.",
+            code=Code.STRANGE_CASE,
+        )
     inputs = tuple(
         draw(name, np.random.RandomState([*seed, 1 + place]), shape)
         for place, (name, shape) in enumerate(zip(names, case.shapes, strict=True))
@@ -95,7 +99,8 @@ def sample_of(case: LayerCase) -> Sample:
     if count > MAX_WEIGHTS:
         raise ModelError(
             f"case {case}: a {case.type} with these parameters has {count} weights, more than "
-            f"{MAX_WEIGHTS}. Make it smaller."
+            f"{MAX_WEIGHTS}. Make it smaller.",
+            code=Code.STRANGE_CASE,
         )
     tensors = {slot.name: _tensor(case, slot, random) for slot in slots}
     if is_quantised(case.layer):
@@ -156,7 +161,9 @@ def _quantised(
             steps = np.rint(rows * scales[:, None]).clip(-INT8, INT8)
             found[weight] = steps.astype(np.int8).reshape(tensors[weight].shape)
         else:
-            raise ModelError(f"case {case}: weights in blocks cannot be made up here.")
+            raise ModelError(
+                f"case {case}: weights in blocks cannot be made up here.", code=Code.STRANGE_CASE
+            )
     return found
 
 

@@ -18,6 +18,7 @@ from harness.config.ranges import (
     known_name,
     known_repository,
 )
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 from harness.util.paths import known_path
 
@@ -43,7 +44,9 @@ def checked_words(words: Sequence[str]) -> None:
     """
     for place, word in enumerate(words, start=1):
         if problem := _problem(word):
-            raise UsageError(f"argument {place}, {_shown(word)}: {problem}")
+            raise UsageError(
+                f"argument {place}, {_shown(word)}: {problem}", code=Code.UNUSABLE_WORD
+            )
 
 
 def _problem(word: str) -> str:

@@ -20,6 +20,7 @@ from harness.config.tables import (
     with_repository,
 )
 from harness.sources.checkout import is_url
+from harness.util.codes import Code
 from harness.util.errors import (
     EXIT_CLOSED,
     EXIT_ENVIRONMENT,
@@ -136,7 +137,8 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
         if shapes:
             raise UsageError(
                 f"--shape {shapes[0]}: goes with --onnx, or with a [model] that has no [inputs]. "
-                "Set the shapes of the configuration's inputs in its file."
+                "Set the shapes of the configuration's inputs in its file.",
+                code=Code.STRANGE_SHAPE,
             )
         return config
     # Only now, since reading models takes a second to import.
@@ -150,7 +152,7 @@ def _with_model(config: Config, options: argparse.Namespace) -> Config:
     for line in made.assumed:
         print(printable(line), file=sys.stderr)
     if problem := too_large(made.tables, config.limits):
-        raise UsageError(f"--shape: {problem}.")
+        raise UsageError(f"--shape: {problem}.", code=Code.STRANGE_SHAPE)
     if onnx:
         return with_model(config, model, made.tables)
     return config.model_copy(update={"inputs": made.tables})

@@ -27,6 +27,7 @@ from harness.model.prepared_model import prepare_model
 from harness.model.weights import read_tensors
 from harness.report.audit_text import audit_lines
 from harness.util.build_store import Store
+from harness.util.codes import Code
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_SUSPECTS, UsageError
 from harness.util.printable import printable
 
@@ -140,7 +141,8 @@ def execute(options: argparse.Namespace) -> int:
     """
     if not date_of(options.version):
         raise UsageError(
-            f"--version {options.version}: give a release of ncnn by its date, such as 20250503."
+            f"--version {options.version}: give a release of ncnn by its date, such as 20250503.",
+            code=Code.UNKNOWN_RELEASE,
         )
     advisories = load_corpus(options.corpus)
     config = load_config(options.config)
@@ -227,11 +229,15 @@ def shape_sets(texts: Sequence[str], inputs: Sequence[str]) -> list[Shapes]:
     for text in texts:
         name, equals, extents = text.rpartition("=")
         if not equals and len(inputs) > 1:
-            raise UsageError(f"--shape {text}: say which input, such as {inputs[0]}={extents}.")
+            raise UsageError(
+                f"--shape {text}: say which input, such as {inputs[0]}={extents}.",
+                code=Code.STRANGE_SHAPE,
+            )
         blob = name if equals else (*inputs, "")[0]
         if blob not in inputs:
             raise UsageError(
-                f"--shape {text}: the model has no such input. It has {', '.join(inputs)}."
+                f"--shape {text}: the model has no such input. It has {', '.join(inputs)}.",
+                code=Code.STRANGE_SHAPE,
             )
         shape = _shape(text, extents)
         if shape not in given.setdefault(blob, []):
@@ -244,13 +250,20 @@ def _shape(text: str, extents: str) -> tuple[int, ...]:
     one = r"[1-9]\d{0,9}"
     if not re.fullmatch(rf"{one}(,{one}){{0,4}}|{one}(x{one}){{0,3}}", extents, re.ASCII):
         raise UsageError(
-            f"--shape {text}: give 1,3,224,224 (as in ONNX) or 3x224x224 (as ncnn has it)."
+            f"--shape {text}: give 1,3,224,224 (as in ONNX) or 3x224x224 (as ncnn has it).",
+            code=Code.STRANGE_SHAPE,
         )
     shape = tuple(int(extent) for extent in re.split("[,x]", extents))
     # ncnn's blobs have no batch.
     without = shape[1:] if "," in extents and shape[0] == 1 and len(shape) > 1 else shape
     if math.prod(shape) > MOST_ELEMENTS:
-        raise UsageError(f"--shape {text}: no blob has more than {MOST_ELEMENTS} elements.")
+        raise UsageError(
+            f"--shape {text}: no blob has more than {MOST_ELEMENTS} elements.",
+            code=Code.STRANGE_SHAPE,
+        )
     if len(without) > MAX_AXES:
-        raise UsageError(f"--shape {text}: ncnn's blobs have no more than {MAX_AXES} axes.")
+        raise UsageError(
+            f"--shape {text}: ncnn's blobs have no more than {MAX_AXES} axes.",
+            code=Code.STRANGE_SHAPE,
+        )
     return without

@@ -37,6 +37,7 @@ from harness.report.bisection_progress import BisectionProgress
 from harness.report.console import wide_console
 from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
+from harness.util.codes import Code
 from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
 from harness.util.files import write_atomically
 from harness.util.kept import kept_value
@@ -262,7 +263,7 @@ def _until(releases: list[Point], newest: str | None, clone: Clone | None) -> li
     if newest in labels:
         return releases[: labels.index(newest) + 1]
     if clone is None:
-        raise UsageError(_unknown(newest, labels))
+        raise UsageError(_unknown(newest, labels), code=Code.UNKNOWN_RELEASE)
     commit = clone.point(newest)
     return [*(p for p in releases if clone.is_ancestor(p.id, commit.id)), commit]
 
@@ -272,7 +273,7 @@ def _version(name: str, clone: Clone | None) -> Point:
         return clone.point(name)
     releases = {point.revision.label: point for point in index_releases()}
     if name not in releases:
-        raise UsageError(_unknown(name, list(releases)))
+        raise UsageError(_unknown(name, list(releases)), code=Code.UNKNOWN_RELEASE)
     return releases[name]
 
 
@@ -323,7 +324,9 @@ def _last_interrupted(results: Path) -> argparse.Namespace:
             options = kept_value(command, _from_plain)
             if options:
                 return options
-    raise UsageError(f"{results}: no interrupted bisection. Start one, see --help.")
+    raise UsageError(
+        f"{results}: no interrupted bisection. Start one, see --help.", code=Code.NO_RESULTS
+    )
 
 
 def _from_plain(text: str) -> argparse.Namespace:

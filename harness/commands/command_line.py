@@ -16,6 +16,7 @@ import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
 from harness.commands.places import places_of
+from harness.util.codes import Code
 from harness.util.errors import MachineError, OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked
 from harness.util.output import STDOUT, abandon, prepare_streams
@@ -67,7 +68,10 @@ class _Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{message.rstrip('.')}. `{self.prog} --help` tells what there is.")
+        raise UsageError(
+            f"{message.rstrip('.')}. `{self.prog} --help` tells what there is.",
+            code=Code.NOT_UNDERSTOOD,
+        )
 
 
 def parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:

@@ -212,7 +212,7 @@ def _trials(advisory: Advisory, places: Sequence[Place], config: Config) -> list
             fixed = _run(",".join(filter(None, (advisory.run, advisory.fix))), config)
         return list(trials(advisory, places, flags, _run(advisory.run, config), fixed))
     except UsageError as error:
-        raise UsageError(f"advisory {advisory.id}: {error}") from error
+        raise UsageError(f"advisory {advisory.id}: {error}", code=error.code) from error
 
 
 def _run(text: str, config: Config) -> RunSpec:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
+from harness.util.codes import Code
 from harness.util.errors import (
     EXIT_ENVIRONMENT,
     EXIT_INTERNAL,
@@ -60,22 +61,22 @@ def ending_of(error: BaseException, words: Sequence[str], results: Path | None) 
     if isinstance(error, KeyboardInterrupt):
         return Ending(EXIT_INTERRUPTED, "interrupted; the same command continues where it stopped")
     if isinstance(error, HarnessError):
-        return Ending(error.exit_code, printable(f"error: {error}"))
+        return Ending(error.exit_code, printable(f"error[{error.code}]: {error}"))
     if isinstance(error, OSError) and (said := disk_trouble(error, results or Path())):
-        return Ending(EXIT_ENVIRONMENT, printable(f"error: {said}"))
+        return Ending(EXIT_ENVIRONMENT, printable(f"error[{Code.DISK}]: {said}"))
     place = save_traceback(error, words, results)
     seen = f"The traceback is in {place}." if place else "The traceback could not be saved."
     if isinstance(error, MemoryError):
         return Ending(
             EXIT_ENVIRONMENT,
-            "error: there is not enough memory for this. Close other programs, lower --jobs, or "
-            f"take smaller inputs. {seen}",
+            f"error[{Code.MEMORY}]: there is not enough memory for this. Close other programs, "
+            f"lower --jobs, or take smaller inputs. {seen}",
         )
     return Ending(
         EXIT_INTERNAL,
         printable(
-            f"internal error: {_brief(error)}. This is a mistake in the harness; please report it "
-            f"with that file. {seen}"
+            f"internal error[{Code.INTERNAL}]: {_brief(error)}. This is a mistake in the harness; "
+            f"please report it with that file. {seen}"
         ),
     )
 

@@ -40,6 +40,7 @@ from harness.reproducers.reproducer import Side, reproducer_of
 from harness.reproducers.texts import KIB, files_of, readme_text
 from harness.sources.checkout import is_url
 from harness.util.build_store import Store
+from harness.util.codes import Code
 from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, UsageError
 from harness.util.files import write_atomically
 from harness.util.scratch import scratch_directory
@@ -292,7 +293,8 @@ def _sides(options: argparse.Namespace, config: Config, base: Path) -> list[Side
     )
     if (good.revision, good.flags, good.run) == (bad.revision, bad.flags, bad.run):
         raise UsageError(
-            "Both sides are the same. Give another --good, --good-flags or --good-run."
+            "Both sides are the same. Give another --good, --good-flags or --good-run.",
+            code=Code.ENDS_ALIKE,
         )
     return [good, bad]
 

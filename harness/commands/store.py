@@ -13,6 +13,7 @@ from harness.commands import argument_types as types
 from harness.commands.arguments import COMMON_EXITS, add_builds
 from harness.report.console import wide_console
 from harness.util.build_store import TAG, Store
+from harness.util.codes import Code
 from harness.util.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def execute(options: argparse.Namespace) -> int:
         UsageError: no such store.
     """
     if not options.builds.is_dir():
-        raise UsageError(f"{options.builds}: no such directory. Name a build store with --builds.")
+        raise UsageError(
+            f"{options.builds}: no such directory. Name a build store with --builds.",
+            code=Code.NO_RESULTS,
+        )
     if not (options.builds / TAG).is_file():
         raise UsageError(
             f"{options.builds}: no build store, which has a file {TAG}. Name one with --builds."

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.targets import NO_TARGETS, TargetTable
 from harness.domain.spec import FlagSet
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def resolve_flag_set(
             raise ConfigError(f"flags.{name}: the bases {ring} form a ring. Break it.")
         if current not in tables:
             user = seen[-1] if seen else name
-            raise ConfigError(f"flags.{user}: no flag set '{current}'. Define it.")
+            raise ConfigError(
+                f"flags.{user}: no flag set '{current}'. Define it.", code=Code.UNKNOWN_NAME
+            )
         seen.append(current)
         chain.append(tables[current])
         current = tables[current].base
@@ -61,7 +64,10 @@ def resolve_flag_set(
         options |= {key: _cmake_value(value) for key, value in table.options.items()}
     target = next((table.target for table in chain if table.target), "")
     if target and target not in targets:
-        raise ConfigError(f"flags.{name}: no target '{target}'. Define [targets.{target}].")
+        raise ConfigError(
+            f"flags.{name}: no target '{target}'. Define [targets.{target}].",
+            code=Code.UNKNOWN_NAME,
+        )
     return FlagSet(
         name=name,
         options=tuple(sorted(options.items())),

@@ -17,6 +17,7 @@ from harness.config.tables import (
     RunTable,
 )
 from harness.config.targets import TargetTable
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 from harness.util.reading import read_text
 from harness.util.toml import FILE_LIMIT, read_toml
@@ -115,7 +116,8 @@ def _check_names(config: Config, path: Path) -> None:
             if name not in known:
                 raise ConfigError(
                     f"{path}: {key}: '{name}' is not defined{_nearest(name, known)} Choose one "
-                    f"of {', '.join(sorted(known))}, or define it."
+                    f"of {', '.join(sorted(known))}, or define it.",
+                    code=Code.UNKNOWN_NAME,
                 )
     for key, values in (("versions", config.matrix.versions), ("flags", config.matrix.flags)):
         for value in values:

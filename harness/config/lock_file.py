@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name, canonicalize_version
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.loading import validated
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 from harness.util.reading import read_text
 from harness.util.toml import FILE_LIMIT, parse_toml
@@ -131,7 +132,8 @@ def parse_lock(text: str, place: str) -> Lock:
         if twice:
             raise ConfigError(
                 f"{place}: the {what} {twice} is pinned twice. Keep the entry that is right, or "
-                "delete both and run `python -m harness lock`."
+                "delete both and run `python -m harness lock`.",
+                code=Code.LOCK_FILE,
             )
     return lock
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.config.lock_file import Lock, builtin_lock, lock_path, read_lock
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Pinning:
     def _refuse(self, what: str) -> None:
         if self.locked:
             raise SourceError(
-                f"{what}: not in a lock file, and --locked allows nothing else. {self.remedy}"
+                f"{what}: not in a lock file, and --locked allows nothing else. {self.remedy}",
+                code=Code.NOT_PINNED,
             )
 
 

@@ -118,6 +118,8 @@ def compute(
     except MemoryError as error:
         raise NoDefinitionError(f"{place}: {TOO_LARGE}") from error
     except _REFUSALS as error:
+        if any(words in str(error) for words in _BEYOND):
+            raise NoDefinitionError(f"{place}: {TOO_LARGE}") from error
         raise IllFormedError(f"{place}: {_shapes(blobs)}: {error}") from error
     arrays = tuple(outputs) if isinstance(outputs, tuple | list) else (np.asarray(outputs),)
     if len(arrays) != len(layer.outputs):
@@ -129,6 +131,8 @@ def compute(
     return tuple(np.asarray(array, dtype) for array in arrays)
 
 
+_BEYOND = ("array is too big", "Maximum allowed dimension exceeded")
+"""What NumPy says of arrays that no memory could hold."""
 _REFUSALS = (
     ArithmeticError,
     AttributeError,

@@ -127,10 +127,8 @@ class Surroundings:
     """The newest release that the harness knows of, ISO 8601: it cannot be in the future."""
     encodings: Mapping[str, str] = field(default_factory=dict)
     """What text is written and names are read in, by what it is for."""
-    landlock: int = 0
-    """Version of Landlock's interface; 0 without."""
-    namespaces: bool = False
-    """Whether a process may have user and network namespaces of its own."""
+    exposed: tuple[str, ...] = ()
+    """What builds under test are not kept from, each with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import locale
 import os
 import platform
@@ -29,7 +28,7 @@ from harness.build.vulkan import has_headers
 from harness.config.downloads import not_pinned
 from harness.config.flags import resolve_flag_set
 from harness.config.lock_file import builtin_lock, lock_path, read_lock
-from harness.doctor import kernel_probe, vulkan_probe
+from harness.doctor import vulkan_probe
 from harness.doctor.machine import (
     Answer,
     FlagSetNeeds,
@@ -43,6 +42,7 @@ from harness.doctor.machine import (
 from harness.doctor.software import OPTIONAL
 from harness.doctor.system import filesystem_of, probe_resources, text_of
 from harness.domain.versions import date_of
+from harness.execution.confinement import sandbox_lacks
 from harness.model.downloads import downloads_of
 from harness.sources.download import list_versions
 from harness.sources.index import PROJECT
@@ -244,8 +244,6 @@ def _store(store: Store) -> StoreHealth:
 
 
 def _surroundings(*, offline: bool) -> Surroundings:
-    printed, _ = _in_a_process(kernel_probe)
-    kernel = json.loads(printed or "{}")
     trouble, index = "", None
     try:
         PipConfig.load()
@@ -263,8 +261,7 @@ def _surroundings(*, offline: bool) -> Surroundings:
             "file names": sys.getfilesystemencoding(),
             "files": locale.getpreferredencoding(do_setlocale=False),
         },
-        landlock=int(kernel.get("landlock", 0)),
-        namespaces=bool(kernel.get("namespaces")),
+        exposed=sandbox_lacks(),
     )
 
 

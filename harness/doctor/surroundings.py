@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from harness.doctor.machine import Machine
 
 TOPIC = "surroundings"
-NETWORK_ABI = 4
-"""Version of Landlock that can keep a process from the network."""
 
 
 def check_surroundings(machine: Machine) -> Iterator[Finding]:
@@ -97,20 +95,14 @@ def _encoding(machine: Machine) -> Finding:
 
 
 def _confinement(machine: Machine) -> Finding:
-    around = machine.surroundings
-    means = [f"Landlock {around.landlock}"] if around.landlock else []
-    means += ["namespaces"] if around.namespaces else []
-    lacking = [] if around.landlock else ["to other directories"]
-    lacking += [] if around.namespaces or around.landlock >= NETWORK_ABI else ["to the network"]
-    if not lacking:
-        return Finding(topic=TOPIC, what="confinement", found=" and ".join(means))
+    exposed = machine.surroundings.exposed
+    if not exposed:
+        return Finding(topic=TOPIC, what="sandbox", found="Landlock, and a network of its own")
+    costs, _, reasons = zip(*(words.partition(": ") for words in exposed), strict=True)
     return Finding(
         topic=TOPIC,
-        what="confinement",
+        what="sandbox",
         state=State.MISSING,
-        found=" and ".join(means) or "neither Landlock nor user namespaces",
-        cost=f"processes with ncnn in them have access {' and '.join(lacking)}",
-        remedy="a kernel from 5.13 with Landlock among its security modules (/sys/kernel/security/"
-        "lsm); sysctl kernel.unprivileged_userns_clone=1; in a container, a seccomp profile that "
-        "allows both",
+        cost=f"builds under test: {'; '.join(costs)}",
+        remedy="; ".join(dict.fromkeys(filter(None, reasons))) or "see the kernel's log",
     )

@@ -163,12 +163,13 @@ class _Sums:
     def _worst(self, noise: Array, scale: float) -> dict[str, Any]:
         """Return what is said of the channel that is furthest beyond its noise."""
         scales = np.maximum(self.scales, SMALL_CHANNEL * scale)
-        channel = int(np.argmax(self.errors / np.maximum(noise, NOISE_FROM * scales)))
-        return {
-            "channel": channel,
-            "channel_relative": float(self.errors[channel] / scales[channel]),
-            "channel_floor": float(noise[channel] / scales[channel]),
-        }
+        with np.errstate(over="ignore"):
+            channel = int(np.argmax(self.errors / np.maximum(noise, NOISE_FROM * scales)))
+            return {
+                "channel": channel,
+                "channel_relative": float(self.errors[channel] / scales[channel]),
+                "channel_floor": float(noise[channel] / scales[channel]),
+            }
 
     def _cosine(self) -> float:
         if self.power == 0 or self.signal == 0:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.sealed import SEAL, is_intact
 
@@ -49,5 +50,6 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 def _changed(path: Path) -> MachineError:
     return MachineError(
         f"{path}: damaged or changed while it was measured with, and what it gave is not kept. "
-        "Run the same command again: it is made again, and what is finished stays."
+        "Run the same command again: it is made again, and what is finished stays.",
+        code=Code.DAMAGED,
     )

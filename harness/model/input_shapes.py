@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def graph_inputs(graph: OnnxGraph) -> tuple[GraphInput, ...]:
         if dtype.kind not in "fiub" or not declared[name].elem_type:
             raise ModelError(
                 f"{graph.path}: its input {name} is no tensor of numbers. ncnn cannot take it: "
-                "export the model from where its first tensor of numbers is known."
+                "export the model from where its first tensor of numbers is known.",
+                code=Code.INPUT_SHAPE,
             )
         below = _valid_below(graph.proto.graph, name) if dtype.kind in "iu" else 2
         found.append(

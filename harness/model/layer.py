@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.model.value import Plain, Value
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 
@@ -35,7 +36,8 @@ class Layer:
         if not isinstance(value, int):
             raise ModelError(
                 f"layer {self.name}: {self.type} parameter {key} is {value!r}. "
-                "Give it as an integer without decimal point."
+                "Give it as an integer without decimal point.",
+                code=Code.PARAM,
             )
         return value
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def layout(layer: Layer) -> Layout:
     if any(extent < 0 for slot in slots for extent in slot.shape):
         raise ModelError(
             f"layer {layer.name}: the parameters of this {layer.type} contradict each other. "
-            "Compare its line in the .param file with the converter's output."
+            "Compare its line in the .param file with the converter's output.",
+            code=Code.PARAM,
         )
     return slots
 
@@ -63,7 +65,8 @@ def _split(layer: Layer, total: int, *outer: int) -> tuple[int, ...]:
     if remainder:
         raise ModelError(
             f"layer {layer.name}: {total} weights do not divide into {outer}. "
-            "Correct the weight size or the output count in the .param file."
+            "Correct the weight size or the output count in the .param file.",
+            code=Code.PARAM,
         )
     return (*outer, rest)
 

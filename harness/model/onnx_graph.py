@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from harness.domain.spec import content_key
 from harness.model.onnx_tensors import check_tensors, data_place, is_external, location, tensors_in
 from harness.model.onnx_words import check_words
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
 from harness.util.reading import read_bytes
@@ -83,14 +84,16 @@ class OnnxGraph:
             if kind and value.name not in given:
                 raise ModelError(
                     f"{self.path}: its input '{value.name}' is {kind}, which ncnn cannot take. "
-                    "Export the model from where its first tensor of numbers is known."
+                    "Export the model from where its first tensor of numbers is known.",
+                    code=Code.ONNX,
                 )
         kinds = {value.name: _kind(value.type) for value in self.proto.graph.output}
         if all(kinds.values()):
             name, kind = next(iter(kinds.items()))
             raise ModelError(
                 f"{self.path}: its output '{name}' is {kind}, which ncnn cannot give. Export the "
-                "model up to its last tensor of numbers."
+                "model up to its last tensor of numbers.",
+                code=Code.ONNX,
             )
 
     def complete(self) -> onnx.ModelProto:
@@ -159,7 +162,8 @@ class OnnxGraph:
         if set(inputs) != set(self.inputs):
             raise ModelError(
                 f"{self.path}: its inputs are {sorted(self.inputs)}, but {sorted(inputs)} "
-                "were given. Give one tensor for each."
+                "were given. Give one tensor for each.",
+                code=Code.ONNX,
             )
         return {
             name: np.asarray(inputs[name], dtype=dtype, order="C")
@@ -180,7 +184,8 @@ class OnnxGraph:
                 near = get_close_matches(name, names, n=1) or self.outputs
                 raise ModelError(
                     f"{self.path}: no value {name!r} is computed in this graph. "
-                    f"The nearest name is {near[0]!r}."
+                    f"The nearest name is {near[0]!r}.",
+                    code=Code.ONNX,
                 )
         return [name for name in names if name in wanted]
 
@@ -220,7 +225,8 @@ def broken_model(path: Path, error: object) -> ModelError:
     """Return the error of a file that is no valid model."""
     return ModelError(
         f"{path}: not a complete, valid ONNX model ({one_line(error)}). Export or download it "
-        "again."
+        "again.",
+        code=Code.ONNX,
     )
 
 

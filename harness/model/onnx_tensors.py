@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import AttributeProto, TensorProto
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def check_tensors(model: onnx.ModelProto, path: Path) -> None:
     for tensor in tensors_in(model):
         place = f"{path}: tensor '{tensor.name[:80]}'"
         if any(extent < 0 for extent in tensor.dims):
-            raise ModelError(f"{place}: its shape is {_shape(tensor)}. Export the model again.")
+            raise ModelError(
+                f"{place}: its shape is {_shape(tensor)}. Export the model again.", code=Code.ONNX
+            )
         needed = _bytes(tensor, place)
         if is_external(tensor):
             data_place(tensor, path)
@@ -103,7 +106,8 @@ def _bytes(tensor: TensorProto, place: str) -> int:
         width: int = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{place}: ONNX has no data type {tensor.data_type}. Export the model again."
+            f"{place}: ONNX has no data type {tensor.data_type}. Export the model again.",
+            code=Code.ONNX,
         ) from error
     packed = _PACKED[tensor.data_type]
     count: int = math.prod(tensor.dims)
@@ -114,7 +118,8 @@ def _compare(tensor: TensorProto, place: str, needed: int, found: int, unit: str
     if needed != found:
         raise ModelError(
             f"{place}: its shape {_shape(tensor)} takes {needed} {unit}, and the file has {found}. "
-            "Export or download it again."
+            "Export or download it again.",
+            code=Code.ONNX,
         )
 
 
@@ -142,7 +147,8 @@ def data_place(tensor: TensorProto, path: Path) -> tuple[Path, int, int]:
             if not (entry.value.isascii() and entry.value.isdigit() and len(entry.value) < 20):
                 raise ModelError(
                     f"{place}: {entry.key} {entry.value[:40]!r} in its file is no number. Export "
-                    "the model again."
+                    "the model again.",
+                    code=Code.ONNX,
                 )
             numbers[entry.key] = int(entry.value)
     size = file.stat().st_size
@@ -151,7 +157,8 @@ def data_place(tensor: TensorProto, path: Path) -> tuple[Path, int, int]:
         raise ModelError(
             f"{place}: its shape {_shape(tensor)} takes {needed} bytes, its place in "
             f"{location(tensor)} is {numbers['offset']} to {stop}, and that file has {size}. "
-            "Export or download both again."
+            "Export or download both again.",
+            code=Code.ONNX,
         )
     return file, numbers["offset"], needed
 
@@ -174,7 +181,8 @@ def data_file(name: str, folder: Path, model: Path, place: str) -> Path:
     ):
         raise ModelError(
             f"{place}: its data is said to be in {name[:80]!r}, which is no file beside the model. "
-            "Export it with its data in the same folder."
+            "Export it with its data in the same folder.",
+            code=Code.ONNX,
         )
     path = folder / name
     try:
@@ -184,13 +192,15 @@ def data_file(name: str, folder: Path, model: Path, place: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(
             f"{place}: its data should be in {path}, which cannot be read ({reason}). Put that "
-            "file beside the model."
+            "file beside the model.",
+            code=Code.ONNX,
         ) from error
     homes = (folder.resolve(), model.resolve().parent)
     if not regular or not any(real.is_relative_to(home) for home in homes):
         what = "leads out of the model's folder" if regular else "is not a regular file"
         raise ModelError(
             f"{place}: its data should be in {path}, which {what}. Put the file itself beside the "
-            "model."
+            "model.",
+            code=Code.ONNX,
         )
     return path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness.model.layer import Layer
 from harness.model.param_structure import check_structure
 from harness.model.value import ARRAY_KEY, FLOAT, INTEGER, INTEGERS, MAX_LITERAL, Plain, Value
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
 from harness.util.reading import TEXT_LIMIT, decoded, read_bytes
@@ -109,9 +110,11 @@ class Param:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ModelError(f"{len(found)} layers are named {name}. Give each its own name.")
+            raise ModelError(
+                f"{len(found)} layers are named {name}. Give each its own name.", code=Code.PARAM
+            )
         names = tuple(layer.name for layer in self.layers)
-        raise ModelError(f"no layer is named {name}.{_nearest(name, names)}")
+        raise ModelError(f"no layer is named {name}.{_nearest(name, names)}", code=Code.PARAM)
 
 
 def parse(text: str, origin: str = "param") -> Param:
@@ -139,7 +142,8 @@ def parse(text: str, origin: str = "param") -> Param:
     if layer_count < 1 or not needed <= blob_count <= needed + MAX_BLOBS:
         raise ModelError(
             f"{origin}:2: blob count: {layer_count} layers and {blob_count} blobs announced, "
-            f"{needed} blobs found. Correct the counts."
+            f"{needed} blobs found. Correct the counts.",
+            code=Code.PARAM,
         )
     return param
 
@@ -204,7 +208,9 @@ class _Scanner:
         return self._line
 
     def error(self, problem: str, remedy: str) -> ModelError:
-        return ModelError(f"{self.origin}:{self.line()}: {self.field}: {problem}. {remedy}.")
+        return ModelError(
+            f"{self.origin}:{self.line()}: {self.field}: {problem}. {remedy}.", code=Code.PARAM
+        )
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         found = pattern.match(self.text, self.at)

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from harness.model.arity import input_range
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def check_structure(layers: Sequence[Layer], lines: Sequence[int], origin: str) 
         if layer.name in named:
             raise ModelError(
                 f"{place}: line {named[layer.name]} has a layer of this name too, and results "
-                "are told apart by it. Rename one of them."
+                "are told apart by it. Rename one of them.",
+                code=Code.PARAM_STRUCTURE,
             )
         named[layer.name] = line
         _check_inputs(layer, made, later, place)
@@ -45,13 +47,15 @@ def check_structure(layers: Sequence[Layer], lines: Sequence[int], origin: str) 
             if blob in made:
                 raise ModelError(
                     f"{place}: its output '{blob}' is an output of layer {made[blob]} too, and "
-                    "ncnn gives that one to all who use it. Rename one of the blobs."
+                    "ncnn gives that one to all who use it. Rename one of the blobs.",
+                    code=Code.PARAM_STRUCTURE,
                 )
             made[blob] = layer.name
     if made.keys() <= {blob for layer in layers for blob in layer.inputs}:
         raise ModelError(
             f"{origin}:{lines[-1]}: layer {layers[-1].name}: every blob is used by a layer, so "
-            "that the model has no output. Give the last layer an output."
+            "that the model has no output. Give the last layer an output.",
+            code=Code.PARAM_STRUCTURE,
         )
 
 
@@ -62,7 +66,8 @@ def _check_inputs(layer: Layer, made: dict[str, str], later: dict[str, str], pla
         wanted = str(least) if most == least else f"at least {least}"
         raise ModelError(
             f"{place}: input count: {count}, and a {layer.type} takes {wanted}. Correct the count "
-            "and the names of the blobs."
+            "and the names of the blobs.",
+            code=Code.PARAM_STRUCTURE,
         )
     for blob in layer.inputs:
         if blob in made:
@@ -71,11 +76,13 @@ def _check_inputs(layer: Layer, made: dict[str, str], later: dict[str, str], pla
             raise ModelError(
                 f"{place}: its input '{blob}' is only made by layer {later[blob]}, which does not "
                 "come before it. ncnn runs no cycles and takes blobs from earlier lines: reorder "
-                "the layers."
+                "the layers.",
+                code=Code.PARAM_STRUCTURE,
             )
         near = get_close_matches(blob, made, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(
             f"{place}: its input '{blob}' is no output of any layer.{hint} Correct the name, or "
-            "make it by an Input layer."
+            "make it by an Input layer.",
+            code=Code.PARAM_STRUCTURE,
         )

@@ -25,6 +25,7 @@ from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
 from harness.sources.download import fetch_distribution
 from harness.util.archives import read_member
+from harness.util.codes import Code
 from harness.util.errors import ModelError, SourceError
 from harness.util.files import sha256_of
 from harness.util.process import run
@@ -116,7 +117,8 @@ def _complete(path: Path, inputs: Sequence[GraphInput], given: Shapes) -> Shapes
         names = ", ".join(source.name for source in inputs)
         raise ModelError(
             f"{path}: it has several inputs ({names}), so that `shape` is not clear. Give "
-            "`shapes` = { NAME = [..], .. } in the configuration's [inputs]."
+            "`shapes` = { NAME = [..], .. } in the configuration's [inputs].",
+            code=Code.INPUT_SHAPE,
         )
     shapes = {}
     for source in inputs:
@@ -127,7 +129,8 @@ def _complete(path: Path, inputs: Sequence[GraphInput], given: Shapes) -> Shapes
             what = f"{list(shape)} is" if shape else "nothing is"
             raise ModelError(
                 f"{path}: input {source.name} has the shape {source.shape_text}, and {what} given "
-                "for it. Give a shape that fits, with a size from 1 on for each symbolic axis."
+                "for it. Give a shape that fits, with a size from 1 on for each symbolic axis.",
+                code=Code.INPUT_SHAPE,
             )
         shapes[source.name] = tuple(shape)
     return shapes
@@ -151,7 +154,9 @@ def _program(version: str, store: Store) -> Path:
         wheel = fetch_distribution(PROJECT, version, kind="wheel", cache=store.downloads)
     except SourceError as error:
         raise SourceError(
-            f"{error} It would convert the ONNX model: convert it elsewhere and give param and bin."
+            f"{error} It would convert the ONNX model: convert it elsewhere and give param and "
+            "bin.",
+            code=error.code,
         ) from error
     folder = store.models / f"pnnx-program-{version}-{sha256_of(wheel)[:16]}"
     with store.lock(folder.name):
@@ -172,7 +177,8 @@ def _unpack(wheel: Path, target: Path) -> None:
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"{wheel}: {PROJECT} cannot be taken out of it ({error}). Delete the file so that it "
-            "is fetched again, or choose another version."
+            "is fetched again, or choose another version.",
+            code=Code.NOT_CONVERTED,
         ) from error
     target.chmod(target.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
@@ -254,7 +260,8 @@ def _refusal(path: Path, version: str, what: str, log: Path) -> ModelError:
     return ModelError(
         f"{path}: pnnx {version} {what} (log: {log}). Try another version (--converter 'pnnx "
         f"{other}'), simplify the model (onnxsim), or convert it by other means and give param and "
-        "bin."
+        "bin.",
+        code=Code.NOT_CONVERTED,
     )
 
 

@@ -17,6 +17,7 @@ from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import LARGEST_FILE, read_tensors
 from harness.sources.download import fetch_distribution
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
 from harness.util.naming import file_name
@@ -127,7 +128,8 @@ def _check_sizes(spec: ModelSpec, limit: int) -> None:
             if size > limit:
                 raise ModelError(
                     f"{file}: {size / 2**30:.3g} GiB, and {limit / 2**30:g} GiB are the most that "
-                    "is read of a model. Give a smaller one, or raise `model_gib` in [limits]."
+                    "is read of a model. Give a smaller one, or raise `model_gib` in [limits].",
+                    code=Code.LIMIT,
                 )
 
 
@@ -203,7 +205,8 @@ def _inputs(
         raise ModelError(
             f"{param}: input blob '{unnamed[-1]}' has no counterpart in {source.path}, whose "
             f"inputs are {', '.join(wanted)}. Give the files of one model, or name it in the "
-            "configuration: [model.names] blob = value."
+            "configuration: [model.names] blob = value.",
+            code=Code.MODEL_NAMES,
         )
     found |= dict(zip(unnamed, left, strict=False))
     return {blob: found[blob] for blob in blobs}
@@ -221,7 +224,8 @@ def _check(
             near = get_close_matches(name, known, n=1)
             hint = f"The nearest is {near[0]!r}." if near else "Correct the name."
             raise ModelError(
-                f"[model.names] {names}: the model {spec.name} has no {kind} {name!r}. {hint}"
+                f"[model.names] {names}: the model {spec.name} has no {kind} {name!r}. {hint}",
+                code=Code.MODEL_NAMES,
             )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 MAX_LITERAL = 15
@@ -48,7 +49,10 @@ class Value:
             return cls(",".join(_literal(element) for element in plain), counted=True)
         if isinstance(plain, str):
             if re.search(r'["\n]', plain) or len(plain) > 240:
-                raise ModelError(f"{plain!r} cannot be a parameter. Leave out quotes, shorten it.")
+                raise ModelError(
+                    f"{plain!r} cannot be a parameter. Leave out quotes, shorten it.",
+                    code=Code.PARAM,
+                )
             return cls(f'"{plain}"')
         return cls(_literal(plain))
 
@@ -77,11 +81,15 @@ def _number(word: str) -> Number:
 def _literal(number: Number) -> str:
     if isinstance(number, int):
         if number not in INTEGERS:
-            raise ModelError(f"{number} does not fit into 32 bits. Give a smaller number.")
+            raise ModelError(
+                f"{number} does not fit into 32 bits. Give a smaller number.", code=Code.PARAM
+            )
         return str(int(number))
     with np.errstate(over="ignore"):
         single = np.float32(number)
     if not np.isfinite(single):
-        raise ModelError(f"{number} cannot be written to a .param file. Give a finite number.")
+        raise ModelError(
+            f"{number} cannot be written to a .param file. Give a finite number.", code=Code.PARAM
+        )
     # One digit before the point: ncnn's own parser overflows on many digits behind it.
     return np.format_float_scientific(single, unique=True, trim="0", exp_digits=2)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.layouts import Slot, layout
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import write_atomically
 from harness.util.reading import read_bytes
@@ -87,7 +88,9 @@ def read_tensors(param: Param, path: Path) -> Weights:
     weights: Weights = {}
     for layer, slots in zip(param.layers, layouts, strict=True):
         if slots and layer.name in weights:
-            raise ModelError(f"{path}: two layers are named {layer.name}. Rename one.")
+            raise ModelError(
+                f"{path}: two layers are named {layer.name}. Rename one.", code=Code.WEIGHTS
+            )
         tensors = {}
         for slot in slots:
             reader = _Reader(data, at, f"{path}: layer {layer.name}: {slot.name}")
@@ -98,7 +101,8 @@ def read_tensors(param: Param, path: Path) -> Weights:
     if at != len(data):
         raise ModelError(
             f"{path}: {len(data) - at} bytes follow the last tensor of the .param file "
-            f"({at} of {len(data)} bytes used). Give the .bin file that belongs to this .param."
+            f"({at} of {len(data)} bytes used). Give the .bin file that belongs to this .param.",
+            code=Code.WEIGHTS,
         )
     return weights
 
@@ -145,10 +149,16 @@ def weights_bytes(param: Param, weights: Mapping[str, Mapping[str, Array | Tenso
         parts += [_tensor(layer, slot, given.get(slot.name)).to_bytes() for slot in slots]
         unknown = sorted(set(given) - {slot.name for slot in slots})
         if unknown:
-            raise ModelError(f"layer {layer.name}: a {layer.type} keeps no {', '.join(unknown)}.")
+            raise ModelError(
+                f"layer {layer.name}: a {layer.type} keeps no {', '.join(unknown)}.",
+                code=Code.WEIGHTS,
+            )
         left_over.discard(layer.name)
     if left_over:
-        raise ModelError(f"weights for layers that are not there: {', '.join(sorted(left_over))}.")
+        raise ModelError(
+            f"weights for layers that are not there: {', '.join(sorted(left_over))}.",
+            code=Code.WEIGHTS,
+        )
     return b"".join(parts)
 
 
@@ -167,7 +177,8 @@ class _Reader:
             raise ModelError(
                 f"{self.place}: {needed} bytes expected at offset {self.at}, "
                 f"{len(self.data) - self.at} present. The file is truncated or belongs to "
-                "another .param: fetch or convert it again."
+                "another .param: fetch or convert it again.",
+                code=Code.WEIGHTS,
             )
         self.at += size
         return taken
@@ -196,16 +207,24 @@ class _Reader:
 def _tensor(layer: Layer, slot: Slot, given: Array | Tensor | None) -> Tensor:
     place = f"layer {layer.name}: {slot.name}"
     if given is None:
-        raise ModelError(f"{place}: no weights given. A {layer.type} needs {slot.shape}.")
+        raise ModelError(
+            f"{place}: no weights given. A {layer.type} needs {slot.shape}.", code=Code.WEIGHTS
+        )
     tensor = given if isinstance(given, Tensor) else None
     stored = tensor.stored if tensor else np.asarray(given)
     if stored.size != slot.size:
-        raise ModelError(f"{place}: {slot.shape} expected, {stored.shape} given.")
+        raise ModelError(
+            f"{place}: {slot.shape} expected, {stored.shape} given.", code=Code.WEIGHTS
+        )
     if tensor:
         if (tensor.tag is not None) != slot.flagged:
-            raise ModelError(f"{place}: tagged and raw tensors cannot stand for each other.")
+            raise ModelError(
+                f"{place}: tagged and raw tensors cannot stand for each other.", code=Code.WEIGHTS
+            )
         return tensor
     if stored.dtype.name not in (_TAGS if slot.flagged else ("float32",)):
-        raise ModelError(f"{place}: {stored.dtype.name} cannot be stored here. Give float32.")
+        raise ModelError(
+            f"{place}: {stored.dtype.name} cannot be stored here. Give float32.", code=Code.WEIGHTS
+        )
     tag = _TAGS[stored.dtype.name] if slot.flagged else None
     return Tensor(stored, tag, padding=bytes(-stored.nbytes % 4))

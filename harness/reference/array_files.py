@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.reading import read_bytes
 
@@ -45,7 +46,10 @@ def read_npy(path: Path, *, limit: int) -> Array:
     """
     data = read_bytes(path, limit=_largest(limit), error=ModelError)
     if data.startswith(_ARCHIVE):
-        raise ModelError(f"{path}: it is an archive of several arrays. Give one `.npy` file.")
+        raise ModelError(
+            f"{path}: it is an archive of several arrays. Give one `.npy` file.",
+            code=Code.INPUT_CONTENT,
+        )
     return _parsed(data, str(path), limit)
 
 
@@ -61,11 +65,14 @@ def read_npz(path: Path, *, limit: int) -> dict[str, Array]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > _largest(limit):
-                raise ModelError(_too_large(str(path), limit))
+                raise ModelError(_too_large(str(path), limit), code=Code.LIMIT)
             for member in members:
                 name = member.filename.removesuffix(".npy")
                 if name in found:
-                    raise ModelError(f"{path}: two arrays are named {name[:80]}. Save it again.")
+                    raise ModelError(
+                        f"{path}: two arrays are named {name[:80]}. Save it again.",
+                        code=Code.INPUT_CONTENT,
+                    )
                 # It may unpack to more than it says.
                 content = archive.open(member).read(member.file_size + 1)
                 found[name] = _parsed(content, f"{path}: {name[:80]}", limit)
@@ -74,10 +81,11 @@ def read_npz(path: Path, *, limit: int) -> dict[str, Array]:
     except Exception as error:  # whatever a damaged archive runs the decompressors into
         raise ModelError(
             f"{path}: not a readable .npz file ({_reason(error)}). Replace it by one saved with "
-            "numpy.savez."
+            "numpy.savez.",
+            code=Code.INPUT_CONTENT,
         ) from error
     if 4 * sum(array.size for array in found.values()) > limit:
-        raise ModelError(_too_large(str(path), limit))
+        raise ModelError(_too_large(str(path), limit), code=Code.LIMIT)
     return found
 
 
@@ -105,22 +113,28 @@ def _parsed(data: bytes, place: str, limit: int) -> Array:
     except Exception as error:  # whatever a damaged header runs Python's parser into
         raise ModelError(
             f"{place}: not readable ({_reason(error)}). Replace it by a tensor saved with "
-            "numpy.save."
+            "numpy.save.",
+            code=Code.INPUT_CONTENT,
         ) from error
     if dtype.kind not in "fiub":
         raise ModelError(
-            f"{place}: its type is {str(dtype)[:80]}. Save real numbers, float32 at best."
+            f"{place}: its type is {str(dtype)[:80]}. Save real numbers, float32 at best.",
+            code=Code.INPUT_CONTENT,
         )
     count = math.prod(shape)
     if len(shape) > MAX_AXES or min(shape, default=1) < 0:
-        raise ModelError(f"{place}: its shape is {list(shape[:8])}, … . Save another tensor.")
+        raise ModelError(
+            f"{place}: its shape is {list(shape[:8])}, … . Save another tensor.",
+            code=Code.INPUT_CONTENT,
+        )
     if 4 * count > limit:
-        raise ModelError(_too_large(place, limit))
+        raise ModelError(_too_large(place, limit), code=Code.LIMIT)
     needed, present = count * dtype.itemsize, len(data) - stream.tell()
     if needed != present:
         raise ModelError(
             f"{place}: not readable (its shape {list(shape)} takes {needed} bytes, and {present} "
-            "are there). Replace it by a tensor saved with numpy.save."
+            "are there). Replace it by a tensor saved with numpy.save.",
+            code=Code.INPUT_CONTENT,
         )
     array = np.frombuffer(data, dtype, count, stream.tell())
     return array.reshape(shape, order="F" if fortran else "C")

@@ -18,6 +18,7 @@ from harness.reference import evaluation
 from harness.reference.finiteness import check_blobs
 from harness.reference.tensors import feeds_of
 from harness.reference.values import Kind, Reference, digests, stored
+from harness.util.codes import Code
 from harness.util.errors import LimitError, ModelError
 from harness.util.files import sha256_of
 
@@ -102,7 +103,8 @@ def _defined(
     if lacking:
         raise ModelError(
             f"{model.param}: what blob '{lacking[0]}' should hold cannot be computed for this "
-            "input. Leave the input out, or give the model's ONNX file."
+            "input. Leave the input out, or give the model's ONNX file.",
+            code=Code.NO_REFERENCE,
         )
     return found
 

@@ -13,6 +13,7 @@ from harness.model.onnx_graph import OnnxGraph, broken_model, one_line
 from harness.reference.finiteness import check_values
 from harness.reference.operators import corrections
 from harness.reference.to_float64 import as_float64
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -156,5 +157,6 @@ def _refused(
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
     return ModelError(
         f"{graph.path}: {evaluator} cannot run it with the inputs {shapes} ({one_line(error)}). "
-        "Correct the input's `shape`, or simplify the graph where an operator is not supported."
+        "Correct the input's `shape`, or simplify the graph where an operator is not supported.",
+        code=Code.NO_REFERENCE,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -108,5 +109,6 @@ def _refusal(path: Path, output: str, array: Array, first: str) -> ModelError:
     return ModelError(
         f"{path}: its output '{output}' has {counts} of {array.size} values, first in {first}: "
         "nothing can be compared with such numbers. Correct the model or the input, or set "
-        "`non_finite = true` in [model] if they are meant to be."
+        "`non_finite = true` in [model] if they are meant to be.",
+        code=Code.NOT_FINITE,
     )

@@ -14,6 +14,7 @@ from harness.model.input_shapes import GraphInput, Shapes, assumptions, graph_in
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.evaluation import evaluate
 from harness.reference.inputs import random_tensors
+from harness.util.codes import Code
 from harness.util.errors import LimitError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -95,12 +96,16 @@ def _given(inputs: Sequence[GraphInput], texts: Sequence[str]) -> tuple[Shapes, 
         if name not in known:
             what = f"no input {name}" if name else "several inputs"
             names = ", ".join(f"{i.name} {i.shape_text}" for i in inputs)
-            raise UsageError(f"--shape {text}: the model has {what}. Give NAME=1,2,..: {names}.")
+            raise UsageError(
+                f"--shape {text}: the model has {what}. Give NAME=1,2,..: {names}.",
+                code=Code.STRANGE_SHAPE,
+            )
         shape = tuple(int(part) if _EXTENT.fullmatch(part) else 0 for part in sizes.split(","))
         if not known[name].fits(shape):
             raise UsageError(
                 f"--shape {text}: the model takes {known[name].shape_text}. Give as many sizes "
-                "from 1 on, separated by commas, and keep those that are fixed."
+                "from 1 on, separated by commas, and keep those that are fixed.",
+                code=Code.STRANGE_SHAPE,
             )
         (second if name in first else first)[name] = shape
     return first, second
@@ -128,7 +133,8 @@ def _complete(
     raise ModelError(
         f"{graph.path}: axes of {names} are symbolic, and it runs with none of {len(choices)} "
         f"usual sizes (the first time: {errors[0]}). Name a shape: --shape "
-        f"{next(i.name for i in inputs if i.open_axes)}=1,…"
+        f"{next(i.name for i in inputs if i.open_axes)}=1,…",
+        code=Code.INPUT_SHAPE,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from harness.reference.array_files import read_npy
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.reading import read_bytes
 
@@ -59,7 +60,10 @@ def make_input(spec: InputSpec, *, base: Path, limit: int = LIMIT) -> Tensor:
     if spec.random is not None:
         values = np.random.default_rng(spec.random).uniform(-1, 1, size=_fixed_shape(spec))
         return values.astype(np.float32)
-    raise ModelError(f"input {spec.name}: no content. Set `text`, `image`, `npy` or `random`.")
+    raise ModelError(
+        f"input {spec.name}: no content. Set `text`, `image`, `npy` or `random`.",
+        code=Code.INPUT_CONTENT,
+    )
 
 
 def check_size(shapes: Mapping[str, Sequence[int]], place: str, limit: int) -> None:
@@ -72,14 +76,16 @@ def check_size(shapes: Mapping[str, Sequence[int]], place: str, limit: int) -> N
         if len(shape) > MAX_AXES:
             raise ModelError(
                 f"{place}: shape {list(shape[:4])}, … has {len(shape)} axes. Set `shape` to the "
-                "model's input shape, such as [1, 3, 48, 320]."
+                "model's input shape, such as [1, 3, 48, 320].",
+                code=Code.INPUT_SHAPE,
             )
     size = 4 * sum(math.prod(shape) for shape in shapes.values())
     if size > limit:
         words = ", ".join(str(list(shape)) for shape in shapes.values())
         raise ModelError(
             f"{place}: shape {words[:200]} takes {size / 2**20:.4g} MiB, and {limit / 2**20:g} are "
-            "the limit. Give a smaller one, or raise `input_mib` in [limits]."
+            "the limit. Give a smaller one, or raise `input_mib` in [limits].",
+            code=Code.LIMIT,
         )
 
 
@@ -116,7 +122,8 @@ def _fixed_shape(spec: InputSpec) -> tuple[int, ...]:
     if not spec.shape or min(spec.shape) < 1:
         raise ModelError(
             f"input {spec.name}: shape {list(spec.shape)} is not a list of sizes from 1 on. "
-            "Set `shape` to the model's input shape, such as [1, 3, 48, 320]."
+            "Set `shape` to the model's input shape, such as [1, 3, 48, 320].",
+            code=Code.INPUT_SHAPE,
         )
     return spec.shape
 
@@ -128,7 +135,8 @@ def _image_shape(spec: InputSpec, channels: Sequence[int]) -> tuple[int, int, in
         expected = " or ".join(str(count) for count in channels)
         raise ModelError(
             f"input {spec.name}: shape {list(shape)} does not fit an image. "
-            f"Set `shape` to [1, {expected}, height, width], or give the tensor as `npy`."
+            f"Set `shape` to [1, {expected}, height, width], or give the tensor as `npy`.",
+            code=Code.INPUT_SHAPE,
         )
     return shape[1:]
 
@@ -143,7 +151,8 @@ def _text(spec: InputSpec, limit: int) -> Tensor:
     if len(spec.text) * height * height > limit:
         raise ModelError(
             f"input {spec.name}: text of {len(spec.text)} characters, {height} pixels high. "
-            "Shorten it."
+            "Shorten it.",
+            code=Code.INPUT_CONTENT,
         )
     line = _render(spec, height)
     line_width = min(width, math.ceil(line.width * height / line.height))
@@ -172,7 +181,8 @@ def _render(spec: InputSpec, height: int) -> Image.Image:
         what = f"the built-in font lacks {sorted(missing)}" if missing else "no printable line"
         raise ModelError(
             f"input {spec.name}: text {spec.text!r}: {what}. "
-            "Use one line of Latin text, or give an `image` of the text instead."
+            "Use one line of Latin text, or give an `image` of the text instead.",
+            code=Code.INPUT_CONTENT,
         )
     left, top, right, bottom = (round(edge) for edge in font.getbbox(spec.text))
     margin = max(1, height // 8)
@@ -233,7 +243,8 @@ def _per_channel(
     if len(values) not in (0, 1, channels):
         raise ModelError(
             f"input {spec.name}: `{key}` has {len(values)} values for order {spec.order}. "
-            f"Give one value, or {channels}, one per channel."
+            f"Give one value, or {channels}, one per channel.",
+            code=Code.INPUT_CONTENT,
         )
     return np.asarray(values or [default], dtype=np.float32)
 
@@ -242,14 +253,14 @@ def _content(spec: InputSpec, path: Path, limit: int) -> bytes:
     try:
         return read_bytes(path, limit=limit, error=ModelError)
     except ModelError as error:
-        raise ModelError(f"input {spec.name}: {error}") from error
+        raise ModelError(f"input {spec.name}: {error}", code=Code.INPUT_CONTENT) from error
 
 
 def _npy(spec: InputSpec, path: Path, limit: int) -> Tensor:
     try:
         array = read_npy(path, limit=limit)
     except ModelError as error:
-        raise ModelError(f"input {spec.name}: {error}") from error
+        raise ModelError(f"input {spec.name}: {error}", code=Code.INPUT_CONTENT) from error
     if spec.shape and array.shape != spec.shape:
         raise _wrong(
             spec,
@@ -282,4 +293,4 @@ def as_float32(spec: InputSpec, path: Path, array: NDArray[Any]) -> Tensor:
 
 
 def _wrong(spec: InputSpec, path: Path, what: str, remedy: str) -> ModelError:
-    return ModelError(f"input {spec.name}: {path}: {what}. {remedy}.")
+    return ModelError(f"input {spec.name}: {path}: {what}. {remedy}.", code=Code.INPUT_CONTENT)

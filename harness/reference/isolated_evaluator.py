@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.reference import worker
 from harness.reference.values import Reference
+from harness.util.codes import Code
 from harness.util.errors import LimitError, MachineError, ModelError
 from harness.util.process import Processes
 from harness.util.scratch import scratch_directory
@@ -67,10 +68,11 @@ class IsolatedEvaluator:
         if ended.returncode < 0:
             return ModelError(
                 f"{what}: the process that evaluates it ended with {ended.fate}. Perhaps memory is "
-                "short: close other programs. If it comes again, simplify the model."
+                "short: close other programs. If it comes again, simplify the model.",
+                code=Code.NO_REFERENCE,
             )
         said = " | ".join(ended.output.strip().splitlines()[-LAST_LINES:])
         return MachineError(
             f"{what}: the process that evaluates it ended with {ended.fate}: {said}. See to that, "
-            "and run again."
+            "and run again.",
         )

@@ -12,6 +12,7 @@ from harness.model.input_shapes import graph_inputs
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference.array_files import read_npz
 from harness.reference.inputs import LIMIT, as_float32, check_size, make_input, random_tensors
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def tensors_of(spec: InputSpec, model: PreparedModel, limit: int = LIMIT) -> dic
         values = ", ".join(model.inputs.values())
         raise ModelError(
             f"input {spec.name}: the model has several inputs ({values}). Give one .npz file with "
-            "an array of each name, or random numbers: random = 1, shapes = { NAME = [..], .. }."
+            "an array of each name, or random numbers: random = 1, shapes = { NAME = [..], .. }.",
+            code=Code.INPUT_CONTENT,
         )
     (name,) = model.inputs.values()
     return {name: make_input(spec, base=Path(), limit=limit)}
@@ -53,7 +55,8 @@ def _archive(spec: InputSpec, model: PreparedModel, limit: int) -> dict[str, Arr
     if missing:
         raise ModelError(
             f"input {spec.name}: {path}: no array is named {missing[0]}. Its arrays are "
-            f"{', '.join(found)[:200]}; the model's inputs are {', '.join(model.inputs.values())}."
+            f"{', '.join(found)[:200]}; the model's inputs are {', '.join(model.inputs.values())}.",
+            code=Code.INPUT_CONTENT,
         )
     return {name: as_float32(spec, path, array) for name, array in found.items()}
 
@@ -73,13 +76,15 @@ def _random(spec: InputSpec, seed: int, model: PreparedModel, limit: int) -> dic
             raise ModelError(
                 f"input {spec.name}: shape {list(shape)} of {source.name} is not one of "
                 f"{source.shape_text}, which {model.onnx} takes. Set `shape`, or of several inputs "
-                "`shapes` = { NAME = [..], .. }."
+                "`shapes` = { NAME = [..], .. }.",
+                code=Code.INPUT_SHAPE,
             )
         shapes[source.name] = shape
     if given:
         raise ModelError(
             f"input {spec.name}: {model.onnx} has no input {next(iter(given))}. Its inputs are "
-            f"{', '.join(shapes)}."
+            f"{', '.join(shapes)}.",
+            code=Code.INPUT_CONTENT,
         )
     return random_tensors(inputs, shapes, seed, limit)
 
@@ -91,10 +96,13 @@ def _random_blobs(spec: InputSpec, seed: int, model: PreparedModel, limit: int) 
     if wrong or set(shapes) != set(model.inputs):
         raise ModelError(
             f"input {spec.name}: the model's inputs are {', '.join(model.inputs)}. Give each a "
-            "shape: `shape` = [..], or of several inputs `shapes` = { NAME = [..], .. }."
+            "shape: `shape` = [..], or of several inputs `shapes` = { NAME = [..], .. }.",
+            code=Code.INPUT_SHAPE,
         )
     if any(extent < 1 for shape in shapes.values() for extent in shape):
-        raise ModelError(f"input {spec.name}: a size is below 1. Correct its shape.")
+        raise ModelError(
+            f"input {spec.name}: a size is below 1. Correct its shape.", code=Code.INPUT_CONTENT
+        )
     check_size(shapes, f"input {spec.name}", limit)
     for blob, shape in shapes.items():
         _check_axes(blob, shape)
@@ -126,5 +134,6 @@ def _check_axes(blob: str, shape: tuple[int, ...]) -> None:
     if not 1 <= axes <= MAX_AXES:
         raise ModelError(
             f"input blob '{blob}': shape {list(shape)} has {axes} axes besides the batch, and ncnn "
-            f"takes 1 to {MAX_AXES}. Give a shape that fits."
+            f"takes 1 to {MAX_AXES}. Give a shape that fits.",
+            code=Code.INPUT_CONTENT,
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.domain.spec import content_key
-from harness.util.errors import ModelError
+from harness.util.codes import Code
+from harness.util.errors import MachineError
 from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Reference(Mapping[str, "Array"]):
 
         Raises:
             KeyError: there is no such value.
-            ModelError: the file with the values is damaged.
+            MachineError: the file with the values is damaged.
         """
         entry = self.manifest["values"][name]
         dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
@@ -94,10 +95,11 @@ class Reference(Mapping[str, "Array"]):
         """Let another process map the same files."""
         return Reference, (self.directory,)
 
-    def _damaged(self, error: Exception | str) -> ModelError:
-        return ModelError(
+    def _damaged(self, error: Exception | str) -> MachineError:
+        return MachineError(
             f"{self.directory}: reference values were damaged while they were used ({error}). "
-            "Run the same command again: they are computed again."
+            "Run the same command again: they are computed again.",
+            code=Code.DAMAGED,
         )
 
 

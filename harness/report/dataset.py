@@ -21,6 +21,7 @@ from harness.domain.versions import ordered_versions
 from harness.execution.run_directory import CELLS, read_left_out
 from harness.report.sweep_about import FILE as SWEEP
 from harness.report.sweep_about import is_sweep
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 from harness.util.kept import says_anything
 
@@ -64,7 +65,8 @@ def read_run(path: Path) -> Run:
     if not records and not read_findings([path]):
         raise UsageError(
             f"{path}: no records ({CELLS}) in this directory. Give one that `nox -s matrix`, "
-            "`diagnose` or `bisect` made, such as results/20260101-120000-default."
+            "`diagnose` or `bisect` made, such as results/20260101-120000-default.",
+            code=Code.NO_RESULTS,
         )
     config = load_config(path / "config.toml")
     return Run(
@@ -100,7 +102,9 @@ def newest_run(results: Path) -> Path:
     found = {path.parent for file in (CELLS, FINDING, SWEEP) for path in results.glob(f"*/{file}")}
     newest = next((path for path in sorted(found, reverse=True) if _reports(path)), None)
     if newest is None:
-        raise UsageError(f"{results}: no results yet. Run `nox -s matrix` first.")
+        raise UsageError(
+            f"{results}: no results yet. Run `nox -s matrix` first.", code=Code.NO_RESULTS
+        )
     return newest
 
 

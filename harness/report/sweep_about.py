@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.definition import DEFINITIONS
 from harness.domain.base import StoredValue
 from harness.domain.verdict import Tolerance
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 from harness.util.files import write_atomically
 from harness.util.kept import kept_value
@@ -106,9 +107,13 @@ def read_about(folder: Path) -> SweepAbout:
     path = folder / FILE
     if not path.exists():
         raise UsageError(
-            f"{folder}: no {FILE} in it, so this is no finished sweep. Give the directory of one."
+            f"{folder}: no {FILE} in it, so this is no finished sweep. Give the directory of one.",
+            code=Code.NO_RESULTS,
         )
     about = kept_value(path, SweepAbout.model_validate_json)
     if about is None:
-        raise UsageError(f"{path}: not what a sweep writes. Restore it, or run the sweep again.")
+        raise UsageError(
+            f"{path}: not what a sweep writes. Restore it, or run the sweep again.",
+            code=Code.STRANGE_RESULTS,
+        )
     return about

@@ -11,6 +11,7 @@ from harness.reproducers.outcome import SideOutcome, outcome_of
 from harness.reproducers.reproducer import settings
 from harness.reproducers.texts import compile_line, compile_words
 from harness.sources import obtain_tests, source_log
+from harness.util.codes import Code
 from harness.util.errors import BuildError, MachineError
 from harness.util.naming import file_name
 
@@ -63,7 +64,9 @@ class Checker:
     def _ran(self, reproducer: Reproducer, side: Side, program: Program) -> BothRan:
         lacking = self.resolver.lacking(side.flags)
         if lacking:
-            raise MachineError(f"flag set {side.flags.name}: {lacking}. Choose another.")
+            raise MachineError(
+                f"flag set {side.flags.name}: {lacking}. Choose another.", code=Code.CPU
+            )
         self.say(f"compiling and running on {side.revision.label}, {side.flags.name}")
         store = self.resolver.store
         log = source_log(store.logs, side.revision)

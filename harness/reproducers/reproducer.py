@@ -13,6 +13,7 @@ from harness.cases.expectation import NotDefinedError, expect
 from harness.domain.formatting import assignments
 from harness.domain.metrics import INFINITE
 from harness.domain.spec import THREADS
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,14 +133,16 @@ def reproducer_of(
     except NotDefinedError as error:
         raise UsageError(
             f"case {sample.case}: it has no expected output in float64: {error}. Without one there "
-            "is nothing to hold a layer against."
+            "is nothing to hold a layer against.",
+            code=Code.STRANGE_CASE,
         ) from error
     pairs = zip(sample.case.layer.outputs, expected.outputs, strict=True)
     outputs = tuple(_output(blob, each, tolerance, limit) for blob, each in pairs)
     if not any(each.is_judged for each in expected.outputs):
         raise UsageError(
             f"case {sample.case}: honest arithmetic moves its results too much to judge them. Take "
-            "other numbers (x=normal, or another seed)."
+            "other numbers (x=normal, or another seed).",
+            code=Code.STRANGE_CASE,
         )
     return Reproducer(
         sample=sample,

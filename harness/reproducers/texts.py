@@ -25,6 +25,7 @@ from harness.reproducers.literals import (
 )
 from harness.reproducers.outcome import shortcomings
 from harness.reproducers.reproducer import settings
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 from harness.util.markdown import escapes_markdown
 from harness.util.printable import printable
@@ -269,6 +270,7 @@ def files_of(reproducer: Reproducer, bin_data: bytes, *, kib: int) -> Mapping[st
         raise UsageError(
             f"{longest}: {size} KiB of text with all numbers in it, more than {kib}. Show it by a "
             "smaller case (--case, fewer channels or a smaller shape with the same remainders by "
-            f"4, 8 and 16), or allow as much by --max-kib {size}."
+            f"4, 8 and 16), or allow as much by --max-kib {size}.",
+            code=Code.STRANGE_CASE,
         )
     return found

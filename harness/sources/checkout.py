@@ -33,6 +33,7 @@ from harness.sources.tree import (
     stored,
     write_file,
 )
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 from harness.util.files import append_line, directory_atomically, disk_trouble_explained
 from harness.util.paths import expanded
@@ -118,7 +119,9 @@ def open_repository(where: str, *, store: Path, log: Path) -> Path:
         SourceError: not a repository, or the clone failed.
     """
     if not where:
-        raise SourceError("No repository given. Name a clone of ncnn by path or URL.")
+        raise SourceError(
+            "No repository given. Name a clone of ncnn by path or URL.", code=Code.NOT_NCNN
+        )
     if not is_url(where):
         repo = expanded(where).absolute()
         git.git_directory(repo)
@@ -216,7 +219,8 @@ def _network(repo: Path | None, where: str, log: Path, *arguments: str | Path) -
         why = git.reason(done.output) if not done.timed_out else done.fate
         raise SourceError(
             f"{without_credentials(where)}: git failed: {why}. Check the address, the network "
-            f"and your access; the log is {log}."
+            f"and your access; the log is {log}.",
+            code=Code.GIT_FAILED,
         )
 
 
@@ -243,7 +247,8 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
         if blob.mode == LINK_MODE:
             raise SourceError(
                 f"{place}: {blob.name} is a symbolic link, which ncnn has none of. Check it out "
-                "yourself and give the directory (kind directory)."
+                "yourself and give the directory (kind directory).",
+                code=Code.STRANGE_ARCHIVE,
             )
     _fetch_missing(repo, commit, blobs, log)
     stdin = "".join(f"{blob.sha}\n" for blob in blobs).encode()
@@ -257,14 +262,16 @@ def _write(repo: Path, commit: str, blobs: list[_Blob], root: Path, place: str, 
         if header[1] != b"blob":
             raise SourceError(
                 f"{place}: this clone lacks {blob.name}. Make a full clone, or run "
-                "`git fetch --refetch` there."
+                "`git fetch --refetch` there.",
+                code=Code.PARTIAL_CLONE,
             )
         position = end + 1 + int(header[2])
         data = bytes(output[end + 1 : position])
         if object_id(b"blob %d\0" % len(data) + data, len(blob.sha)) != blob.sha:
             raise SourceError(
                 f"{place}: this clone has another {blob.name} than the commit names. Check it with "
-                "`git fsck`, or make a new one."
+                "`git fsck`, or make a new one.",
+                code=Code.PARTIAL_CLONE,
             )
         write_file(root, blob.name, data, place)
         position += 1
@@ -296,7 +303,8 @@ def _fetch_missing(repo: Path, commit: str, blobs: list[_Blob], log: Path) -> No
         raise SourceError(
             f"{repo}: this partial clone lacks {len(wanted)} files of commit {commit[:12]}, and "
             f"{remote} does not give them: {git.reason(done.stderr)}. Check the network, or make "
-            "a full clone."
+            "a full clone.",
+            code=Code.PARTIAL_CLONE,
         )
 
 
@@ -315,7 +323,9 @@ def _glslang(repo: Path, where: str, commit: str, *, store: Path, log: Path) -> 
     revision = git.glslang_submodule_revision(repo, commit)
     if revision is None:
         raise SourceError(
-            f"{place}: records no glslang, which a Vulkan build needs. Take a commit since 2020-06."
+            f"{place}: records no glslang, which a Vulkan build needs. Take a commit since "
+            "2020-06.",
+            code=Code.NO_GLSLANG,
         )
     home = _glslang_repository(repo, commit, revision, place, store=store, log=log)
     tops = git.git(home, "ls-tree", "-z", "--name-only", "--full-tree", revision).decode()
@@ -346,6 +356,7 @@ def _glslang_repository(
         raise SourceError(
             f"{place}: glslang {revision[:12]}, which a Vulkan build needs, is not at hand "
             f"({error}) Run `git submodule update --init glslang` in the clone, or build with a "
-            "system glslang (NCNN_SYSTEM_GLSLANG=ON)."
+            "system glslang (NCNN_SYSTEM_GLSLANG=ON).",
+            code=Code.NO_GLSLANG,
         ) from error
     return home

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.sources.tree import GLSLANG, SourceTree, check_complete, tree_digest
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 from harness.util.paths import expanded
 
@@ -28,13 +29,16 @@ def obtain_directory(
     del store, log
     root = expanded(revision.name).absolute()
     if not root.is_dir():
-        raise SourceError(f"{root}: no such directory. Give the root of a checkout of ncnn.")
+        raise SourceError(
+            f"{root}: no such directory. Give the root of a checkout of ncnn.", code=Code.NOT_NCNN
+        )
     check_complete(root, str(root), "Give the root of a checkout of ncnn.")
     glslang = root / GLSLANG
     if with_glslang and not (glslang / "CMakeLists.txt").is_file():
         raise SourceError(
             f"{glslang}: empty, but a Vulkan build needs it. Run `git submodule update --init "
-            "glslang` there."
+            "glslang` there.",
+            code=Code.NO_GLSLANG,
         )
     return SourceTree(
         path=root,

@@ -28,6 +28,7 @@ from unearth.fetchers import Fetcher, PyPIClient
 from harness.config.pinning import in_force
 from harness.domain.versions import nearest
 from harness.sources.pip_config import PipConfig
+from harness.util.codes import Code
 from harness.util.errors import MachineError, SourceError
 from harness.util.files import (
     append_line,
@@ -166,7 +167,7 @@ def _damage(slot: Path) -> str:
         check_machine(slot, error.__cause__)
         return f"{STAMP} cannot be read"
     fits = is_file_with_hash(slot / name, digest) if Path(name).name == name else False
-    return "" if fits else f"{name}: not what was downloaded"
+    return "" if fits else f"{name or STAMP}: not what was downloaded"
 
 
 class _Complaints(logging.Handler):
@@ -241,7 +242,8 @@ def _tls(config: PipConfig) -> ssl.SSLContext | bool:
     except OSError as error:
         raise MachineError(
             f"{config.cert or config.client_cert}: pip's certificate setting is unusable "
-            f"({error.strerror or error}). Correct `cert` or `client-cert`."
+            f"({error.strerror or error}). Correct `cert` or `client-cert`.",
+            code=Code.NO_NETWORK,
         ) from error
     return context
 
@@ -254,13 +256,15 @@ def _with_retries(what: str, action: Callable[[], _T]) -> _T:
             if attempt == _ATTEMPTS:
                 raise MachineError(
                     f"{what}: the package index cannot be reached ({error}). Check the network, "
-                    "or pip's index-url, proxy and cert settings."
+                    "or pip's index-url, proxy and cert settings.",
+                    code=Code.NO_NETWORK,
                 ) from error
             time.sleep(0.3 * attempt)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise SourceError(
                 f"{what}: the package index gave an unusable answer ({error}). Check pip's "
-                "index-url."
+                "index-url.",
+                code=Code.STRANGE_INDEX,
             ) from error
     raise AssertionError("unreachable")
 
@@ -279,7 +283,8 @@ def _find_all(finder: PackageFinder, project: str, kind: Kind) -> list[Package]:
         reason = f" ({'; '.join(lines)})" if lines else ""
         raise SourceError(
             f"{project}: the package index has no {_WORDS[kind]} of it{reason}. Check the name "
-            "and pip's index-url, extra-index-url and find-links."
+            "and pip's index-url, extra-index-url and find-links.",
+            code=Code.NO_SUCH_VERSION,
         )
     return packages
 
@@ -292,7 +297,8 @@ def _of_version(finder: PackageFinder, project: str, version: str, kind: Kind) -
         known = list(dict.fromkeys(package.version or "" for package in packages))
         raise SourceError(
             f"{project} {version}: the package index has no such {_WORDS[kind]}. Nearest: "
-            f"{', '.join(nearest(version, known))}."
+            f"{', '.join(nearest(version, known))}.",
+            code=Code.NO_SUCH_VERSION,
         )
     return same
 
@@ -305,7 +311,8 @@ def _choose(
     if not usable:
         raise SourceError(
             f"{project} {version}: no wheel for this platform among "
-            f"{len(same)} ({same[0].link.filename}, …). Use another version or machine."
+            f"{len(same)} ({same[0].link.filename}, …). Use another version or machine.",
+            code=Code.NO_SUCH_VERSION,
         )
     # Files that are pinned come first; of several places that have one, those that may be right.
     pinned = [package for package in usable if package.link.filename in pins]
@@ -318,7 +325,8 @@ def _choose(
         stated = (link.hash_option or {})["sha256"]
         raise SourceError(
             f"{link.redacted}: the index states SHA-256 {', '.join(stated)}, and "
-            f"{pins[link.filename].sha256} is pinned. {_other_content()}"
+            f"{pins[link.filename].sha256} is pinned. {_other_content()}",
+            code=Code.OTHER_CONTENT,
         )
     return usable[0]
 
@@ -332,21 +340,26 @@ def _download(finder: PackageFinder, package: Package, work: Path, pin: PinnedFi
         except HashMismatchError as error:
             raise SourceError(
                 f"{link.redacted}: the file does not have the hash that the index states. Run "
-                "again; if it stays so, the index or a proxy is at fault."
+                "again; if it stays so, the index or a proxy is at fault.",
+                code=Code.STRANGE_INDEX,
             ) from error
         except UnpackError as error:
-            raise SourceError(f"{link.redacted}: {error}. Run again later.") from error
+            raise SourceError(
+                f"{link.redacted}: {error}. Run again later.", code=Code.STRANGE_INDEX
+            ) from error
         except FileNotFoundError as error:
             raise SourceError(
                 f"{link.redacted}: the index lists this file, but it is not there. Check pip's "
-                "find-links and extra-index-url."
+                "find-links and extra-index-url.",
+                code=Code.STRANGE_INDEX,
             ) from error
         digest = sha256_of(got)
         if pin is not None and digest != pin.sha256:
             size = got.stat().st_size
             raise SourceError(
                 f"{link.redacted}: SHA-256 is {digest} ({size} bytes), and {pin.sha256} "
-                f"({pin.size} bytes) is pinned. {_other_content()}"
+                f"({pin.size} bytes) is pinned. {_other_content()}",
+                code=Code.OTHER_CONTENT,
             )
         # A local file is where the user keeps it, and must stay there.
         shutil.copyfile(got, work / link.filename)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.domain.versions import nearest
+from harness.util.codes import Code
 from harness.util.errors import SourceError, UsageError
 from harness.util.process import capture
 
@@ -110,10 +111,14 @@ def git(repo: Path, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_
     """
     done = capture(command(repo, *arguments), timeout=seconds, env=ENVIRONMENT, stdin=stdin)
     if done.timed_out:
-        raise SourceError(f"{repo}: git {arguments[0]} took over {seconds:.0f} s. Check the disk.")
+        raise SourceError(
+            f"{repo}: git {arguments[0]} took over {seconds:.0f} s. Check the disk.",
+            code=Code.GIT_FAILED,
+        )
     if not done.ok:
         raise SourceError(
-            f"{repo}: git {arguments[0]} failed: {reason(done.stderr)}. Check with `git fsck`."
+            f"{repo}: git {arguments[0]} failed: {reason(done.stderr)}. Check with `git fsck`.",
+            code=Code.GIT_FAILED,
         )
     return done.stdout
 
@@ -143,7 +148,9 @@ def git_directory(repo: Path) -> Path:
     what = "no such directory"
     if repo.exists():
         what = "not a git repository" if repo.is_dir() else "not a directory"
-    raise SourceError(f"{repo}: {what}. Give the root of a clone, a bare repository or a URL.")
+    raise SourceError(
+        f"{repo}: {what}. Give the root of a clone, a bare repository or a URL.", code=Code.NOT_NCNN
+    )
 
 
 def find(repo: Path, rev: str) -> str | None:
@@ -174,12 +181,16 @@ def resolve(repo: Path, rev: str) -> str:
     if is_shallow(repo):
         raise SourceError(
             f"{repo}: no revision {rev!r} in this shallow clone. Run `git fetch --unshallow "
-            "--tags` there."
+            "--tags` there.",
+            code=Code.PARTIAL_CLONE,
         )
     known = git(repo, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags", "refs/heads")
     alike = nearest(rev, known.decode(errors="replace").split())
     hint = f"Nearest: {', '.join(alike)}." if alike else "It has no tags or branches."
-    raise SourceError(f"{repo}: no revision {rev!r}. {hint} Run `git fetch --tags` if it is new.")
+    raise SourceError(
+        f"{repo}: no revision {rev!r}. {hint} Run `git fetch --tags` if it is new.",
+        code=Code.NO_SUCH_REVISION,
+    )
 
 
 def is_shallow(repo: Path) -> bool:
@@ -222,7 +233,8 @@ def first_parent_range(repo: Path, good: str, bad: str) -> list[str]:
     first, last = resolve(repo, good), resolve(repo, bad)
     if first == last:
         raise UsageError(
-            f"{good} and {bad} are the same commit ({first[:12]}). Give two revisions."
+            f"{good} and {bad} are the same commit ({first[:12]}). Give two revisions.",
+            code=Code.ENDS_ALIKE,
         )
     if not succeeds(repo, "merge-base", "--is-ancestor", first, last):
         raise _unrelated(repo, good, bad, first, last)
@@ -231,15 +243,19 @@ def first_parent_range(repo: Path, good: str, bad: str) -> list[str]:
 
 def _unrelated(repo: Path, good: str, bad: str, first: str, last: str) -> Exception:
     if succeeds(repo, "merge-base", "--is-ancestor", last, first):
-        return UsageError(f"{good} comes after {bad}. Swap the two ends.")
+        return UsageError(f"{good} comes after {bad}. Swap the two ends.", code=Code.ENDS_SWAPPED)
     if is_shallow(repo):
         return SourceError(
             f"{repo}: this shallow clone does not show how {good} and {bad} are related. Run "
-            "`git fetch --unshallow` there."
+            "`git fetch --unshallow` there.",
+            code=Code.PARTIAL_CLONE,
         )
     done = capture(command(repo, "merge-base", first, last), timeout=LOCAL_SECONDS, env=ENVIRONMENT)
     base = f"Their common ancestor is {done.text[:12]}: start there." if done.ok else ""
-    return UsageError(f"{good} is not an ancestor of {bad}. {base or 'They share no history.'}")
+    return UsageError(
+        f"{good} is not an ancestor of {bad}. {base or 'They share no history.'}",
+        code=Code.ENDS_ALIKE,
+    )
 
 
 def merge_parents(repo: Path, sha: str) -> list[str]:

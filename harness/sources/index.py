@@ -19,6 +19,7 @@ from harness.sources.tree import (
     stored,
     write_file,
 )
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 from harness.util.files import sha256_of
 
@@ -81,7 +82,8 @@ def _glslang(archive: Path, sha256: str, store: Path) -> tuple[Path, str]:
         if not (root / "CMakeLists.txt").is_file():
             raise SourceError(
                 f"{archive.name}: no glslang in it, which a Vulkan build needs. Take another "
-                "release or a git repository."
+                "release or a git repository.",
+                code=Code.NO_GLSLANG,
             )
 
     return stored(store / f"glslang-index-{sha256[:16]}", fill, None)
@@ -117,14 +119,16 @@ def _extract(archive: Path, root: Path, rename: Callable[[str], str | None]) -> 
                 if stream is None:
                     raise SourceError(
                         f"{archive.name}: {member.name} is a link or device, which no release of "
-                        "ncnn contains. Do not trust this archive."
+                        "ncnn contains. Do not trust this archive.",
+                        code=Code.STRANGE_ARCHIVE,
                     )
                 write_file(root, name, stream.read(), archive.name)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise SourceError(
-            f"{archive}: truncated or damaged ({error}). Delete it and run again."
+            f"{archive}: truncated or damaged ({error}). Delete it and run again.",
+            code=Code.STRANGE_ARCHIVE,
         ) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.formatting import option_text
 from harness.domain.spec import OptionValue, RunSpec
+from harness.util.codes import Code
 from harness.util.errors import BuildError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def read_option_fields(tree: Path) -> tuple[OptionField, ...]:
     if not (tree / "src" / "option.cpp").is_file():
         raise BuildError(
             "this version of ncnn has no src/option.cpp and cannot be driven, as those before "
-            "20190611. Choose a newer one."
+            "20190611. Choose a newer one.",
+            code=Code.TOO_OLD,
         )
     header = (tree / "src" / "option.h").read_text(encoding="utf-8")
     source = (tree / "src" / "option.cpp").read_text(encoding="utf-8")

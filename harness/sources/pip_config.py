@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 from harness.util.reading import read_text
 
@@ -88,7 +89,8 @@ def _seconds(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise ConfigError(
-            f"pip's timeout is {text!r}: not a number of seconds. Correct PIP_TIMEOUT or pip.conf."
+            f"pip's timeout is {text!r}: not a number of seconds. Correct PIP_TIMEOUT or pip.conf.",
+            code=Code.PIP_CONFIG,
         ) from error
 
 
@@ -102,7 +104,9 @@ def _read_files(environ: Mapping[str, str]) -> configparser.RawConfigParser:
             parser.read_string(text, source=str(path))
         except configparser.Error as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"{path}: pip's configuration is not readable ({reason}).") from error
+            raise ConfigError(
+                f"{path}: pip's configuration is not readable ({reason}).", code=Code.PIP_CONFIG
+            ) from error
     return parser
 
 

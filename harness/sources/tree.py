@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import SourceError
 from harness.util.files import directory_atomically, disk_trouble_explained
 from harness.util.reading import read_text
@@ -103,13 +104,15 @@ def check_name(name: str, place: str) -> None:
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise SourceError(
             f"{place}: contains the path {name[:200]!r}, which leads outside. Do not trust this "
-            "source."
+            "source.",
+            code=Code.STRANGE_ARCHIVE,
         )
     if len(parts) > MAX_DEPTH or len(name) > MAX_NAME:
         raise SourceError(
             f"{place}: contains the path {name[:200]!r}… of {len(name)} characters in {len(parts)} "
             f"folders; ncnn has none of more than {MAX_NAME} and {MAX_DEPTH}. Do not trust this "
-            "source."
+            "source.",
+            code=Code.STRANGE_ARCHIVE,
         )
 
 
@@ -118,7 +121,8 @@ def check_size(size: int, place: str) -> None:
     if size > MOST_BYTES:
         raise SourceError(
             f"{place}: unpacks to more than {MOST_BYTES / 2**30:g} GiB, a hundred times what ncnn "
-            "takes. Do not trust this source."
+            "takes. Do not trust this source.",
+            code=Code.STRANGE_ARCHIVE,
         )
 
 
@@ -174,7 +178,8 @@ def check_complete(root: Path, place: str, remedy: str) -> None:
     for needed in ("CMakeLists.txt", "src/CMakeLists.txt", "src/layer"):
         if not (root / needed).exists():
             raise SourceError(
-                f"{place}: no {needed}, so this is not the C++ source of ncnn. {remedy}"
+                f"{place}: no {needed}, so this is not the C++ source of ncnn. {remedy}",
+                code=Code.NOT_NCNN,
             )
 
 

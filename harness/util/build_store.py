@@ -203,7 +203,8 @@ class Store:
             if os.path.lexists(path) and not path.is_dir():
                 set_aside(path, "not a directory")
         if not self._session:
-            with self.lock(SESSIONS):
+            # Which also forgets users that were killed.
+            with self.sessions():
                 # In the name, since opening a lock file may count as writing to it.
                 name = f"{SESSION}{time.time()}-{uuid4().hex[:12]}.lock"
                 session = FileLock(self.root / LOCKS / name)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from harness.util.codes import Code
+
 EXIT_OK = 0
 EXIT_FINDINGS = 1
 """At least one cell is not fine: `drop`, `broken` or `build-failed`."""
@@ -25,61 +27,89 @@ EXIT_CLOSED = 141
 
 
 class HarnessError(Exception):
-    """Base of all expected failures: one clear message, no traceback."""
+    """Base of all expected failures: one clear message, no traceback.
+
+    Attributes:
+        code: which kind of failure it is, for `docs/errors.md`.
+    """
 
     exit_code: ClassVar[int] = EXIT_ENVIRONMENT
+    usual_code: ClassVar[Code] = Code.MACHINE
+    """The code where none is given."""
+
+    def __init__(self, message: str, *, code: Code | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.usual_code
 
 
 class UsageError(HarnessError):
     """The command line or the configuration asks for something impossible."""
 
     exit_code = EXIT_USAGE
+    usual_code = Code.USAGE
 
 
 class ConfigError(UsageError):
     """A configuration file is wrong; the message names file and key."""
 
+    usual_code = Code.CONFIG
+
 
 class SelectorError(UsageError):
     """A `--only` or `--skip` pattern matches nothing."""
+
+    usual_code = Code.NO_MATCH
 
 
 class ModelError(UsageError):
     """A model or input file is missing, truncated or not understood."""
 
+    usual_code = Code.MODEL
+
 
 class LimitError(ModelError):
     """A model takes more time, memory or space than the configuration allows."""
 
+    usual_code = Code.LIMIT
+
 
 class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
+
+    usual_code = Code.MACHINE
 
 
 class OutputClosedError(HarnessError):
     """Whoever read standard output has gone, as with `| head`: nothing is left to be said."""
 
     exit_code = EXIT_CLOSED
+    usual_code = Code.OUTPUT_CLOSED
 
 
 class SourceError(HarnessError):
     """A revision of ncnn cannot be obtained."""
+
+    usual_code = Code.SOURCE
 
 
 class NotReproducibleError(HarnessError):
     """The two ends of a bisection do not differ, or one of them cannot be tested."""
 
     exit_code = EXIT_NOT_REPRODUCIBLE
+    usual_code = Code.NOT_REPRODUCIBLE
 
 
 class OutsideError(HarnessError):
     """Something was about to be written where nothing of this package belongs; it was not."""
 
     exit_code = EXIT_INTERNAL
+    usual_code = Code.OUTSIDE
 
 
 class UnbuildableError(MachineError):
     """One build needs something that this machine lacks; others may not."""
+
+    usual_code = Code.UNBUILDABLE
 
 
 class BuildError(HarnessError):
@@ -91,6 +121,8 @@ class BuildError(HarnessError):
         lasting: whether it would fail again; a compiler that crashed need not.
     """
 
+    usual_code = Code.BUILD_FAILED
+
     def __init__(
         self,
         message: str,
@@ -98,8 +130,9 @@ class BuildError(HarnessError):
         log: str | None = None,
         first_error: str = "",
         lasting: bool = True,
+        code: Code | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, code=code)
         self.log = log
         self.first_error = first_error or message
         self.lasting = lasting
@@ -107,3 +140,5 @@ class BuildError(HarnessError):
 
 class LacksLayerError(BuildError):
     """This version of ncnn has no layer of a type that the model needs."""
+
+    usual_code = Code.NO_LAYER

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def disk_trouble_explained(place: Path) -> Iterator[None]:
     except OSError as error:
         said = disk_trouble(error, place)
         if said:
-            raise MachineError(said) from error
+            raise MachineError(said, code=Code.DISK) from error
         raise
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.util import guardian, sandbox
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.family import adopt_orphans, end_descendants, end_strays
 from harness.util.places import active
@@ -147,7 +148,8 @@ class ForkServer:
             logger.info("the process that starts all others was killed: it is started again")
         raise MachineError(
             f"the process that starts all others was killed {_STARTS} times: perhaps the machine "
-            "is out of memory. Lower --jobs, and run again."
+            "is out of memory. Lower --jobs, and run again.",
+            code=Code.MEMORY,
         )
 
     def _forked(self, message: bytes) -> Fork | None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-_BREAKS = re.compile(r"\s*\n\s*")
+_BREAKS = re.compile(r"^\s{2,}|\s*\n\s*|\t+")
+"""What becomes a space; four at the beginning of a line would make code of it."""
 _INLINE = re.compile(
     r"\\(?=[!-/:-@\[-`{-~]|$)"  # escapes what follows
     r"|[`*\[|~$]"

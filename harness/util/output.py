@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError, OutputClosedError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def _told(error: OSError) -> None:
         raise OutputClosedError("standard output: nobody reads it any more.") from error
     raise MachineError(
         f"standard output: cannot be written ({error.strerror}). Give it a place with space; what "
-        "is finished stays."
+        "is finished stays.",
+        code=Code.DISK,
     ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 LONGEST_PATH = 4095
@@ -39,7 +40,9 @@ def expanded(text: str) -> Path:
         return Path(known_path(text)).expanduser()
     except (RuntimeError, ValueError) as error:
         shown = text if len(text) < 100 else f"{text[:100]}…"
-        raise UsageError(f"{shown!r}: no usable path: {error}. Give another one.") from error
+        raise UsageError(
+            f"{shown!r}: no usable path: {error}. Give another one.", code=Code.UNUSABLE_WORD
+        ) from error
 
 
 def real(path: Path) -> Path:

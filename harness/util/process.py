@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.family import end_strays
 from harness.util.forking import ForkServer, Function
@@ -385,7 +386,8 @@ def capture(
     if stdout.is_full:
         raise MachineError(
             f"{words[0]}: printed more than {most_bytes} bytes and was ended. Check that it is the "
-            f"program that it should be: {' '.join(words)[:200]}"
+            f"program that it should be: {' '.join(words)[:200]}",
+            code=Code.NO_PROGRAM,
         )
     return Captured(
         command=words,

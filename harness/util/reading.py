@@ -6,6 +6,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,27 +34,36 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         # Opening a pipe would wait for somebody who writes into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as problem:  # a zero byte
-        raise error(f"{str(path)!r}: no usable path ({problem}). Correct the path.") from problem
+        raise error(
+            f"{str(path)!r}: no usable path ({problem}). Correct the path.", code=Code.UNREADABLE
+        ) from problem
     except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror}). Correct the path.") from problem
+        raise error(
+            f"{path}: cannot be read ({problem.strerror}). Correct the path.", code=Code.UNREADABLE
+        ) from problem
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
-        raise error(f"{path}: not a regular file. Name a file.")
+        raise error(f"{path}: not a regular file. Name a file.", code=Code.NO_REGULAR_FILE)
     with os.fdopen(descriptor, "rb") as stream:
         try:
             data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
         except OSError as problem:
             raise error(
-                f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the disk."
+                f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the "
+                "disk.",
+                code=Code.UNREADABLE,
             ) from problem
     if about.st_size > limit:
         raise error(
             f"{path}: {about.st_size} bytes, and {limit} are the most that is read of such a file. "
-            "Name another file."
+            "Name another file.",
+            code=Code.TOO_LARGE,
         )
     if len(data) > about.st_size:
-        raise error(f"{path}: it grows while it is read. Wait until it is complete.")
+        raise error(
+            f"{path}: it grows while it is read. Wait until it is complete.", code=Code.UNREADABLE
+        )
     return data
 
 
@@ -113,5 +123,6 @@ def decoded(data: bytes, path: Path, *, error: type[HarnessError] = UsageError) 
         line = data.count(b"\n", 0, problem.start) + 1
         raise error(
             f"{path}, line {line}: not in UTF-8 (byte {data[problem.start]:#04x}). "
-            "Save it in that encoding."
+            "Save it in that encoding.",
+            code=Code.NOT_UTF8,
         ) from problem

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
+from harness.util.codes import Code
 from harness.util.errors import HarnessError, MachineError
 from harness.util.files import (
     append_line,
@@ -160,7 +161,8 @@ def set_aside(target: Path, why: str, *, then: str = MADE_AGAIN, inode: int | No
     except OSError as error:
         raise MachineError(
             f"{target}: damaged ({why}), and it cannot be set aside ({error.strerror}). Remove it, "
-            "or have its owner do so, or choose another store with --builds."
+            "or have its owner do so, or choose another store with --builds.",
+            code=Code.DAMAGED,
         ) from error
     stamp(aside)
     if why != UNSEALED:
@@ -308,7 +310,8 @@ def check_machine(path: Path, error: BaseException | None) -> None:
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         raise MachineError(
             f"{path}: cannot be read ({error.strerror}). Close other programs or raise the limit "
-            "(ulimit -n, ulimit -v), and run again."
+            "(ulimit -n, ulimit -v), and run again.",
+            code=Code.MEMORY,
         ) from error
 
 

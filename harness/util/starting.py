@@ -8,6 +8,7 @@ import signal
 import subprocess
 from typing import IO, TYPE_CHECKING
 
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
@@ -47,19 +48,23 @@ def start(
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
-            raise MachineError(f"{cwd}: no such directory to run {words[0]} in.") from error
+            raise MachineError(
+                f"{cwd}: no such directory to run {words[0]} in.", code=Code.NO_PROGRAM
+            ) from error
         raise MachineError(
-            f"{words[0]}: program not found. Install it or put it on PATH."
+            f"{words[0]}: program not found. Install it or put it on PATH.", code=Code.NO_PROGRAM
         ) from error
     except PermissionError as error:
         raise MachineError(
-            f"{words[0]}: not allowed to run it. Make it executable (chmod +x)."
+            f"{words[0]}: not allowed to run it. Make it executable (chmod +x).",
+            code=Code.NO_PROGRAM,
         ) from error
     except (OSError, ValueError) as error:
         # Another machine's program, too many processes, arguments that are too long or have NULs.
         reason = error.strerror if isinstance(error, OSError) else error
         raise MachineError(
-            f"{words[0]!r} cannot be started: {reason}. Try it by hand: {words[0]!r} --version"
+            f"{words[0]!r} cannot be started: {reason}. Try it by hand: {words[0]!r} --version",
+            code=Code.NO_PROGRAM,
         ) from error
 
 

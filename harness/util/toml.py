@@ -7,6 +7,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from harness.util.codes import Code
 from harness.util.errors import ConfigError
 from harness.util.reading import read_text
 
@@ -57,14 +58,18 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         lines = len(text.rstrip().splitlines())
         said = str(error).replace("at end of document", f"at the end, line {lines}")
-        raise ConfigError(f"{where}: not valid TOML: {said}. Correct the file.") from error
+        raise ConfigError(
+            f"{where}: not valid TOML: {said}. Correct the file.", code=Code.NO_TOML
+        ) from error
     except RecursionError as error:
-        raise ConfigError(f"{where}: {_TOO_DEEP}") from error
+        raise ConfigError(f"{where}: {_TOO_DEEP}", code=Code.NO_TOML) from error
     except ValueError as error:  # from numbers of thousands of digits
-        raise ConfigError(f"{where}: a number is too long. Correct the file.") from error
+        raise ConfigError(
+            f"{where}: a number is too long. Correct the file.", code=Code.NO_TOML
+        ) from error
     for key, problem in _problems(data):
         place = f"{where}: {key[:LONGEST_KEY]}" if key else where
-        raise ConfigError(f"{place}: {problem}")
+        raise ConfigError(f"{place}: {problem}", code=Code.NO_TOML)
     return data
 
 

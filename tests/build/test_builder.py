@@ -192,6 +192,17 @@ def test_compiler_cache_is_in_front_of_the_first_attempt_only(
     assert [e.get("CACHE_DIR") for e in tools.environments] == ["c", None]
 
 
+def test_a_damaged_cache_is_given_another_try(
+    monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
+) -> None:
+    notes = builder.store.objects / "sccache" / "preprocessor"
+    notes.mkdir(parents=True)
+    tools = run_with(monkeypatch, "FAILED: a.o\nsccache: encountered fatal error\n", "")
+    assert builder.build(plan)
+    assert shortcuts(tools) == [True, True]
+    assert not notes.exists()
+
+
 def test_a_failure_is_remembered(
     monkeypatch: pytest.MonkeyPatch, builder: Builder, plan: BuildPlan
 ) -> None:

@@ -25,6 +25,7 @@ from harness.model.param import Layer, Param, write_param
 from harness.model.value import Value
 from harness.model.weights import write_weights
 from harness.sources import SourceTree
+from harness.sources.tree import tree_digest
 from harness.util.build_store import Store
 from harness.util.errors import BuildError
 from tests.build import fake_ncnn

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness.build import compiler_cache as compilercache
-from harness.build.compiler_cache import CompilerCache, find_compiler_cache
+from harness.build.compiler_cache import CompilerCache, find_compiler_cache, forget_damaged
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,18 @@ def test_socket_is_short_and_of_this_store(tmp_path: Path) -> None:
     }
     assert len(sockets) == 2
     assert all(len(socket) < 100 for socket in sockets)
+
+
+@pytest.mark.parametrize(
+    ("output", "removed"),
+    [
+        ("sccache: encountered fatal error\nsccache: error: io error: unexpected end\n", True),
+        ("a.cpp:1:1: error: sccache\n", False),
+    ],
+)
+def test_what_sccache_cannot_read_is_removed(tmp_path: Path, output: str, removed: bool) -> None:
+    notes = tmp_path / "sccache" / "preprocessor"
+    notes.mkdir(parents=True)
+    assert forget_damaged(tmp_path, output) is removed
+    assert notes.exists() is not removed
+    assert not forget_damaged(tmp_path / "none", output)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.build.pruning import StoreEntry, entries, prune, surplus
-from harness.util.build_store import Store
+from harness.util.build_store import LIMIT_GIB, Store
 from harness.util.files import stamp
+from harness.util.sealed import SET_ASIDE, set_aside
+from tests.damage import OF_FILES, Damage
 
 OLD = 1_000_000.0
 
@@ -88,6 +90,69 @@ def test_leftovers_go(store: Store) -> None:
         assert not half.exists()
     prune(store)
     assert not slot.exists()
+
+
+@pytest.mark.parametrize("name", ["user-.lock", "user-x-y.lock", "user-inf.lock", "user"])
+def test_sessions_that_are_none(store: Store, name: str) -> None:
+    folder = build(store, "build")
+    locks = store.root / "locks"
+    locks.mkdir()
+    (locks / name).write_text("null")
+    (locks / "user-1-a.lock").mkdir()
+    assert prune(store, limit_gib=0)
+    assert not folder.exists()
+
+
+def test_a_clock_that_was_put_back_removes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(store, "build")
+    store.prepare()
+    monkeypatch.setattr("time.time", lambda: OLD)
+    assert prune(store, limit_gib=0) == []
+    assert folder.exists()
+
+
+@pytest.mark.parametrize("damage", OF_FILES.values(), ids=list(OF_FILES))
+def test_damaged_sizes_and_limits(store: Store, damage: Damage) -> None:
+    build(store, "build", kib=64)
+    store.set_limit(40)
+    before = entries(store)
+    assert store.limit_gib == 40
+    for name in ("sizes", "limit"):
+        damage(store.root / name)
+    assert [entry for entry in entries(store) if entry.kind != SET_ASIDE] == before
+    assert store.limit_gib == LIMIT_GIB
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "inf", "x", "1e999"])
+def test_a_limit_that_is_none(store: Store, text: str) -> None:
+    (store.root / "limit").write_text(text)
+    assert store.limit_gib == LIMIT_GIB
+    (store.root / "limit").write_text("30")
+    assert store.limit_gib == 30
+
+
+def test_what_was_set_aside_is_pruned(store: Store) -> None:
+    folder = build(store, "build")
+    set_aside(folder, "damaged")
+    (store.root / "limit").write_bytes(b"\xff")
+    assert store.limit_gib == LIMIT_GIB
+    assert [entry.kind for entry in entries(store)] == [SET_ASIDE, SET_ASIDE]
+    assert len(prune(store, limit_gib=0)) == 2
+    assert not list(store.root.rglob(f"{SET_ASIDE}/*"))
+
+
+def test_files_where_folders_belong(store: Store) -> None:
+    for name in ("modules", "locks", "work", "CACHEDIR.TAG"):
+        (store.root / name).write_text("x") if name != "CACHEDIR.TAG" else (
+            store.root / name
+        ).mkdir()
+    store.prepare()
+    with store.lock("a"), store.slot():
+        pass
+    assert (store.root / "CACHEDIR.TAG").is_file()
+    assert len(list((store.root / SET_ASIDE).iterdir())) == 4
 
 
 def test_what_others_refer_to_is_no_entry(store: Store) -> None:

@@ -110,7 +110,7 @@ def test_refused(
 
     assert main([word.replace("FILE", f"{tmp_path}/FILE") for word in line.split(" ")]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("error: ")
+    assert told.startswith("error[")
     assert said in told.replace(f"{tmp_path}/", "")
     assert told.count("\n") == 1
     assert sorted(map(str, Path().iterdir())) == ["FILE", "configs"]

@@ -31,11 +31,11 @@ def config(tmp_path: Path, inputs: int) -> str:
         ("{} >&-", 1, 0, ""),
         ("mkdir gone && cd gone && rmdir ../gone && {}", 1, 3, "error: the current directory is"),
         ("{} >&- 2>&- <&-", 1, 0, ""),
-        ("{} >/dev/full", 1, 3, "error: standard output: cannot be written (No space left"),
+        ("{} >/dev/full", 1, 3, "error[E03]: standard output: cannot be written (No space left"),
         ("{} --nosuch 2>/dev/full", 1, 2, ""),
         ("PYTHONIOENCODING=ascii {} >&2", 1, 0, "1-avx2/default/\\xe90\n"),
         ("LC_ALL=C {} >&2", 1, 0, "1-avx2/default/"),
-        ("PYTHONIOENCODING=ascii {} --only ü", 1, 2, "error: --only '\\xfc' matches none"),
+        ("PYTHONIOENCODING=ascii {} --only ü", 1, 2, "error[U04]: --only '\\xfc' matches none"),
     ],
 )
 def test_standard_streams(shell: str, inputs: int, code: int, told: str, tmp_path: Path) -> None:
@@ -142,6 +142,8 @@ def test_a_mistake_of_the_harness_is_one_line(tmp_path: Path) -> None:
     )
     (saved,) = tmp_path.iterdir()
     assert done.returncode == 70
-    assert done.stderr.startswith("internal error: KeyError: 1. This is a mistake in the harness")
+    assert done.stderr.startswith(
+        "internal error[X01]: KeyError: 1. This is a mistake in the harness"
+    )
     assert str(saved) in done.stderr
     assert "m.configured = lambda" in saved.read_text() or "KeyError" in saved.read_text()

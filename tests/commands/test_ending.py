@@ -22,10 +22,10 @@ def disk(code: int, name: str | None = None) -> OSError:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (ModelError("m.param: torn. Restore it."), 2, "error: m.param: torn. Restore it."),
-        (ModelError("a\x1b[2Jb\x07"), 2, "error: a\\x1b[2Jb\\x07"),
+        (ModelError("m.param: torn. Restore it."), 2, "error[M01]: m.param: torn. Restore it."),
+        (ModelError("a\x1b[2Jb\x07"), 2, "error[M01]: a\\x1b[2Jb\\x07"),
         (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
-        (OutputClosedError(), 141, ""),
+        (OutputClosedError("gone"), 141, ""),
         (disk(errno.ENOSPC), 3, "no space left on the disk"),
         (disk(errno.EDQUOT), 3, "no space left on the disk"),
         (disk(errno.EACCES, "/x"), 3, "/x: not writable"),
@@ -37,10 +37,10 @@ def disk(code: int, name: str | None = None) -> OSError:
         (disk(errno.ENOTDIR, "/x"), 3, "/x: something else is in its place"),
         (disk(errno.EIO, "/x"), 3, "/x: the file system reports an error"),
         (MemoryError(), 3, "not enough memory"),
-        (RecursionError("deep"), 70, "internal error: RecursionError: deep"),
-        (ValueError("a\n b" + "c" * 5000), 70, "internal error: ValueError: a b"),
-        (disk(errno.ENOENT, "/x"), 70, "internal error: FileNotFoundError"),
-        (AssertionError(), 70, "internal error: AssertionError. This is"),
+        (RecursionError("deep"), 70, "internal error[X01]: RecursionError: deep"),
+        (ValueError("a\n b" + "c" * 5000), 70, "internal error[X01]: ValueError: a b"),
+        (disk(errno.ENOENT, "/x"), 70, "internal error[X01]: FileNotFoundError"),
+        (AssertionError(), 70, "internal error[X01]: AssertionError. This is"),
     ],
 )
 def test_each_kind(error: BaseException, code: int, said: str, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_model_alone_in_the_configuration(
     ("arguments", "message"),
     [
         (["--shape", "1,3"], "--shape 1,3: goes with --onnx"),
-        (["--onnx", "nowhere.onnx"], "nowhere.onnx: no such ONNX file"),
+        (["--onnx", "nowhere.onnx"], "nowhere.onnx: cannot be read"),
         (["--only", "nothing*"], "--only 'nothing*' matches none of 1 cells"),
         (["--json"], "--json goes with --list"),
         (["--config", "no.toml"], "no.toml: cannot be read"),
@@ -95,7 +95,7 @@ def test_usage_errors_are_one_message(
 ) -> None:
     assert main(["matrix", config, *arguments]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith("error: ")
+    assert printed.err.startswith("error[")
     assert message in printed.err
     assert "Traceback" not in printed.err
 

@@ -204,8 +204,8 @@ def test_neither_unit_nor_order_matters(
 
 
 @given(
-    hnp.arrays(np.float64, (4, 6), elements=st.floats(-1e3, 1e3, allow_subnormal=False)),
-    hnp.arrays(np.float64, (4, 6), elements=st.floats(-1, 1, allow_subnormal=False)),
+    hnp.arrays(np.float64, (4, 6), elements=st.floats(-1e3, 1e3, width=32, allow_subnormal=False)),
+    hnp.arrays(np.float64, (4, 6), elements=st.floats(-1, 1, width=32, allow_subnormal=False)),
     st.integers(-60, 60),
     st.permutations(range(4)),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,7 @@ class Happened:
     @property
     def errors(self) -> list[str]:
         """Lines that report an error."""
-        return [line for line in self.stderr.splitlines() if "error: " in line]
+        return [line for line in self.stderr.splitlines() if re.search(r"error(\[\w+\])?: ", line)]
 
     def told(self) -> dict[str, object]:
         """Return the essence, for a report."""

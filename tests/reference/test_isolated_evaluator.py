@@ -98,6 +98,7 @@ def test_what_takes_all_memory_is_ended(
         "Interp l 1 1 x y 0=1 1=1.0 2=1.0 3=1000000 4=1000000",
         "Padding l 1 1 x y 0=1000000 1=0 2=1000000 3=0",
         "Pooling l 1 1 x y 0=0 1=268435456 3=134217728 5=1",
+        "Pooling l 1 1 x y 0=0 1=2147483647 3=1073741823 5=1",
     ],
 )
 def test_layers_that_ask_for_what_is_boundless(

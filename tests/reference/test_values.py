@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from harness.model.onnx_graph import OnnxGraph
 from harness.reference import evaluation
 from harness.reference.values import Reference, digests, stored
-from harness.util.errors import ModelError
+from harness.util.errors import MachineError, ModelError
 
 Inputs = dict[str, np.ndarray[Any, Any]]
 INPUTS: Inputs = {"x": np.array([[0.1, -2, 3]], np.float32)}
@@ -124,5 +124,5 @@ def test_an_entry_that_is_damaged_while_it_is_used(model: Path, tmp_path: Path, 
     values = reference_for(model, INPUTS, store=tmp_path / "store", kind="fp32")
     path = values.directory / file
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(ModelError, match="Run the same command again"):
+    with pytest.raises(MachineError, match="Run the same command again"):
         values["layer/exp:0"]

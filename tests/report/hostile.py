@@ -135,7 +135,7 @@ def findings_alone() -> Report:
     return assemble([], title=HOSTILE[-1], tolerance=Tolerance(), findings=[told(), told()])
 
 
-TYPES = (*(f"Layer{'日' * (n % 9)}{n}" for n in range(len(HOSTILE) - 1)), "Z" * 5000)
+TYPES = (*(f"Layer{n}" for n in range(len(HOSTILE) - 1)), "Z" * 255)
 
 
 def _reasoned(made: CaseRecord, reason: str) -> CaseRecord:

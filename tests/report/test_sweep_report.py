@@ -160,7 +160,7 @@ def test_what_the_cases_reached_is_told_where_it_is_known(folder: Path) -> None:
     write_coverage(folder, [build])
     known = read_sweep(folder)
     assert "softmax_pack&lt;8&gt;" in sweep_html(known)
-    assert "| Softmax | 75 % of 4 | 50 % of 2 | softmax_pack<8> |  |" in sweep_markdown(known)
+    assert "| Softmax | 75 % of 4 | 50 % of 2 | softmax_pack&lt;8> |  |" in sweep_markdown(known)
     assert json.loads(sweep_json(known))["coverage"][0]["cases"] == 12
 
 
@@ -192,5 +192,5 @@ def test_markdown_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_damaged_description_is_refused(folder: Path) -> None:
     (folder / "sweep.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match="not a sweep"):
+    with pytest.raises(UsageError, match="not what a sweep writes"):
         read_sweep(folder)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,20 @@ def test_a_machine_that_is_short_is_no_damage(
     monkeypatch.undo()
     assert is_intact(target)
     assert read_sealed(text) == TEXT
+
+
+def test_many_find_the_same_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = make(tmp_path / "entry")
+    (target / "core.so").write_bytes(b"cut off")
+
+    def use(_: int) -> bytes:
+        while not is_intact(target):
+            make(target)
+        return (target / "core.so").read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(use, range(16))) == {bytes(range(256)) * 20}
+    assert "core.so: not what was stored" in caplog.text
 
 
 def test_what_cannot_be_set_aside_is_an_error(

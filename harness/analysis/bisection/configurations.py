@@ -12,6 +12,7 @@ from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress
 from harness.domain.formatting import option_text
 from harness.domain.outcomes import Outcome
 from harness.domain.spec import THREADS, FlagSet, OptionValue, content_key
+from harness.util.codes import Code
 from harness.util.errors import NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
@@ -171,12 +172,14 @@ class Comparison:
         if self.good.flags.target != self.bad.flags.target:
             raise UsageError(
                 "the two configurations are for different machines, so that they cannot be mixed. "
-                "Name flag sets of one target with --good-flags and --bad-flags."
+                "Name flag sets of one target with --good-flags and --bad-flags.",
+                code=Code.ENDS_ALIKE,
             )
         if not items:
             raise UsageError(
                 "the two configurations have the same settings in this version. Name others with "
-                "--good-flags, --good-run, --bad-flags, --bad-run."
+                "--good-flags, --good-run, --bad-flags, --bad-run.",
+                code=Code.ENDS_ALIKE,
             )
         try:
             return self._run(items, criterion)
@@ -319,7 +322,8 @@ class Comparison:
         if results == (Result.FAIL, Result.PASS):
             raise UsageError(
                 f"the good configuration is worse than the bad one ({numbers}): exchange the "
-                "--good- and --bad- arguments."
+                "--good- and --bad- arguments.",
+                code=Code.ENDS_SWAPPED,
             )
         if results != (Result.PASS, Result.FAIL):
             raise NotReproducibleError(

@@ -10,6 +10,7 @@ from harness.sources import git
 from harness.sources.checkout import find_or_fetch, open_repository
 from harness.sources.download import list_versions
 from harness.sources.index import FIRST_WITH_SOURCE, PROJECT
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Clone:
             if self.is_ancestor(last, first):
                 raise UsageError(
                     f"{older} comes after {newer}: the ends are swapped. Exchange --good and "
-                    "--bad, or give --find-fix to look for the commit that made it good again."
+                    "--bad, or give --find-fix to look for the commit that made it good again.",
+                    code=Code.ENDS_SWAPPED,
                 ) from error
             raise
         return self.points([first, *found])
@@ -195,11 +197,13 @@ def between(releases: Sequence[Point], older: str, newer: str) -> list[Point]:
         if name not in names:
             raise UsageError(
                 f"{name}: not a release of the package index, which has {', '.join(names)}. "
-                "Choose one of these, or name a clone with --repo."
+                "Choose one of these, or name a clone with --repo.",
+                code=Code.UNKNOWN_RELEASE,
             )
     if names.index(older) >= names.index(newer):
         raise UsageError(
             f"{older} is not older than {newer}: the ends are swapped. Exchange --good and --bad, "
-            "or give --find-fix to look for the release that made it good again."
+            "or give --find-fix to look for the release that made it good again.",
+            code=Code.ENDS_SWAPPED,
         )
     return list(releases[names.index(older) : names.index(newer) + 1])

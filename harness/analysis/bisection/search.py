@@ -32,6 +32,7 @@ from harness.analysis.bisection.point_outcomes import (
     settle,
 )
 from harness.domain.outcomes import Outcome
+from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Search:
         if self.first >= self.last:
             raise UsageError(
                 f"the range from {self.first} to {self.last} is empty: name an older revision as "
-                "the one end and a newer one as the other"
+                "the one end and a newer one as the other",
+                code=Code.ENDS_ALIKE,
             )
 
     def record(self, *outcomes: PointOutcome) -> Search:

@@ -23,6 +23,7 @@ from harness.analysis.bisection.search_result import SearchResult
 from harness.config.rules import Rules
 from harness.domain.outcomes import Event, Outcome
 from harness.domain.verdict import Tolerance
+from harness.util.codes import Code
 from harness.util.errors import NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
@@ -389,7 +390,8 @@ class SearchDriver:
         if answer.kind is AnswerKind.SWAPPED:
             raise UsageError(
                 f"the ends are swapped: {answer.reason} ({numbers}). Exchange --good and --bad, or "
-                "give --find-fix to look for what made it good again."
+                "give --find-fix to look for what made it good again.",
+                code=Code.ENDS_SWAPPED,
             )
         raise NotReproducibleError(
             f"{self.subject.description}: {answer.kind}: {answer.reason} ({numbers}). Name other "

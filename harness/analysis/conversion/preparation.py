@@ -27,6 +27,7 @@ from harness.reference.prepared_input import PreparedInput, prepare_input
 from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
+from harness.util.codes import Code
 from harness.util.errors import BuildError, HarnessError, LimitError, ModelError
 from harness.util.files import sha256_of
 from harness.util.scratch import scratch_directory
@@ -114,7 +115,8 @@ class ModelPreparation:
                 return run.inputs[0]
         raise ModelError(
             f"{self.model.param}: {wanted}, from which blobs are taken that have no definition "
-            "here, cannot be run any more. Put its version and flags back into the configuration."
+            "here, cannot be run any more. Put its version and flags back into the configuration.",
+            code=Code.NO_REFERENCE,
         )
 
     def _files(self, inputs: Sequence[Tensors]) -> tuple[Path, Path]:

@@ -13,6 +13,7 @@ from harness.execution.sanitizer_report import (
     asan_sentence,
     undefined_behaviour,
 )
+from harness.util.codes import Code
 from harness.util.errors import BuildError, MachineError, SourceError
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class CrashExaminer:
         if target:
             raise MachineError(
                 f"it is not there for {target.name}, another machine than this one. Diagnose the "
-                "same run options with a flag set of this machine, such as --flags avx2"
+                "same run options with a flag set of this machine, such as --flags avx2",
+                code=Code.SANITIZER,
             )
         plan = self.resolver.plan(variant)
         found = self.resolver.find(plan)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from harness.model.convert.graph import Graph, Node, Shape, unknown
 from harness.model.param import Layer, Param
 from harness.model.value import Plain, Value
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 Weights = dict[str, dict[str, NDArray[np.float32]]]
@@ -46,9 +47,14 @@ class Emitter:
         shape = self.graph.shapes[value]
         kept = self.without_batch(shape)
         if len(shape) > 1 and shape[0] != 1:
-            raise ModelError(f"input {value}: shape {shape}. ncnn runs one item: give batch 1.")
+            raise ModelError(
+                f"input {value}: shape {shape}. ncnn runs one item: give batch 1.",
+                code=Code.INPUT_SHAPE,
+            )
         if len(kept) > MAX_RANK:
-            raise ModelError(f"input {value}: shape {shape} has too many axes for ncnn.")
+            raise ModelError(
+                f"input {value}: shape {shape} has too many axes for ncnn.", code=Code.INPUT_SHAPE
+            )
         self.layer("Input", (), value, kept)
 
     def layer(
@@ -76,7 +82,8 @@ class Emitter:
         for value in outputs:
             if not re.fullmatch(r"\S{1,240}", value):
                 raise ModelError(
-                    f"value {value!r} cannot be a blob's name. Rename it in the model."
+                    f"value {value!r} cannot be a blob's name. Rename it in the model.",
+                    code=Code.NOT_CONVERTED,
                 )
         self.layers.append(
             Layer(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from harness.util.codes import Code
 from harness.util.errors import ModelError
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def unknown(node: Node, why: str) -> ModelError:
     """Return the error for a node that this converter has no rule for."""
     return ModelError(
         f"node {node.name} ({node.op}): {why}. This converter has no rule for it: convert the "
-        "model with another tool and give its `param` and `bin` in the configuration."
+        "model with another tool and give its `param` and `bin` in the configuration.",
+        code=Code.NOT_CONVERTED,
     )
 
 
@@ -152,7 +154,8 @@ def load(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> Graph:
     if unused:
         raise ModelError(
             f"the model has no input {', '.join(sorted(unused))}. "
-            f"It has {', '.join(value.name for value in inputs)}."
+            f"It has {', '.join(value.name for value in inputs)}.",
+            code=Code.INPUT_SHAPE,
         )
     for number, proto in enumerate(model.graph.node):
         loader.add(proto, number)
@@ -187,14 +190,17 @@ class _Loader:
         shape = input_shapes.get(value.name)
         fixed = [max(dim.dim_value, 0) for dim in declared.shape.dim]
         if shape is None:
-            raise ModelError(f"input {value.name} of the model has no shape. Give one.")
+            raise ModelError(
+                f"input {value.name} of the model has no shape. Give one.", code=Code.INPUT_SHAPE
+            )
         wrong = len(fixed) != len(shape) or any(
             want and want != have for want, have in zip(fixed, shape, strict=False)
         )
         if wrong:
             raise ModelError(
                 f"input {value.name}: shape {shape} given, but the model takes "
-                f"{tuple(n or '?' for n in fixed)}. Correct the shape of the input."
+                f"{tuple(n or '?' for n in fixed)}. Correct the shape of the input.",
+                code=Code.INPUT_SHAPE,
             )
         self.shapes[value.name] = shape
         self.types[value.name] = declared.elem_type
