@@ -29,7 +29,7 @@ from harness.util.errors import (
     EXIT_USAGE,
     UsageError,
 )
-from harness.util.paths import expanded
+from harness.util.paths import expanded, real
 from harness.util.printable import printable
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def configured(options: argparse.Namespace) -> Config:
     config = loaded(options)
     if not options.repo:
         return config
-    local = expanded(options.repo).resolve()
+    local = real(expanded(options.repo))
     return with_repository(config, options.repo if is_url(options.repo) else str(local))
 
 

@@ -26,7 +26,7 @@ from harness.domain.spec import (
     RunSpec,
 )
 from harness.util.errors import ConfigError, SelectorError
-from harness.util.paths import expanded
+from harness.util.paths import expanded, real
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -172,7 +172,7 @@ def repository(table: SourceTable, base: Path) -> str:
     """
     if not table.git or ":" in table.git:
         return table.git
-    return str((base / expanded(table.git)).resolve())
+    return str(real(base / expanded(table.git)))
 
 
 def run_of(name: str, config: Config) -> RunSpec:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.domain.spec import content_key
 from harness.model.onnx_tensors import check_tensors, data_place, is_external, location, tensors_in
+from harness.model.onnx_words import check_words
 from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
@@ -49,7 +50,8 @@ class OnnxGraph:
 
         Raises:
             ModelError: the file is missing, truncated or no ONNX model, a tensor in it has not the
-                data that its shape takes, or no input or output is a tensor of numbers.
+                data that its shape takes, a name is not in UTF-8, or no input or output is a tensor
+                of numbers.
         """
         data = read_bytes(path, limit=MAX_BYTES, error=ModelError)
         try:
@@ -58,6 +60,7 @@ class OnnxGraph:
             raise broken_model(path, error) from error
         if not proto.graph.output:
             raise broken_model(path, "it has no graph")
+        check_words(proto, path)
         check_tensors(proto, path)
         graph = cls(path, proto)
         graph.check_ends()
@@ -67,11 +70,17 @@ class OnnxGraph:
         """Make sure that inputs and outputs are what ncnn has: tensors of numbers.
 
         Raises:
-            ModelError: an input is something else, or no output is such a tensor.
+            ModelError: an input is something else, or no output is such a tensor, or two constants
+                have one name.
         """
-        given = {tensor.name for tensor in self.proto.graph.initializer}
+        names = [tensor.name for tensor in self.proto.graph.initializer]
+        given = set(names)
+        if len(given) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise broken_model(self.path, f"two tensors are named '{twice[:80]}'")
         for value in self.proto.graph.input:
-            kind = _kind(value.type)
+            is_typed = bool(value.type.tensor_type.elem_type)
+            kind = _kind(value.type) or ("" if is_typed else "of no type")
             if kind and value.name not in given:
                 raise ModelError(
                     f"{self.path}: its input '{value.name}' is {kind}, which ncnn cannot take. "

@@ -30,8 +30,8 @@ __all__ = ["ACTIVATIONS", "MAGIC", "Layer", "Param", "parse", "read_param", "wri
 MAGIC = 7767517
 ACTIVATIONS = {1: "ReLU", 2: "ReLU", 3: "Clip", 4: "Sigmoid", 5: "Mish", 6: "HardSwish"}
 """Layer types by the value of parameter 9, as ncnn's `fused_activation.h` creates them."""
-MAX_FLOAT = (2 - 2**-23) * 2.0**127
-"""The largest number of 32 bits."""
+INFINITE = (2 - 2**-24) * 2.0**127
+"""From here on a number is rounded to infinity in 32 bits."""
 MAX_PARAMS = 32
 """`NCNN_MAX_PARAM_COUNT`: parameter ids are below this."""
 MAX_BLOBS = 1 << 20
@@ -348,7 +348,7 @@ def _check_numbers(scanner: _Scanner, text: str) -> None:
                 raise scanner.error(f"{word} does not fit into 32 bits", "Correct it")
         elif not FLOAT.fullmatch(word):
             raise scanner.error(f"{word!r} is not a number", "Write id=value without spaces")
-        elif abs(float(word)) > MAX_FLOAT:
+        elif abs(float(word)) >= INFINITE:
             raise scanner.error(f"{word} is infinite in 32 bits", "Give a finite number")
 
 

@@ -34,6 +34,8 @@ TAG_FP32 = 0x0002C056
 _STORED = {0: "<f4", TAG_FP32: "<f4", TAG_FP16: "<f2", TAG_INT8: "i1"}
 _TAGS = {"float32": 0, "float16": TAG_FP16, "int8": TAG_INT8}
 _TABLE_BYTES = 256 * 4
+_TAG_BYTES = 4
+_BEYOND = 1 << 20
 LARGEST_FILE = 1 << 40
 """Bytes of a file that nobody limited."""
 
@@ -75,14 +77,16 @@ def read_tensors(param: Param, path: Path) -> Weights:
         ModelError: the file is missing, ends early or goes on after the last tensor, or two
             layers with weights have one name.
     """
-    data = read_bytes(path, limit=LARGEST_FILE, error=ModelError)
+    try:
+        layouts = [layout(layer) for layer in param.layers]
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}", code=error.code) from error
+    needed = sum(_TABLE_BYTES + _TAG_BYTES + 4 * slot.size for slots in layouts for slot in slots)
+    # A little too much is told with the number of bytes.
+    data = read_bytes(path, limit=min(needed + _BEYOND, LARGEST_FILE), error=ModelError)
     at = 0
     weights: Weights = {}
-    for layer in param.layers:
-        try:
-            slots = layout(layer)
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}", code=error.code) from error
+    for layer, slots in zip(param.layers, layouts, strict=True):
         if slots and layer.name in weights:
             raise ModelError(
                 f"{path}: two layers are named {layer.name}. Rename one.", code=Code.WEIGHTS

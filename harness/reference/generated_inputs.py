@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from harness.config.tables import InputTable
 from harness.domain.formatting import listed
 from harness.model.input_shapes import GraphInput, Shapes, assumptions, graph_inputs
@@ -54,11 +56,11 @@ def generate(onnx: Path, texts: Sequence[str], evaluator: Evaluator) -> Generate
     shapes = _complete(graph, inputs, first, evaluator)
     others = {**shapes, **second}
     only = len(inputs) == 1
-    tables = {"random": _random(SEEDS[0], shapes, only=only)}
+    tables = {"random": _random(onnx, SEEDS[0], shapes, only=only)}
     if only and inputs[0].is_image and others[inputs[0].name][:2] in ((1, 1), (1, 3)):
         tables["text"] = InputTable(text=TEXT, shape=others[inputs[0].name])
     else:
-        tables["random-2"] = _random(SEEDS[1], others, only=only)
+        tables["random-2"] = _random(onnx, SEEDS[1], others, only=only)
     assumed = tuple(
         _words(source, shapes[source.name])
         for source in inputs
@@ -67,11 +69,19 @@ def generate(onnx: Path, texts: Sequence[str], evaluator: Evaluator) -> Generate
     return GeneratedInputs(tables=tables, assumed=assumed)
 
 
-def _random(seed: int, shapes: Shapes, *, only: bool) -> InputTable:
+def _random(onnx: Path, seed: int, shapes: Shapes, *, only: bool) -> InputTable:
     shape = next(iter(shapes.values()))
-    if only and shape:
-        return InputTable(random=seed, shape=shape)
-    return InputTable(random=seed, shapes=shapes)
+    try:
+        if only and shape:
+            return InputTable(random=seed, shape=shape)
+        return InputTable(random=seed, shapes=shapes)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        names = ", ".join(f"{name} {list(extents)}" for name, extents in shapes.items())
+        raise ModelError(
+            f"{onnx}: no inputs can be made up for {names[:200]}: {reason}. Export the model with "
+            "inputs of other shapes."
+        ) from error
 
 
 def _given(inputs: Sequence[GraphInput], texts: Sequence[str]) -> tuple[Shapes, Shapes]:

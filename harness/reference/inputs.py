@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Tensor = NDArray[np.float32]
 
+MAX_TEXT = 1000
+"""Characters of a line; it is drawn before it is squeezed."""
 _CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 LIMIT = 512 << 20
 """Bytes that an input may take in single precision, if nothing else is said."""
@@ -164,6 +166,11 @@ def _text(spec: InputSpec, limit: int) -> Tensor:
 
 def _render(spec: InputSpec, height: int) -> Image.Image:
     """Draw the text with a margin as a text detector would cut it out."""
+    if len(spec.text) > MAX_TEXT:
+        raise ModelError(
+            f"input {spec.name}: text of {len(spec.text)} characters, and {MAX_TEXT} are the most. "
+            "Give a shorter one: it is squeezed into the width of the shape."
+        )
     font = ImageFont.load_default(float(height))
     missing = {
         character
@@ -261,6 +268,8 @@ def _npy(spec: InputSpec, path: Path, limit: int) -> Tensor:
             f"its shape is {list(array.shape)}, not {list(spec.shape)}",
             "Save it in the shape the ONNX model takes, or correct `shape`",
         )
+    if not array.size:
+        raise _wrong(spec, path, "it has no elements", "Save it in the shape the ONNX model takes")
     return as_float32(spec, path, array)
 
 

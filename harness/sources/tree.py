@@ -25,6 +25,8 @@ PARTS = ("CMakeLists.txt", "cmake", "src")
 GLSLANG = "glslang"
 MOST_BYTES = 4 << 30
 """Of a source tree; ncnn with glslang takes 40 MB."""
+MAX_DEPTH, MAX_NAME = 40, 1000
+"""Folders within each other, and characters of a path, of a file that is written here."""
 TESTS = "tests"
 """Where ncnn has its own tests, which no build of the library needs."""
 SOURCE, DIGEST = "source", "digest"
@@ -101,7 +103,15 @@ def check_name(name: str, place: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise SourceError(
-            f"{place}: contains the path {name!r}, which leads outside. Do not trust this source.",
+            f"{place}: contains the path {name[:200]!r}, which leads outside. Do not trust this "
+            "source.",
+            code=Code.STRANGE_ARCHIVE,
+        )
+    if len(parts) > MAX_DEPTH or len(name) > MAX_NAME:
+        raise SourceError(
+            f"{place}: contains the path {name[:200]!r}… of {len(name)} characters in {len(parts)} "
+            f"folders; ncnn has none of more than {MAX_NAME} and {MAX_DEPTH}. Do not trust this "
+            "source.",
             code=Code.STRANGE_ARCHIVE,
         )
 

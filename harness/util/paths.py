@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.util.codes import Code
@@ -42,3 +43,9 @@ def expanded(text: str) -> Path:
         raise UsageError(
             f"{shown!r}: no usable path: {error}. Give another one.", code=Code.UNUSABLE_WORD
         ) from error
+
+
+def real(path: Path) -> Path:
+    """Return a path without symbolic links; links in a circle stay, for who opens it to tell."""
+    # `Path.resolve` raises RuntimeError for these, in Python up to 3.12.
+    return Path(os.path.realpath(path))

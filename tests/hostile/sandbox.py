@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 _WRITABLE = ("builds", "results", "tmp", "io")
+_ERROR = re.compile(r"error(\[\w+\])?: ")
 PRINTED_BYTES = 1 << 20
 """As much of what was printed is looked at."""
 

@@ -166,9 +166,11 @@ def _left(grace: float) -> list[str]:
 
 def _living() -> list[int]:
     """Reap what ended, and return our children that did not."""
-    with contextlib.suppress(ChildProcessError):
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return []
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, IndexError):

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tests.hostile.case import USAGE, Hostile
-from tests.hostile.making import AUDIT, PARAM, at, directory, fifo, link, sparse, then
+from tests.hostile.case import FETCHED, USAGE, Hostile
+from tests.hostile.making import (
+    AUDIT,
+    CONFIG,
+    MATRIX_RUN,
+    MODEL,
+    PARAM,
+    at,
+    directory,
+    fifo,
+    link,
+    sparse,
+    then,
+)
 
 REPORTED = frozenset({0, 1, 4})
 """An answer of an audit."""
@@ -62,8 +74,8 @@ _HEADERS = tuple(
         ("underscore", PARAM.replace("2 2", "2_0 2"), ":2", "layer count"),
         ("half", PARAM.replace("2 2", "2.0 2"), ":2", "layer count"),
         ("arabic", PARAM.replace("2 2", "٢ 2"), ":2", "layer count"),
-        ("binary", b"\x99\x85\x76\x00" + bytes(40), ":1"),
-        ("pickle", b"\x80\x04cposix\nsystem\n(S'touch pwned'\ntR.", ":1"),
+        ("binary", b"\x99\x85\x76\x00" + bytes(40), ":1|line 1"),
+        ("pickle", b"\x80\x04cposix\nsystem\n(S'touch pwned'\ntR.", ":1|line 1"),
         ("utf-16", PARAM.encode("utf-16"), ":1|line 1", "UTF-8"),
         ("latin-1", PARAM.replace(" r ", " caf\xe9 ").encode("latin-1"), "UTF-8", ":4|line 4"),
         ("nul", PARAM.replace(" r ", " r\0r "), ":4"),
@@ -103,7 +115,6 @@ _PAIRS = tuple(
     for name, text, *names in (
         ("empty", "0=", ":4", "parameter 0"),
         ("arabic-value", "0=١", ":4", "parameter 0"),
-        ("arabic-key", "٠=1", ":4"),
         ("full-width", "0=１", ":4", "parameter 0"),
         ("key-too-large", "32=1", ":4", "32"),
         ("key-digits", f"{DIGITS}=1", ":4"),
@@ -126,7 +137,6 @@ _PAIRS = tuple(
         ("space", "0= 1", ":4"),
         ("open-string", '0="abc', ":4"),
         ("long-string", f'0="{"a" * 300}"', ":4", "255"),
-        ("lone-word", "hello", ":4|hello|layer"),
     )
 )
 
@@ -146,10 +156,37 @@ _WEIGHTED = tuple(
         ("wrong-weights", "InnerProduct w 1 1 x y 0=3 1=0 2=16"),
         ("half-outputs", "InnerProduct w 1 1 x y 0=1.5 1=0 2=16"),
         ("zero-kernel", "Convolution w 1 1 x y 0=4 1=0 6=36"),
-        ("negative-stride", "Convolution w 1 1 x y 0=4 1=3 3=-1 5=1 6=36"),
-        ("zero-stride", "Convolution w 1 1 x y 0=4 1=3 3=0 5=1 6=36"),
-        ("zero-group", "ConvolutionDepthWise w 1 1 x y 0=4 1=3 5=1 6=36 7=0"),
+    )
+)
+
+_COMPUTED = tuple(
+    # The sizes agree: only who computes it finds out, and asks a build of ncnn what it says.
+    Hostile(
+        id=f"param/computed/{name}",
+        kind=".param",
+        words=MATRIX_RUN,
+        make=at(
+            c__toml=MODEL + CONFIG.replace("[1, 3]", "[1, 1, 5, 5]"),
+            m__param=f"{HEAD}{layer}\n",
+            m__bin=bytes(4 + 144) if "onvolution" in layer else b"",
+        ),
+        shown=layer,
+        ends=USAGE | FETCHED,
+    )
+    for name, layer in (
+        ("negative-stride", "Convolution w 1 1 x y 0=4 1=3 3=-1 6=36"),
+        ("zero-stride", "Convolution w 1 1 x y 0=4 1=3 3=0 6=36"),
+        ("zero-dilation", "Convolution w 1 1 x y 0=4 1=3 2=0 6=36"),
+        ("zero-group", "ConvolutionDepthWise w 1 1 x y 0=4 1=3 6=36 7=0"),
+        ("three-groups", "ConvolutionDepthWise w 1 1 x y 0=4 1=3 6=36 7=3"),
+        ("too-large-a-kernel", "Convolution w 1 1 x y 0=1 1=6 6=36"),
+        ("2^31-of-padding", "Convolution w 1 1 x y 0=4 1=3 4=2147483647 6=36"),
         ("zero-slices", "Slice w 1 1 x y -23300=1,0"),
+        ("zero-pooling", "Pooling w 1 1 x y 0=0 1=0 2=0"),
+        ("huge-tile", "Tile w 1 1 x y 0=0 1=2147483647"),
+        ("huge-interp", "Interp w 1 1 x y 0=1 3=2147483647 4=2147483647"),
+        ("huge-reshape", "Reshape w 1 1 x y 0=2147483647"),
+        ("crop-beyond", "Crop w 1 1 x y 0=100 1=100 3=1 4=1"),
     )
 )
 
@@ -167,6 +204,9 @@ _EITHER = tuple(
         ("type-up", HEAD + "../../ReLU r 1 1 x y\n"),
         ("lower-case", HEAD + "relu r 1 1 x y\n"),
         ("nothing-to-feed", _graph("MemoryData m 0 1 x 0=3\nReLU r 1 1 x y")),
+        # Words that are no pairs begin a layer that the header does not announce.
+        ("arabic-key", _relu("٠=1")),
+        ("lone-word", _relu("hello")),
         # ncnn does not read further either, see `Param.unread`.
         ("fewer-layers", PARAM.replace("2 2", "1 2")),
     )
@@ -218,4 +258,4 @@ _PLACES = tuple(
     )
 )
 
-CASES = (*_HEADERS, *_LAYERS, *_PAIRS, *_WEIGHTED, *_EITHER, *_FINE, *_CUTS, *_PLACES)
+CASES = (*_HEADERS, *_LAYERS, *_PAIRS, *_WEIGHTED, *_COMPUTED, *_EITHER, *_FINE, *_CUTS, *_PLACES)

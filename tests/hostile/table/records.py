@@ -96,10 +96,11 @@ NASTY = {
 
 
 def _named(field: str, text: str) -> dict[str, Any]:
-    if field == "layer":
-        layer = {**RECORD["layers"][0], "name": text, "type": text, "blob": text}
-        return {"layers": [layer]}
-    return {field: text, "cell": f"{text}/default/short"}
+    if field == "reason":
+        return {"reason": text}
+    layer = {**RECORD["layers"][0], "name": text, "type": text, "blob": text}
+    names = dict.fromkeys(("model", "input", "version", "flags", "run"), text)
+    return {**names, "layers": [layer], "cell": f"{text}-{text}/{text}/{text}"}
 
 
 _TEXTS = tuple(
@@ -110,7 +111,7 @@ _TEXTS = tuple(
         ends=TAKEN,
         words=(*RUN, "--junit", "results/j.xml"),
     )
-    for field in ("reason", "model", "input", "version", "flags", "layer")
+    for field in ("reason", "names")
     for name, text in NASTY.items()
 )
 _NUMBERS = tuple(

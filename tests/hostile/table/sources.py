@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from tests.hostile.making import Make
 
-NAME = "ncnn-1.0.20250503"
+VERSION = "20990101"
+"""No lock has a hash of it."""
+NAME = f"ncnn-1.0.{VERSION}"
 SDIST = f"{NAME}.tar.gz"
 INDEX = {"PIP_FIND_LINKS": "{here}/index"}
 REFUSED = MACHINE | USAGE
@@ -28,11 +30,12 @@ REFUSED = MACHINE | USAGE
 def _case(
     kind: str, name: str, make: Make, *names: str, config: str = "", env: bool = False
 ) -> Hostile:
+    text = CONFIG.replace("20250503", VERSION) if env else CONFIG
     return Hostile(
         id=f"{kind.replace(' ', '-')}/{name}",
         kind=kind,
         words=MATRIX_RUN,
-        make=then(at(c__toml=MODEL + CONFIG + config), make),
+        make=then(at(c__toml=MODEL + text + config), make),
         shown=f"{name} {config}".strip(),
         names=names,
         ends=REFUSED,
@@ -181,6 +184,7 @@ _REPOSITORIES = tuple(
         ("gitdir-file", files(repo_IN___git="gitdir: /etc\n"), ALIEN),
         ("gitdir-itself", files(repo_IN___git="gitdir: .git\n"), ALIEN),
         ("link", link("repo", "repo"), ALIEN),
+        ("home-of-nobody", files(), ALIEN.replace("repo", "~nobody-at-all/x")),
         ("tree-up", _git(_tree(("100644", "..", "x"))), ALIEN),
         ("tree-dot-git", _git(_tree(("100644", ".git", "x"))), ALIEN),
         ("tree-slash", _git(_tree(("100644", "src/../../x", "x"))), ALIEN),

@@ -109,8 +109,8 @@ _COMPILERS = tuple(
         make=then(at(c__toml=MODEL + CONFIG), files(**{"programs_IN_c++": script})),
         shown=script,
         ends=MACHINE,
-        # One that prints nonsense is found out when it compiles.
-        names=(r"c\+\+",) if name not in ("binary", "endless-words") else (),
+        # One that says nothing, or nonsense, is found out when it compiles.
+        names=(r"c\+\+",) if name == "no-program" else (),
     )
     for name, script in (
         ("mute", "#!/bin/sh\n"),
@@ -130,11 +130,15 @@ _SUMMARY = tuple(
         env={"GITHUB_STEP_SUMMARY": value},
         shown=f"GITHUB_STEP_SUMMARY={value}",
         ends=PIP,
-        names=(value.rpartition("/")[2] or "SUMMARY",),
+        names=(named,),
         # It is where the user wants it: the mounts alone tell what else is tried.
         program=True,
     )
-    for name, value in (("directory", "{here}/results"), ("full", "/dev/full"), ("empty", ""))
+    for name, value, named in (
+        ("directory", "{here}/results", "results"),
+        ("full", "/dev/full", "/dev"),
+        ("empty", "", "GITHUB_STEP_SUMMARY"),
+    )
 )
 _STREAMS = tuple(
     Hostile(
