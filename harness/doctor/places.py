@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.doctor.finding import Finding, State
+from harness.util.limits import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from harness.doctor.machine import Machine, Place
 
 TOPIC = "places"
-GIB = 1 << 30
 SPACE = {"--builds": 3.0, "--results": 0.5, "": 1.0}
 """GiB that the default matrix may take, by the option that names the directory."""
 NETWORKED = ("nfs", "cifs", "smb", "fuse", "9p")
@@ -23,7 +23,7 @@ def check_places(machine: Machine) -> Iterator[Finding]:
     """Yield what is to be said of directories and of the build store."""
     for place in machine.places:
         yield from _place(place)
-    yield from _store(machine)
+    yield _store(machine)
 
 
 def _place(place: Place) -> Iterator[Finding]:
@@ -103,26 +103,18 @@ def _troubles(place: Place, move: str) -> Iterator[tuple[str, str, str, bool]]:
         )
 
 
-def _store(machine: Machine) -> Iterator[Finding]:
+def _store(machine: Machine) -> Finding:
     store = machine.store
     found = f"{store.bytes / GIB:.1f} of at most {store.limit / GIB:.1f} GiB"
-    if store.bytes > store.limit:
-        yield Finding(
-            topic=TOPIC,
-            what="build store",
-            state=State.ODD,
-            found=found,
-            cost="disk space",
-            remedy="python -m harness store --prune",
-        )
-    elif store.leftovers:
-        yield Finding(
-            topic=TOPIC,
-            what="build store",
-            state=State.ODD,
-            found=f"{found}; {store.leftovers} leftovers of interrupted builds",
-            cost="disk space",
-            remedy="python -m harness store --prune",
-        )
-    else:
-        yield Finding(topic=TOPIC, what="build store", found=found)
+    if store.leftovers and store.bytes <= store.limit:
+        found = f"{found}; {store.leftovers} leftovers of interrupted builds"
+    elif store.bytes <= store.limit:
+        return Finding(topic=TOPIC, what="build store", found=found)
+    return Finding(
+        topic=TOPIC,
+        what="build store",
+        state=State.ODD,
+        found=found,
+        cost="disk space",
+        remedy="python -m harness store --prune",
+    )

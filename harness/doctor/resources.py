@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.doctor.finding import Finding, State
+from harness.util.limits import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from harness.doctor.machine import Machine
 
 TOPIC = "resources"
-GIB = 1 << 30
 COMPILER_BYTES = 1 << 30
 """Memory that one compiler may take: ncnn's largest files take most of it."""
 LIMITS: dict[str, tuple[int, str, str]] = {

@@ -16,7 +16,7 @@ from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.domain.base import StoredValue
 from harness.execution import case_worker
 from harness.execution.case_job import CaseItem, CaseJob, CaseRun, RunDone
-from harness.execution.confinement import confinement, surroundings, worker_limits
+from harness.execution.confinement import run_worker
 from harness.execution.heap import Heap
 from harness.execution.messages import read_messages
 from harness.execution.mishap import last_line, mishap_of
@@ -25,7 +25,6 @@ from harness.execution.session import USE_VULKAN
 from harness.execution.unchanged import unchanged
 from harness.execution.worker import MESSAGES_FILE, TRACE_FILE
 from harness.util.errors import MachineError
-from harness.util.files import disk_trouble_explained
 from harness.util.process import Processes
 from harness.util.reading import read_left
 from harness.util.scratch import scratch_directory
@@ -227,20 +226,17 @@ class CaseRunner:
             MachineError: the disk is full, no process can be started, or the build was damaged
                 meanwhile.
         """
-        devices = any(run.options.get(USE_VULKAN) for run in (*job.runs, job.exact))
-        with disk_trouble_explained(place), unchanged((job.core, job.binding)):
-            allowed = confinement([place, *folders], network=job.network, devices=devices)
-            own = surroundings(place)
-            (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-            return self.processes.call(
+        with unchanged((job.core, job.binding)):
+            return run_worker(
+                self.processes,
                 case_worker.main,
-                [place / "job.json"],
-                log=place / "log",
-                timeout=PROCESS_SECONDS,
-                env={"OMP_WAIT_POLICY": "passive", **own, **(environment or {})},
-                library=job.library,
-                limits=worker_limits(PROCESS_SECONDS, self.memory_bytes),
-                confinement=allowed,
+                job,
+                place,
+                seconds=PROCESS_SECONDS,
+                memory_bytes=self.memory_bytes,
+                devices=any(run.options.get(USE_VULKAN) for run in (*job.runs, job.exact)),
+                folders=folders,
+                environment=environment,
             )
 
 

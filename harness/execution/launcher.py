@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.compare.layer_errors import with_alone
 from harness.execution import worker
-from harness.execution.confinement import confinement, surroundings, worker_limits
+from harness.execution.confinement import run_worker
 from harness.execution.job import AloneDone, ChainDone, InputDone, Job, JobInput, Message, Opened
 from harness.execution.messages import array_of, messages_of
 from harness.execution.mishap import SHORT, confined, is_short_of_memory, mishap_of
@@ -17,7 +17,6 @@ from harness.execution.native_trace import crash_of
 from harness.execution.session import USE_VULKAN
 from harness.execution.unchanged import unchanged
 from harness.model.param import read_param
-from harness.util.files import disk_trouble_explained
 from harness.util.process import Completed, Processes
 
 if TYPE_CHECKING:
@@ -166,26 +165,20 @@ class Launcher:
 
     def _process(self, job: Job, place: Path) -> tuple[list[Message], Completed]:
         """Start one process for all inputs of a job and read what it left."""
-        folders: list[Path | str] = [place, *(item.keep for item in job.inputs if item.keep)]
-        seconds = self.limits.run_seconds * len(job.inputs)
-        with disk_trouble_explained(place):
-            allowed = confinement(
-                folders, network=job.network, devices=bool(job.options.get(USE_VULKAN))
-            )
-            own = surroundings(place)
-            (place / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-            ended = self.processes.call(
-                worker.main,
-                [place / "job.json"],
-                log=place / "log",
-                timeout=seconds,
-                # Results must not depend on the machine's idea of a good thread count.
-                env={"OMP_NUM_THREADS": str(job.threads), "OMP_WAIT_POLICY": "passive", **own},
-                library=job.library,
-                limits=worker_limits(seconds, self.limits.memory_bytes),
-                confinement=allowed,
-            )
-        return messages_of(place / worker.MESSAGES_FILE, job, folders), ended
+        kept = [item.keep for item in job.inputs if item.keep]
+        ended = run_worker(
+            self.processes,
+            worker.main,
+            job,
+            place,
+            seconds=self.limits.run_seconds * len(job.inputs),
+            memory_bytes=self.limits.memory_bytes,
+            devices=bool(job.options.get(USE_VULKAN)),
+            folders=kept,
+            # Results must not depend on the machine's idea of a good thread count.
+            environment={"OMP_NUM_THREADS": str(job.threads)},
+        )
+        return messages_of(place / worker.MESSAGES_FILE, job, [place, *kept]), ended
 
     def _without_blame(self, results: Sequence[InputResult]) -> None:
         """Take back what ncnn is said to have failed at where it was refused memory."""

@@ -8,17 +8,15 @@ import os
 import re
 import shutil
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.util.codes import Code
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-T = TypeVar("T")
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _TROUBLE = (
@@ -151,21 +149,6 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as lower-case hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def read_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
-    """Return what the lines of a file say, one value each; none if there is no such file.
-
-    A line that cannot be parsed was torn by the death of who wrote it, and is passed over.
-    """
-    if not path.exists():
-        return []
-    found = []
-    # Only line feeds end a line: names may hold any other character that Unicode calls one.
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        with suppress(ValueError):
-            found.append(parse(line))
-    return found
 
 
 def append_line(path: Path, line: str, *, sync: bool = True) -> None:

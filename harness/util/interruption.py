@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -57,8 +58,10 @@ def _raise(_signal: int, _frame: object) -> None:
 
 def _kill() -> None:
     # Only now: it takes time to import.
-    from harness.util.descendants import end_descendants
+    from harness.util.family import descendants
 
-    end_descendants()
+    for number in descendants(os.getpid()):
+        with suppress(OSError):
+            os.kill(number, signal.SIGKILL)
     os.write(2, b"interrupted twice; the same command continues where it stopped\n")
     os._exit(INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import IO, TYPE_CHECKING
@@ -10,6 +11,7 @@ from harness.util.codes import Code
 from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
     from harness.util.errors import HarnessError
@@ -19,6 +21,30 @@ TEXT_LIMIT = 64 << 20
 _CHUNK = 1 << 20
 BOM = "\ufeff"
 """The byte order mark that some editors put in front."""
+
+
+class NotRegularError(OSError):
+    """A pipe, a device or a directory is where a file should be."""
+
+
+def open_regular(path: Path, *, flags: int = 0) -> BufferedReader:
+    """Open a regular file for reading.
+
+    Args:
+        path: the file.
+        flags: for `open(2)`, besides those that reading needs.
+
+    Raises:
+        NotRegularError: it is something else, of which nothing was read.
+        OSError: it cannot be opened.
+        ValueError: the path has a zero byte.
+    """
+    # Opening a pipe would wait for somebody who writes into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotRegularError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError) -> bytes:
@@ -31,36 +57,36 @@ def read_bytes(path: Path, *, limit: int, error: type[HarnessError] = UsageError
         HarnessError: of the class `error`; no such file, or it is refused.
     """
     try:
-        # Opening a pipe would wait for somebody who writes into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stream = open_regular(path)
     except ValueError as problem:  # a zero byte
         raise error(
             f"{str(path)!r}: no usable path ({problem}). Correct the path.", code=Code.UNREADABLE
         ) from problem
+    except NotRegularError:
+        raise error(
+            f"{path}: not a regular file. Name a file.", code=Code.NO_REGULAR_FILE
+        ) from None
     except OSError as problem:
         raise error(
             f"{path}: cannot be read ({problem.strerror}). Correct the path.", code=Code.UNREADABLE
         ) from problem
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode):
-        os.close(descriptor)
-        raise error(f"{path}: not a regular file. Name a file.", code=Code.NO_REGULAR_FILE)
-    with os.fdopen(descriptor, "rb") as stream:
+    with stream:
+        size = os.fstat(stream.fileno()).st_size
         try:
-            data = b"" if about.st_size > limit else _content(stream, about.st_size, limit + 1)
+            data = b"" if size > limit else _content(stream, size, limit + 1)
         except OSError as problem:
             raise error(
                 f"{path}: cannot be read ({problem.strerror}). Correct the path, or check the "
                 "disk.",
                 code=Code.UNREADABLE,
             ) from problem
-    if about.st_size > limit:
+    if size > limit:
         raise error(
-            f"{path}: {about.st_size} bytes, and {limit} are the most that is read of such a file. "
+            f"{path}: {size} bytes, and {limit} are the most that is read of such a file. "
             "Name another file.",
             code=Code.TOO_LARGE,
         )
-    if len(data) > about.st_size:
+    if len(data) > size:
         raise error(
             f"{path}: it grows while it is read. Wait until it is complete.", code=Code.UNREADABLE
         )
@@ -82,13 +108,9 @@ def open_left(path: Path) -> IO[bytes] | None:
     A link is none: it could lead anywhere.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return open_regular(path, flags=os.O_NOFOLLOW)
     except OSError:
         return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    return os.fdopen(descriptor, "rb")
 
 
 def read_left(path: Path, *, limit: int) -> bytes:

@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
@@ -29,7 +28,7 @@ from harness.util.files import (
     stamp,
     write_atomically,
 )
-from harness.util.reading import read_bytes, read_text
+from harness.util.reading import open_regular, read_bytes, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -284,11 +283,7 @@ def _file_hash(path: Path) -> str:
     Raises:
         OSError: it cannot be read, or is none.
     """
-    # Opening a pipe would wait for somebody who writes into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -8,7 +8,7 @@ from harness.__main__ import main
 from harness.analysis.sweep.finding import SweepFinding
 from harness.build.toolchain import missing_features
 from harness.domain.records import read_records
-from harness.util.files import read_lines
+from harness.util.kept import kept_lines
 
 pytestmark = [
     pytest.mark.native,
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> Path:
 
 
 def test_the_tail_that_threads_leave_is_found_with_its_cause(run: Path) -> None:
-    found = read_lines(run / "findings.jsonl", SweepFinding.model_validate_json)
+    found = kept_lines(run / "findings.jsonl", SweepFinding.model_validate_json)
     tail = [each for each in found if each.run.startswith("num_threads=")]
     assert {each.layer for each in found} == {"Softmax"}
     assert tail
@@ -45,7 +45,7 @@ def test_the_tail_that_threads_leave_is_found_with_its_cause(run: Path) -> None:
 
 
 def test_it_is_found_again_by_its_id(run: Path, arguments: list[str]) -> None:
-    first = read_lines(run / "findings.jsonl", SweepFinding.model_validate_json)[0]
+    first = kept_lines(run / "findings.jsonl", SweepFinding.model_validate_json)[0]
     kept = [word for word in arguments if not word.startswith(("--layers", "--cases"))]
     assert main([*kept, "--case", first.case]) == 1
 
