@@ -57,6 +57,15 @@ class PreparedModel:
         return content_key([sha256_of(self.param), sha256_of(self.bin)])
 
     @cached_property
+    def onnx_content(self) -> str:
+        """Equal for models whose ONNX files are the same; empty for models without one.
+
+        Raises:
+            ModelError: the file cannot be read, or is no ONNX model.
+        """
+        return OnnxGraph.load(self.onnx).content() if self.onnx else ""
+
+    @cached_property
     def by_blob(self) -> Mapping[str, Alignment]:
         """The alignment of each blob that has a reference."""
         return {each.blob: each for each in self.conversion.alignments if each.key}
@@ -232,5 +241,5 @@ def _check(
 def _characters(source: OnnxGraph) -> tuple[str, ...]:
     """Return the character table that recognisers of PaddleOCR keep in their metadata."""
     if any(entry.key == "character" for entry in source.proto.metadata_props):
-        return tuple(recogniser.character_table(source.path))
+        return tuple(recogniser.character_table(source))
     return ()

@@ -75,16 +75,16 @@ def prepare(wheel: Path, directory: Path) -> ModelFiles:
     return files
 
 
-def character_table(onnx: Path) -> list[str]:
+def character_table(graph: OnnxGraph) -> list[str]:
     """Return the character of each class: blank (empty), the model's own, and the space.
 
     Raises:
         ModelError: the model has no table in its metadata.
     """
-    metadata = {entry.key: entry.value for entry in OnnxGraph.load(onnx).proto.metadata_props}
+    metadata = {entry.key: entry.value for entry in graph.proto.metadata_props}
     if "character" not in metadata:
         raise ModelError(
-            f"{onnx}: no key `character` in the metadata, so that its text cannot be decoded. "
-            "Use a recogniser that has one."
+            f"{graph.path}: no key `character` in the metadata, so that its text cannot be "
+            "decoded. Use a recogniser that has one."
         )
     return ["", *metadata["character"].split("\n"), " "]

@@ -12,7 +12,6 @@ from harness import definition
 from harness.definition.evaluation import evaluate
 from harness.domain.spec import content_key
 from harness.model.alignment import blob_key
-from harness.model.onnx_graph import OnnxGraph
 from harness.model.weights import read_weights
 from harness.reference import evaluation
 from harness.reference.finiteness import check_blobs
@@ -62,7 +61,7 @@ def blob_reference(
         ModelError: the model or the inputs are refused.
     """
     origin = {
-        "model": [model.digest, OnnxGraph.load(model.onnx).content() if model.onnx else ""],
+        "model": [model.digest, model.onnx_content],
         "inputs": digests(tensors),
         "kind": kind,
         "evaluator": evaluation.EVALUATORS[kind],

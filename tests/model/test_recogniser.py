@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from harness.model import recogniser
+from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import read_param
 from harness.model.weights import read_weights
 from harness.util.errors import ModelError
@@ -68,19 +69,19 @@ def test_a_damaged_wheel_is_a_clear_error(tmp_path: Path) -> None:
 def test_the_table_has_the_blank_first_and_the_space_last(tmp_path: Path) -> None:
     path = tmp_path / "r.onnx"
     path.write_bytes(onnx_file(character="a\n\u2028\n中"))
-    assert recogniser.character_table(path) == ["", "a", "\u2028", "中", " "]
+    assert recogniser.character_table(OnnxGraph.load(path)) == ["", "a", "\u2028", "中", " "]
 
 
 def test_a_model_without_a_table_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "r.onnx"
     path.write_bytes(onnx_file())
     with pytest.raises(ModelError, match="no key `character`"):
-        recogniser.character_table(path)
+        recogniser.character_table(OnnxGraph.load(path))
 
 
 def test_no_onnx_file_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "r.onnx"
     for problem in ("Correct the path", "no ONNX model|valid ONNX model"):
         with pytest.raises(ModelError, match=problem):
-            recogniser.character_table(path)
+            recogniser.character_table(OnnxGraph.load(path))
         path.write_bytes(b"\xff\xff")

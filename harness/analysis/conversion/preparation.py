@@ -124,7 +124,7 @@ class ModelPreparation:
         model, tolerance = self.model, self.machine.cells.tolerance
         origin = {
             "model": model.digest,
-            "onnx": OnnxGraph.load(model.onnx).content() if model.onnx else "",
+            "onnx": model.onnx_content,
             "names": list(model.spec.names),
             "non_finite": model.spec.non_finite,
             "inputs": [digests(tensors) for tensors in inputs],
