@@ -180,6 +180,7 @@ def doctor(session: nox.Session) -> None:
     _harness(session, "doctor")
 
 
+@nox.session(venv_backend="none")
 def faults(session: nox.Session) -> None:
     """Disturb real runs in many ways (`-- --short` for some minutes, `-- --only ID` for one)."""
     _module(session, "faults")

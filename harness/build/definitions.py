@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.linker_output import parameter_count
 from harness.build.trim import listed_layers, owner_of
+from harness.sources.tree import source_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,7 +130,7 @@ class Definitions:
             folders += [layer / "vulkan"] if self.vulkan else []
             for folder in folders:
                 for path in sorted(p for pattern in _SOURCES for p in folder.glob(pattern)):
-                    self._texts[path] = path.read_text(encoding="utf-8", errors="replace")
+                    self._texts[path] = source_text(path)
         yield from self._texts.items()
 
 

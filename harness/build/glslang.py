@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.build import cmake
 from harness.domain.spec import content_key
+from harness.sources.tree import source_text
 from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.sealed import is_intact, sealed
@@ -52,7 +53,7 @@ def shareable(tree: SourceTree) -> bool:
 
     Versions before 2021 list the files of such a glslang by names that later ones do not have.
     """
-    text = (tree.path / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = source_text(tree.path / "CMakeLists.txt")
     return "NCNN_SYSTEM_GLSLANG" in text and "find_package(glslang" in text
 
 

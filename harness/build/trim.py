@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
+from harness.sources.tree import source_text
 from harness.util.errors import LacksLayerError
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ _FUNCTION = re.compile(r"^(?:[\w:<>*&]+\s+)+(\w+)\([^;{]*\)\s*(?:const\s*)?\{(.*
 
 def listed_layers(tree: Path) -> tuple[str, ...]:
     """Return every layer type that this ncnn source offers, in its own order."""
-    return tuple(_LISTED.findall((tree / "src" / "CMakeLists.txt").read_text(encoding="utf-8")))
+    return tuple(_LISTED.findall(source_text(tree / "src" / "CMakeLists.txt")))
 
 
 def layers_off(tree: Path) -> frozenset[str]:
     """Return the layer types that ncnn offers, but does not compile unless it is told to."""
-    text = (tree / "src" / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = source_text(tree / "src" / "CMakeLists.txt")
     return frozenset(_DEFAULT_OFF.findall(text))
 
 
@@ -160,7 +161,7 @@ def _layer_source(tree: Path, folders: Iterable[str], layer: str) -> str:
     """Return the text of all files of a layer, given by its name in lower case."""
     found = (p for f in _folders(tree, folders) for p in sorted(f.glob(f"{layer}*.[ch]*")))
     # Files of `convolution1d` begin like those of `convolution`.
-    parts = (p.read_text(encoding="utf-8") for p in found if p.stem.split("_")[0] == layer)
+    parts = (source_text(p) for p in found if p.stem.split("_")[0] == layer)
     return "\n".join(parts)
 
 
@@ -173,7 +174,7 @@ def _helper_functions(tree: Path) -> dict[str, frozenset[str]]:
     """
     helpers: dict[str, frozenset[str]] = {}
     for path in sorted((tree / "src").glob("mat*.cpp")):
-        for name, body in _FUNCTION.findall(path.read_text(encoding="utf-8")):
+        for name, body in _FUNCTION.findall(source_text(path)):
             created = _created_by(body, {})
             if created:
                 helpers[name] = helpers.get(name, frozenset()) | created

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.build.toolchain import ANSWER_SECONDS, Compiler
+from harness.sources.tree import source_text
 from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
@@ -24,7 +25,7 @@ def check_sdk(tree: Path, compiler: Compiler) -> None:
     Raises:
         MachineError: the headers are missing; the message says how to install them.
     """
-    if "NCNN_SIMPLEVK" in (tree / "CMakeLists.txt").read_text(encoding="utf-8"):
+    if "NCNN_SIMPLEVK" in source_text(tree / "CMakeLists.txt"):
         return
     if not has_headers(compiler):
         raise MachineError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from harness.domain.base import Integer, StoredValue
 from harness.domain.instability import Instability
@@ -318,6 +318,8 @@ def parse_record(text: str) -> CellRecord:
         if not (isinstance(old, dict) and old.get("schema_version") == 1):
             raise
         # Schema 1 called the errors of a layer `cumulative` and `local`.
-        for layer in old.get("layers", ()):
+        layers = TypeAdapter(list[dict[str, Any]]).validate_python(old.get("layers", []))
+        for layer in layers:
             layer |= {"chain": layer.get("cumulative"), "alone": layer.get("local")}
-        return CellRecord.model_validate({**old, "schema_version": SCHEMA})
+        new = {**old, "layers": layers, "schema_version": SCHEMA}
+        return CellRecord.model_validate(new)

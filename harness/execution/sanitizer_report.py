@@ -26,7 +26,7 @@ def asan_report(output: str) -> tuple[str, ...]:
     _, found, rest = output.partition(_BEGIN)
     if not found:
         return ()
-    kind, *lines = rest.splitlines()
+    kind, *lines = rest.splitlines() or [""]
     kept = [f"AddressSanitizer: {kind.partition(' on ')[0]}"]
     shown = FRAMES
     for line in lines:

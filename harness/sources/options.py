@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.domain.formatting import option_text
 from harness.domain.spec import OptionValue, RunSpec
+from harness.sources.tree import source_text
 from harness.util.codes import Code
 from harness.util.errors import BuildError
 
@@ -44,8 +45,8 @@ def read_option_fields(tree: Path) -> tuple[OptionField, ...]:
             "20190611. Choose a newer one.",
             code=Code.TOO_OLD,
         )
-    header = (tree / "src" / "option.h").read_text(encoding="utf-8")
-    source = (tree / "src" / "option.cpp").read_text(encoding="utf-8")
+    header = source_text(tree / "src" / "option.h")
+    source = source_text(tree / "src" / "option.cpp")
     defaults = dict(_ASSIGNED.findall(source))
     types = {name: kind for kind, name in _DECLARED.findall(header) if "reserved" not in name}
     return tuple(
@@ -105,4 +106,4 @@ _OPTION = re.compile(r"^\s*(?:cmake_dependent_)?option\(\s*(\w+)", re.MULTILINE 
 
 def known_options(tree: Path) -> frozenset[str]:
     """Return the names of all CMake options that this ncnn source declares."""
-    return frozenset(_OPTION.findall((tree / "CMakeLists.txt").read_text(encoding="utf-8")))
+    return frozenset(_OPTION.findall(source_text(tree / "CMakeLists.txt")))

@@ -83,19 +83,32 @@ def is_part(name: str, parts: Iterable[str] = PARTS) -> bool:
     return name.partition("/")[0] in parts
 
 
+def source_text(path: Path) -> str:
+    """Return the text of a file of ncnn's source; what is not in UTF-8 are unknown characters."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def write_file(root: Path, name: str, data: bytes, place: str) -> None:
     """Write one file of an archive or commit below `root`.
 
     Raises:
-        SourceError: the name leads out of `root`; `place` is where it came from.
+        SourceError: the name leads out of `root`, or is that of a file and of a folder at once;
+            `place` is where it came from.
     """
     check_name(name, place)
     target = root / name
     try:
-        target.write_bytes(data)
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        try:
+            target.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise SourceError(
+            f"{place}: contains the path {name[:200]!r} as a file and as a folder. Do not trust "
+            "this source.",
+            code=Code.STRANGE_ARCHIVE,
+        ) from error
 
 
 def check_name(name: str, place: str) -> None:

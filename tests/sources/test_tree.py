@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sources.tree import check_name, stored, tree_digest
+from harness.sources.tree import check_name, stored, tree_digest, write_file
 from harness.util.errors import SourceError
 from tests.local_index import NCNN
 
@@ -44,3 +44,11 @@ def test_interrupted_filling_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     path, digest = stored(tmp_path / "slot", plant)
     assert digest == tree_digest(path)
+
+
+@pytest.mark.parametrize("names", [("a/b", "a"), ("a", "a/b"), ("a", "a/b/c")])
+def test_a_path_is_a_file_or_a_folder(tmp_path: Path, names: tuple[str, str]) -> None:
+    first, second = names
+    write_file(tmp_path, first, b"", "x.tar")
+    with pytest.raises(SourceError, match=rf"x\.tar: contains the path '{second}' as a file and"):
+        write_file(tmp_path, second, b"", "x.tar")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.build.trim import listed_layers, required_layers
-from harness.sources.tree import is_part
+from harness.sources.tree import is_part, source_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,7 +94,7 @@ class Relevance:
         for folder in self._folders:
             for path in sorted((tree / folder).glob(f"{owner}*")):
                 if self._owner(path.name) == owner:
-                    names = _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace"))
+                    names = _INCLUDE.findall(source_text(path))
                     yield from filter(None, map(self._owner, names))
 
 

@@ -21,11 +21,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from harness.sources.tree import source_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from harness.cases.layer_case import LayerCase
+
 
 _GET = re.compile(r"\bpd\s*\.\s*get\s*\(\s*(\d+)\s*,")
 _LOAD = re.compile(r"\b\w+::load_param\s*\(\s*const\s+ParamDict\s*&\s*\w*\s*\)\s*\{")
@@ -81,7 +84,7 @@ def _kernel(tree: Path, kind: str) -> _Kernel:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return source_text(path) if path.is_file() else ""
 
 
 @dataclass(frozen=True)
