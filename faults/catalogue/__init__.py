@@ -65,7 +65,7 @@ SHORT: tuple[str, ...] = (
     "module-write",
     "rights-store-foreign",
     "rights-results-device",
-    "together-at-once-measuring",
+    "together-reporting",
     "network-breaks-off-once",
     "network-truncated",
     "limit-memory",
