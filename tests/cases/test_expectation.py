@@ -137,3 +137,14 @@ def test_a_case_is_a_configuration_of_its_own(tmp_path: Path) -> None:
             "in0": (1, 4, 5),
             "in1": (1, 4, 5),
         }
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"), [(np.nan, CaseOutcome.OK), (1.0, CaseOutcome.UNJUDGED)]
+)
+def test_a_definition_without_a_number_asks_for_none(given: float, outcome: CaseOutcome) -> None:
+    expectation = expect(sample_of(parse_case("BinaryOp:0=3:5x7+5x7:x=zeros")))
+    (expected,) = expectation.outputs
+    assert np.isnan(expected.value).all()
+    outputs = [np.full_like(expected.value, given)]
+    assert judge_case(expectation, [outputs, outputs], {}, Tolerance()).outcome is outcome
