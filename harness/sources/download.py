@@ -23,13 +23,13 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from unearth import HashMismatchError, Package, PackageFinder, UnpackError
 from unearth.auth import MultiDomainBasicAuth
-from unearth.fetchers import Fetcher, PyPIClient
 
 from harness.config.pinning import in_force
 from harness.domain.versions import nearest
+from harness.sources.index_client import IndexClient
 from harness.sources.pip_config import PipConfig
 from harness.util.codes import Code
-from harness.util.errors import MachineError, SourceError
+from harness.util.errors import MachineError, ModelError, SourceError
 from harness.util.files import (
     append_line,
     directory_atomically,
@@ -43,12 +43,23 @@ from harness.util.sealed import check_machine, is_file_with_hash, is_intact, set
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from unearth.fetchers import Fetcher
+
     from harness.config.lock_file import Kind, PinnedFile
 
 logger = logging.getLogger(__name__)
 
 _WORDS: dict[Kind, str] = {"wheel": "wheel", "sdist": "source distribution"}
 _ATTEMPTS = 3
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
+"""What unearth raises for pages that are neither HTML nor JSON as an index sends them."""
 STAMP = "sha256"
 """File beside a download with its hash and name, as `sha256sum --check` takes it."""
 _T = TypeVar("_T")
@@ -107,6 +118,24 @@ def fetch_distribution(
     if name not in pins:
         logger.warning("%s: SHA-256 is %s, which no lock has. %s", name, digest, pinning.remedy)
     return slot / name
+
+
+@contextlib.contextmanager
+def unpacking(archive: Path) -> Iterator[None]:
+    """Forget a distribution file that turns out to be none, so that the next run fetches another.
+
+    What a lock pins is what it should be, and is kept.
+
+    Args:
+        archive: what `fetch_distribution` returned.
+    """
+    try:
+        yield
+    except (SourceError, ModelError):
+        digest, _ = _stamp(archive.parent)
+        if not any(pin.sha256 == digest for pin in in_force().lock.files):
+            set_aside(archive.parent, "unusable", then="downloaded again by the next run")
+        raise
 
 
 def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]:
@@ -201,7 +230,7 @@ def _finder(config: PipConfig) -> Iterator[PackageFinder]:
             "pip's configuration says no-index and names no find-links: there is nowhere to "
             "download from. Unset PIP_NO_INDEX or set PIP_FIND_LINKS."
         )
-    with PyPIClient(
+    with IndexClient(
         trusted_hosts=config.trusted_hosts,
         verify=_tls(config),
         timeout=config.timeout,
@@ -260,9 +289,10 @@ def _with_retries(what: str, action: Callable[[], _T]) -> _T:
                     code=Code.NO_NETWORK,
                 ) from error
             time.sleep(0.3 * attempt)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, *_UNREADABLE) as error:
+            why = "not a page of an index" if isinstance(error, _UNREADABLE) else error
             raise SourceError(
-                f"{what}: the package index gave an unusable answer ({error}). Check pip's "
+                f"{what}: the package index gave an unusable answer ({why}). Check pip's "
                 "index-url.",
                 code=Code.STRANGE_INDEX,
             ) from error

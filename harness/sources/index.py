@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from typing import TYPE_CHECKING
 
-from harness.sources.download import fetch_distribution
+from harness.sources.download import fetch_distribution, unpacking
 from harness.sources.tree import (
     GLSLANG,
     SourceTree,
@@ -61,11 +61,12 @@ def obtain_index(revision: Revision, *, store: Path, log: Path, with_glslang: bo
             f"take tag {version.rpartition('.')[2]} of the git repository instead (kind git).",
         )
 
-    path, digest = stored(store / f"index-{sha256[:16]}", fill)
     glslang, glslang_digest = None, ""
-    if with_glslang:
-        glslang, glslang_digest = _glslang(archive, sha256, store)
-        path = joined_with_glslang(path, glslang, glslang_digest)
+    with unpacking(archive):
+        path, digest = stored(store / f"index-{sha256[:16]}", fill)
+        if with_glslang:
+            glslang, glslang_digest = _glslang(archive, sha256, store)
+            path = joined_with_glslang(path, glslang, glslang_digest)
     return SourceTree(
         path=path,
         digest=digest,
@@ -127,7 +128,8 @@ def _extract(archive: Path, root: Path, rename: Callable[[str], str | None]) -> 
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise SourceError(
-            f"{archive}: truncated or damaged ({error}). Delete it and run again.",
+            f"{archive.name}: truncated or damaged, as the package index sent it ({error}). Run "
+            "again; if it stays so, check pip's index-url and find-links.",
             code=Code.STRANGE_ARCHIVE,
         ) from error
 

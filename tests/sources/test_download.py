@@ -4,10 +4,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from harness.config.lock_file import Lock, PinnedFile
 from harness.config.pinning import pinned_by
+from harness.sources import index_client
 from harness.sources.download import (
     fetch_distribution,
     fetch_files,
@@ -42,6 +44,37 @@ def use_index(monkeypatch: pytest.MonkeyPatch, root: Path, archive: Path, sha256
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", root.as_uri())
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        (b"\xff\xfe\x80" * 99, "not a page of an index"),
+        (b"<a href='http://[x'>x</a>", "not a page of an index"),
+        (b"<a>", "has no source distribution"),
+        (b"", "has no source distribution"),
+        (b"<a href='x'>x</a>" * 5000, "more than 0.0477 MiB"),
+    ],
+)
+def test_page_that_is_none(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: bytes, message: str
+) -> None:
+    use_index(monkeypatch, tmp_path / "index", links / "ncnn-1.0.20200101.tar.gz", "0" * 64)
+    (tmp_path / "index" / "ncnn" / "index.html").write_bytes(page)
+    monkeypatch.setattr(index_client, "PAGE_BYTES", 50_000)
+    with pytest.raises(SourceError, match=message):
+        fetch(tmp_path / "cache")
+
+
+def test_file_without_end(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = (links / "ncnn-1.0.20200101.tar.gz").as_uri()
+    monkeypatch.setattr(index_client, "FILE_BYTES", 100)
+    with (
+        index_client.IndexClient() as client,
+        client.get_stream(url) as answer,
+        pytest.raises(httpx2.RequestError, match="more than"),
+    ):
+        answer.read()
 
 
 def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
