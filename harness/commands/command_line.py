@@ -18,7 +18,7 @@ from harness.commands.ending import ending_of
 from harness.commands.places import places_of
 from harness.util.codes import Code
 from harness.util.errors import MachineError, OutputClosedError, UsageError
-from harness.util.interruption import raise_when_asked
+from harness.util.interruption import raise_when_asked, raise_when_out_of_time
 from harness.util.output import STDOUT, abandon, prepare_streams
 from harness.util.places import confined
 from harness.util.terminal import PlainConsole, PlainFormatter
@@ -166,6 +166,7 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     _set_up_logging(verbose=options.verbose, debug=options.debug)
     if own:
         raise_when_asked()
+        raise_when_out_of_time()
     with confined(places_of(options)), _pinned(options):
         code: int = options.execute(options)
     return code

@@ -24,6 +24,7 @@ from harness.util.errors import (
     OutputClosedError,
 )
 from harness.util.files import disk_trouble, write_atomically
+from harness.util.interruption import OutOfTimeError
 from harness.util.places import temporary_directory
 from harness.util.printable import printable
 
@@ -58,6 +59,12 @@ def ending_of(error: BaseException, words: Sequence[str], results: Path | None) 
     """
     if isinstance(error, OutputClosedError):
         return Ending(error.exit_code, "")
+    if isinstance(error, OutOfTimeError):
+        return Ending(
+            EXIT_ENVIRONMENT,
+            f"error[{Code.MEMORY}]: the processor time that this shell allows is used up. Raise it "
+            "(ulimit -t); the same command continues where it stopped",
+        )
     if isinstance(error, KeyboardInterrupt):
         return Ending(EXIT_INTERRUPTED, "interrupted; the same command continues where it stopped")
     if isinstance(error, HarnessError):

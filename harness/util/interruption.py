@@ -7,6 +7,7 @@ that does is imported.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from contextlib import suppress
@@ -14,8 +15,13 @@ from contextlib import suppress
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PATIENCE_SECONDS = 1.0
+_TIDYING_SECONDS = 5
 INTERRUPTED = 130
 """`harness.util.errors.EXIT_INTERRUPTED`."""
+
+
+class OutOfTimeError(KeyboardInterrupt):
+    """The processor time that this process may use is used up: it has to end as if asked to."""
 
 
 def leave_when_asked() -> None:
@@ -31,6 +37,26 @@ def raise_when_asked() -> None:
     then. (`timeout`, terminals and nox ask twice within that time and mean it once.)
     """
     _handle(_raise)
+
+
+def raise_when_out_of_time() -> None:
+    """Raise `OutOfTimeError` in the main thread before a limit of processor time ends the process.
+
+    As far as the limit (`ulimit -t`) allows it, some seconds are left for tidying up.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if soft == resource.RLIM_INFINITY:
+        return
+    signal.signal(signal.SIGXCPU, _raise_out_of_time)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, max(1, hard - _TIDYING_SECONDS, hard // 2))
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _raise_out_of_time(_signal: int, _frame: object) -> None:
+    # The system says it again each second.
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    raise OutOfTimeError
 
 
 def _handle(handler: signal._HANDLER) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_asked_twice(patience: float, code: int, said: str) -> None:
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert _ended(int(done.stdout.split()[0]))
+
+
+def test_little_processor_time_is_told(tmp_path: Path) -> None:
+    script = (
+        "import harness.commands.matrix as m, sys\n"
+        "def work(options):\n"
+        "    while True: pass\n"
+        "m.execute = work\n"
+        f"sys.argv[1:] = ['matrix', {config(tmp_path, 1)!r}]\n"
+        "from harness.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -t 5; exec {sys.executable} -c {shlex.quote(script)}"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (done.returncode, done.stderr[:11]) == (3, "error[E12]:")
+    assert "ulimit -t" in done.stderr
 
 
 def _ended(number: int) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.commands.ending import ending_of, save_traceback
 from harness.util.errors import ModelError, OutputClosedError
+from harness.util.interruption import OutOfTimeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,7 @@ def disk(code: int, name: str | None = None) -> OSError:
         (ModelError("m.param: torn. Restore it."), 2, "error[M01]: m.param: torn. Restore it."),
         (ModelError("a\x1b[2Jb\x07"), 2, "error[M01]: a\\x1b[2Jb\\x07"),
         (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
+        (OutOfTimeError(), 3, "error[E12]: the processor time that this shell allows"),
         (OutputClosedError("gone"), 141, ""),
         (disk(errno.ENOSPC), 3, "no space left on the disk"),
         (disk(errno.EDQUOT), 3, "no space left on the disk"),
