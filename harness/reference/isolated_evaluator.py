@@ -50,7 +50,9 @@ class IsolatedEvaluator:
                 # What is mapped stays when the folder goes.
                 return dict(Reference(scratch / worker.VALUES))
             if (scratch / worker.REFUSED).is_file():
-                raise ModelError((scratch / worker.REFUSED).read_text(encoding="utf-8"))
+                said = (scratch / worker.REFUSED).read_text(encoding="utf-8")
+                code, _, why = said.partition(" ")
+                raise ModelError(why, code=Code(code))
             exhausted = (scratch / worker.EXHAUSTED).is_file()
         raise self._failure(ended, what, exhausted=exhausted)
 

@@ -37,6 +37,6 @@ def main(arguments: Sequence[str]) -> int:
         (folder / EXHAUSTED).write_text(str(error), encoding="utf-8")
         return 1
     except ModelError as error:
-        (folder / REFUSED).write_text(str(error), encoding="utf-8")
+        (folder / REFUSED).write_text(f"{error.code} {error}", encoding="utf-8")
         return 1
     return 0
