@@ -82,15 +82,16 @@ def accusations(records: Iterable[CellRecord], expected: Table) -> list[str]:
     ]
 
 
-def measured_when(results: Path) -> dict[str, str]:
+def measured_when(results: Path) -> dict[str, set[str]]:
     """Return when each finished cell below a results directory was measured, by cell.
 
-    Read as text, since some of it may be damaged: only whole lines that hold numbers count.
+    Two harnesses at once may both measure one. Read as text, since some of it may be damaged: only
+    whole lines that hold numbers count.
     """
-    found: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
     for path in sorted(results.glob(f"*/{CELLS}")) if results.is_dir() else ():
         with suppress(OSError):
             for record in records_of(path.parent):
                 if record.verdict.has_numbers:
-                    found[record.cell] = record.finished
+                    found.setdefault(record.cell, set()).add(record.finished)
     return found

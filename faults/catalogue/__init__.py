@@ -65,7 +65,7 @@ SHORT: tuple[str, ...] = (
     "module-write",
     "rights-store-foreign",
     "rights-results-device",
-    "together-reporting",
+    "together-at-once-measuring",
     "network-breaks-off-once",
     "network-truncated",
     "limit-memory",

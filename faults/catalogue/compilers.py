@@ -82,6 +82,7 @@ def _fault(
     says: str = "",
     start: Start = "fetched",
     mend: Callable[[Stage], None] = nothing,
+    shortcuts: bool = True,
 ) -> Fault:
     return Fault(
         id=f"compiler-{name}",
@@ -95,6 +96,9 @@ def _fault(
         start=start,
         accuses=True,
         mend=mend,
+        # The next run has another compiler, which is another program at another path. What it
+        # compiles is remembered only where it gives the same library.
+        loses=not shortcuts,
     )
 
 
@@ -170,6 +174,7 @@ FAULTS = (
             "    except FileExistsError: real()\n"
             "    os.kill(os.getpid(), 11)"
         ),
+        shortcuts=False,
     ),
     _fault(
         "prints-gigabytes",
@@ -181,6 +186,7 @@ FAULTS = (
             "    except FileExistsError: real()\n"
             "    for _ in range(2048): os.write(2, b'warning: x\\n' * 95325)"
         ),
+        shortcuts=False,
     ),
     _fault(
         "prints-bytes",

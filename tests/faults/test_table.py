@@ -65,5 +65,5 @@ def test_when_cells_were_measured_is_read_from_whole_lines_with_numbers(tmp_path
     append_record(path, record(cell="b", verdict=Verdict.BROKEN))
     with path.open("ab") as stream:
         stream.write(b'{"cell": "c", "ver\xff')
-    assert measured_when(tmp_path) == {CELL: "then"}
+    assert measured_when(tmp_path) == {CELL: {"then"}}
     assert measured_when(tmp_path / "nothing") == {}

@@ -69,7 +69,9 @@ def test_values_are_those_of_the_function(isolated: IsolatedEvaluator, tmp_path:
 
 def test_what_the_function_refuses_is_said(isolated: IsolatedEvaluator, tmp_path: Path) -> None:
     path = saved(tmp_path, "y = Relu(x)")
-    with pytest.raises(ModelError, match=r"m\.onnx: its inputs are \['x'\], but \['z'\] were") as told:
+    with pytest.raises(
+        ModelError, match=r"m\.onnx: its inputs are \['x'\], but \['z'\] were"
+    ) as told:
         isolated(evaluate, path, {"z": X["x"]}, what=path)
     with pytest.raises(ModelError) as same:
         evaluate(path, {"z": X["x"]})
