@@ -34,6 +34,7 @@ from harness.domain.records import Failure, Verdict
 from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
 from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
+from harness.execution.making import Maker
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import MatrixProgress, saying, wide_console
@@ -227,19 +228,21 @@ def execute(options: argparse.Namespace) -> int:
         telling = pool.submit(importlib.import_module, "harness.commands.conclusion")
         with reporter:
             engine = LocalEngine(
-                resolver=machine.resolver,
+                maker=Maker(
+                    resolver=machine.resolver,
+                    notify=reporter,
+                    build_unsupported=config.matrix.build_unsupported,
+                ),
                 runner=machine.cells,
                 models=models,
                 notify=reporter,
                 workers=options.jobs,
-                build_unsupported=config.matrix.build_unsupported,
             )
             records = _run(engine, matrix, run, reporter, _command(options))
             proof = Proof(
                 config=config,
                 options=options,
                 engine=engine,
-                resolver=machine.resolver,
                 run=run,
                 told=reporter.proving,
             )

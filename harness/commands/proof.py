@@ -15,17 +15,16 @@ from harness.analysis.attribution.experiments import (
 from harness.commands.reproduction import cell_command
 from harness.config.axes import with_flags
 from harness.config.flags import resolve_flag_set
-from harness.util.errors import MachineError, SourceError, UsageError
+from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.analysis.attribution.experiments import Experiment
-    from harness.build.resolver import BuildResolver
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import BuildSpec, CellSpec
+    from harness.domain.spec import CellSpec
     from harness.execution.engine import Engine
     from harness.execution.run_directory import RunDirectory
 
@@ -37,7 +36,6 @@ class Proof:
     config: Config
     options: argparse.Namespace
     engine: Engine
-    resolver: BuildResolver
     run: RunDirectory
     told: Callable[[int], None]
     """Called with how many cells are about to be measured."""
@@ -94,7 +92,7 @@ class Proof:
             cell = base and self._spec(base, experiment)
             if not cell or cell.id in specs or cell.id in wanted:
                 continue
-            if builds or not experiment.needs_build or self._is_built(cell.build):
+            if builds or not experiment.needs_build or self.engine.has_build(cell.build):
                 wanted[cell.id] = cell
         return list(wanted.values())
 
@@ -111,12 +109,6 @@ class Proof:
             flags = resolve_flag_set(name, config.flags, config.targets)
             build = replace(build, flags=flags)
         return replace(base, build=build, run=changed_run(base.run, experiment.change))
-
-    def _is_built(self, spec: BuildSpec) -> bool:
-        try:
-            return self.resolver.find(self.resolver.plan(spec)) is not None
-        except (MachineError, SourceError):
-            return False
 
     def _measured(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         by_id = {cell.id: cell for cell in cells}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from harness.domain.spec import CellSpec
     from harness.domain.verdict import Tolerance
     from harness.execution.launcher import InputResult, Launcher
+    from harness.execution.making import NotBuilt
     from harness.execution.memory import CellMemory
     from harness.model.conversion import Conversion
     from harness.model.prepared_model import PreparedModel
@@ -190,6 +191,12 @@ class CellRunner:
             machine=machine(),
             harness_version=harness.__version__,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def unrun(self, cell: CellSpec, instead: NotBuilt) -> CellRecord:
+        """Return the record of a cell whose build is not to be had."""
+        return self.blank(cell, instead.record).model_copy(
+            update={"verdict": instead.verdict, "reason": instead.reason}
         )
 
     def _record(

@@ -12,24 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.build.builder import Build
-from harness.domain.records import BuildRecord, CellRecord, Verdict
-from harness.execution.progress import BuildFinished, BuildStarted, CellFinished, MatrixEvent
-from harness.util.errors import (
-    BuildError,
-    LacksLayerError,
-    MachineError,
-    SourceError,
-    UnbuildableError,
-)
+from harness.execution.making import NotBuilt, blank
+from harness.execution.progress import CellFinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.build.plan import BuildPlan
-    from harness.build.resolver import BuildResolver
+    from harness.build.builder import Build
+    from harness.domain.records import CellRecord, Verdict
     from harness.domain.spec import BuildSpec, CellSpec, ModelSpec
     from harness.execution.cell_runner import CellRunner
+    from harness.execution.making import Maker
+    from harness.execution.progress import MatrixEvent
     from harness.model.prepared_model import PreparedModel
     from harness.reference.prepared_input import PreparedInput
 
@@ -39,6 +33,10 @@ class Engine(Protocol):
 
     def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         """Yield one record per cell, in the order in which they finish."""
+        ...
+
+    def has_build(self, spec: BuildSpec) -> bool:
+        """Return whether a build is there, so that its cells cost no compilation."""
         ...
 
 
@@ -57,18 +55,21 @@ class NoModel:
     verdict: Verdict
     reason: str
 
+    def build(self, spec: BuildSpec) -> NotBuilt:
+        """Return what stands in for a build that nothing would run."""
+        return NotBuilt(verdict=self.verdict, reason=self.reason, record=blank(spec))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:
     """Builds and runs on this machine."""
 
-    resolver: BuildResolver
+    maker: Maker
     runner: CellRunner
     models: Mapping[ModelSpec, ModelAtHand | NoModel]
     notify: Callable[[MatrixEvent], None]
     workers: int = 1
     """How many cells run at the same time."""
-    build_unsupported: bool = False
 
     def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         """Yield one record per cell, in the order in which they finish.
@@ -90,6 +91,10 @@ class LocalEngine:
             self.runner.launcher.processes.stop()
             raise
 
+    def has_build(self, spec: BuildSpec) -> bool:
+        """Return whether a build is there, so that its cells cost no compilation."""
+        return self.maker.is_made(spec)
+
     def _produce(
         self,
         cells: Sequence[CellSpec],
@@ -101,15 +106,11 @@ class LocalEngine:
                 cells = self._with_model(cells, finished)
                 for spec in dict.fromkeys(cell.build for cell in cells):
                     own = [cell for cell in cells if cell.build == spec]
-                    built = self._build(spec)
-                    if not isinstance(built, Build):
-                        verdict, reason, record = built
-                        if not record.key and verdict != Verdict.BUILD_FAILED:
-                            self.notify(BuildFinished(build=spec.id, left_out=reason))
-                        finished.put([self._unrun(c, verdict, reason, record) for c in own])
+                    built = self.maker.make(spec)
+                    if isinstance(built, NotBuilt):
+                        finished.put([self.runner.unrun(cell, built) for cell in own])
                         continue
-                    for same in dict.fromkeys((cell.run, cell.model) for cell in own):
-                        group = [cell for cell in own if (cell.run, cell.model) == same]
+                    for group in groups(own):
                         pool.submit(self._cells, group, built, finished)
             finished.put(None)
         except BaseException as error:
@@ -125,8 +126,7 @@ class LocalEngine:
         for cell in cells:
             model = self.models[cell.model]
             if isinstance(model, NoModel):
-                unrun = self._unrun(cell, model.verdict, model.reason, _blank(cell.build))
-                finished.put([unrun])
+                finished.put([self.runner.unrun(cell, model.build(cell.build))])
             else:
                 left.append(cell)
         return left
@@ -145,54 +145,8 @@ class LocalEngine:
         except BaseException as error:
             finished.put(error)
 
-    def _build(self, spec: BuildSpec) -> Build | tuple[Verdict, str, BuildRecord]:
-        """Return a finished build, or the verdict that stands in for it."""
-        blank = _blank(spec)
-        unsupported = self.resolver.lacking(spec.flags)
-        if unsupported and not self.build_unsupported:
-            return Verdict.UNSUPPORTED, unsupported, blank
-        try:
-            plan = self.resolver.plan(spec)
-        except LacksLayerError as error:
-            return Verdict.UNSUPPORTED, str(error), blank
-        except (MachineError, SourceError) as error:
-            return Verdict.SKIPPED, str(error), blank
-        try:
-            build = self._make(plan)
-        except UnbuildableError as error:
-            return Verdict.SKIPPED, str(error), blank
-        except BuildError as error:
-            self.notify(BuildFinished(build=spec.id, error=error.first_error))
-            return Verdict.BUILD_FAILED, f"{error.first_error} (log: {error.log})", blank
-        if unsupported:
-            return Verdict.UNSUPPORTED, f"{unsupported}; compiled only", build.record
-        return build
 
-    def _make(self, plan: BuildPlan) -> Build:
-        found = self.resolver.find(plan)
-        if found:
-            untrimmed = found.record.untrimmed
-            self.notify(BuildFinished(build=plan.spec.id, cached=True, untrimmed=untrimmed))
-            return found
-        self.notify(BuildStarted(build=plan.spec.id))
-        build = self.resolver.make(plan)
-        self.notify(
-            BuildFinished(
-                build=plan.spec.id,
-                seconds=build.record.seconds,
-                untrimmed=build.record.untrimmed,
-            )
-        )
-        return build
-
-    def _unrun(
-        self, cell: CellSpec, verdict: Verdict, reason: str, build: BuildRecord
-    ) -> CellRecord:
-        return self.runner.blank(cell, build).model_copy(
-            update={"verdict": verdict, "reason": reason}
-        )
-
-
-def _blank(spec: BuildSpec) -> BuildRecord:
-    """Return the record of a build that was not made."""
-    return BuildRecord(id=spec.id, key="", version=spec.revision.label, flags=spec.flags.name)
+def groups(cells: Sequence[CellSpec]) -> list[list[CellSpec]]:
+    """Return cells of one build, those together that differ in their input only."""
+    kinds = dict.fromkeys((cell.run, cell.model) for cell in cells)
+    return [[cell for cell in cells if (cell.run, cell.model) == kind] for kind in kinds]

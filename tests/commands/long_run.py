@@ -25,7 +25,7 @@ from tests.records import cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.domain.spec import CellSpec
+    from harness.domain.spec import BuildSpec, CellSpec
 
 LAYERS = 20
 
@@ -39,6 +39,9 @@ class MadeUp:
             # What is recalled is not flushed to the disk one by one.
             changes = {"cell": spec.id, "recalled": "2030-01-01T00:00:00+00:00"}
             yield CellRecord.model_validate_json(text).model_copy(update=changes)
+
+    def has_build(self, spec: BuildSpec) -> bool:
+        return False
 
 
 def resident() -> int:

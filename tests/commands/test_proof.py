@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.domain.records import CellRecord
-    from harness.domain.spec import CellSpec
+    from harness.domain.spec import BuildSpec, CellSpec
 
 CONFIG = """
 [inputs.short]
@@ -57,6 +57,9 @@ class Engine:
                 verdict=Verdict.DROP if bad else Verdict.OK,
             )
 
+    def has_build(self, spec: BuildSpec) -> bool:
+        return False
+
 
 def proof(tmp_path: Path, engine: Engine) -> tuple[Proof, Sequence[CellSpec]]:
     path = tmp_path / "config.toml"
@@ -67,7 +70,6 @@ def proof(tmp_path: Path, engine: Engine) -> tuple[Proof, Sequence[CellSpec]]:
         config=config,
         options=options,
         engine=engine,
-        resolver=None,  # type: ignore[arg-type]
         run=open_run(tmp_path, name="x", key="k", config=CONFIG),
         told=lambda _: None,
     )

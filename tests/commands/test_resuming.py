@@ -12,7 +12,7 @@ from harness.commands.matrix import _run
 from harness.config.cells import Matrix, expand
 from harness.config.loading import load_config
 from harness.domain.records import CellRecord, Verdict
-from harness.domain.spec import CellSpec
+from harness.domain.spec import BuildSpec, CellSpec
 from harness.execution.run_directory import open_run
 from harness.report.console import MatrixProgress
 from tests.records import cell
@@ -28,6 +28,9 @@ class Counting:
         for spec in cells:
             self.ran.append(spec.input.name)
             yield cell({}).model_copy(update={"cell": spec.id, "verdict": Verdict.OK})
+
+    def has_build(self, spec: BuildSpec) -> bool:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,11 @@ from harness.domain.spec import (
     Revision,
     RunSpec,
 )
+from harness.domain.verdict import Tolerance
+from harness.execution.cell_runner import CellRunner
 from harness.execution.engine import LocalEngine, ModelAtHand, NoModel
 from harness.execution.launcher import Launcher
+from harness.execution.making import Maker
 from harness.execution.progress import BuildFinished, MatrixEvent
 from harness.util.errors import BuildError, LacksLayerError, MachineError
 
@@ -44,11 +47,11 @@ class FakeBuilder:
         return result
 
 
-class FakeRunner:
+class FakeRunner(CellRunner):
     """Says `ok` to everything."""
 
     def __init__(self) -> None:
-        self.launcher = Launcher(binding=Path, limits=Limits())
+        super().__init__(launcher=Launcher(binding=Path, limits=Limits()), tolerance=Tolerance())
 
     def blank(self, cell: CellSpec, build: BuildRecord) -> CellRecord:
         return CellRecord(
@@ -63,7 +66,7 @@ class FakeRunner:
         )
 
     def run(
-        self, cells: Sequence[CellSpec], build: Build, model: object, inputs: object
+        self, cells: Sequence[CellSpec], build: Build, model: object, inputs: object, **_: bool
     ) -> list[CellRecord]:
         return [
             self.blank(cell, build.record).model_copy(update={"verdict": Verdict.OK})
@@ -118,8 +121,11 @@ def run(
         events: list[MatrixEvent] = []
         builder = FakeBuilder(result)
         engine = LocalEngine(
-            resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]
-            runner=FakeRunner(),  # type: ignore[arg-type]
+            maker=Maker(
+                resolver=BuildResolver(builder=builder),  # type: ignore[arg-type]
+                notify=events.append,
+            ),
+            runner=FakeRunner(),
             models={ModelSpec(name="m"): AT_HAND, ModelSpec(name="m", label="bad"): NOTHING},
             notify=events.append,
             workers=2,
