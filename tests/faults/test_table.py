@@ -67,3 +67,9 @@ def test_when_cells_were_measured_is_read_from_whole_lines_with_numbers(tmp_path
         stream.write(b'{"cell": "c", "ver\xff')
     assert measured_when(tmp_path) == {CELL: {"then"}}
     assert measured_when(tmp_path / "nothing") == {}
+
+
+def test_of_a_cell_that_is_unstable_only_that_counts() -> None:
+    one, other = (record(verdict=Verdict.UNSTABLE, reason=reason) for reason in ("so", "and so"))
+    assert differences(table_of([one]), table_of([other])) == []
+    assert differences(table_of([one]), EXPECTED)
