@@ -25,6 +25,7 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
+from harness.commands.engines import add_scheduler, cluster_of, engine_of
 from harness.commands.proof import Proof
 from harness.commands.reproduction import file_words, model_words
 from harness.config.axes import with_axes
@@ -32,9 +33,8 @@ from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with
 from harness.config.loading import config_text
 from harness.domain.records import Failure, Verdict
 from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
-from harness.execution.engine import Engine, LocalEngine, ModelAtHand, NoModel
+from harness.execution.engine import ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
-from harness.execution.making import Maker
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.model.prepared_model import prepare_model
 from harness.report.console import MatrixProgress, saying, wide_console
@@ -58,8 +58,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from harness.cluster.connection import Cluster
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
+    from harness.execution.engine import Engine
 
 HELP = "build every version and flag set, run the model on each, find the cause of a drop"
 DESCRIPTION = """\
@@ -155,6 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also compile the builds that are missing to prove what causes a fault",
     )
     add_jobs(parser, "compilers and cells to run at the same time")
+    add_scheduler(parser)
     add_builds(parser)
     add_locked(parser)
     add_results(parser)
@@ -186,6 +189,19 @@ def execute(options: argparse.Namespace) -> int:
             f"--only or --skip, or change matrix.exclude; --list tells why ("
             f"{matrix.left_out[0].cell.id}: {matrix.left_out[0].reason})."
         )
+    with cluster_of(options, matrix.builds) as cluster:
+        return _measure(options, config, store, matrix, cluster)
+
+
+def _measure(
+    options: argparse.Namespace,
+    config: Config,
+    store: Store,
+    matrix: Matrix,
+    cluster: Cluster | None,
+) -> int:
+    """Measure a matrix, tell what it gives, and return the exit code."""
+    base = options.config.resolve().parent
     console = wide_console()
     reporter = MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells))
     machine = LocalMachine.prepared(
@@ -227,17 +243,7 @@ def execute(options: argparse.Namespace) -> int:
     with ThreadPoolExecutor(1) as pool:
         telling = pool.submit(importlib.import_module, "harness.commands.conclusion")
         with reporter:
-            engine = LocalEngine(
-                maker=Maker(
-                    resolver=machine.resolver,
-                    notify=reporter,
-                    build_unsupported=config.matrix.build_unsupported,
-                ),
-                runner=machine.cells,
-                models=models,
-                notify=reporter,
-                workers=options.jobs,
-            )
+            engine = engine_of(cluster, options, config, machine, models, reporter)
             records = _run(engine, matrix, run, reporter, _command(options))
             proof = Proof(
                 config=config,

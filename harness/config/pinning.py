@@ -111,6 +111,12 @@ def pinned_by(config: Path | None, *, locked: bool = False) -> Iterator[None]:
         _in_force.pop()
 
 
+def put_in_force(pinning: Pinning) -> None:
+    """Let this hold from now on: what holds in the process that sends this one its work."""
+    if in_force() != pinning:
+        _in_force.append(pinning)
+
+
 @contextmanager
 def pinned_by_nothing() -> Iterator[None]:
     """Let no lock hold: what is to be pinned is found out."""

@@ -173,6 +173,12 @@ def _in_a_process(module: ModuleType) -> tuple[str, str]:
     return (done.text, "") if done.ok else ("", reason)
 
 
+def vulkan_devices() -> tuple[str, ...]:
+    """Return the names of Vulkan's devices; none where it is not usable."""
+    printed, _ = _in_a_process(vulkan_probe)
+    return tuple(line for line in printed.splitlines() if line)
+
+
 def _vulkan() -> Vulkan:
     printed, trouble = _in_a_process(vulkan_probe)
     headers = True

@@ -80,6 +80,7 @@ class Code(StrEnum):
     COVERAGE = "E11"
     MEMORY = "E12"
     DAMAGED = "E13"
+    CLUSTER = "E14"
 
     # Builds of ncnn.
     BUILD_FAILED = "B01"

@@ -1,0 +1,145 @@
+"""A Dask cluster that is there already: its scheduler, and what its workers offer."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dask.config
+
+# Imported, distributed would write its settings, all of them comments, into the home directory.
+_ensure_file, dask.config.ensure_file = dask.config.ensure_file, lambda *_, **__: None
+import distributed  # noqa: E402
+from distributed import Client, WorkerPlugin  # noqa: E402
+
+dask.config.ensure_file = _ensure_file
+
+from harness.cluster import capability  # noqa: E402
+from harness.cluster.release import release  # noqa: E402
+from harness.util.codes import Code  # noqa: E402
+from harness.util.errors import MachineError  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from distributed import Worker
+
+    from harness.domain.spec import Target
+
+SECONDS = "20 s"
+"""How long a scheduler may take to answer."""
+SETTING = "scheduler-address"
+"""Where Dask's configuration has the scheduler."""
+CONFIGURED = "dask"
+"""In place of an address: what Dask's configuration says."""
+
+
+class Announcement(WorkerPlugin):
+    """Has each worker, also one that comes later, say what it can do."""
+
+    name = "ncnn-build-matrix"
+
+    def __init__(self, code: str, compilers: tuple[str, ...], targets: tuple[Target, ...]) -> None:
+        self.code, self.compilers, self.targets = code, compilers, targets
+
+    async def setup(self, worker: Worker) -> None:
+        """Tell Dask; with other code than the sender's there is nothing to be told."""
+        if release() != self.code:
+            return
+        names = capability.offered(self.compilers, self.targets)
+        many = capability.as_resources(names, capability.PLENTY)
+        await worker.set_resources(**many, **capability.as_resources([capability.BUILD], 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A scheduler with its workers."""
+
+    client: Client
+    address: str
+
+    def announce(self, compilers: tuple[str, ...], targets: tuple[Target, ...]) -> None:
+        """Have all workers say what they can do."""
+        try:
+            self.client.register_plugin(Announcement(release(), compilers, targets))
+        except Exception as error:
+            # A worker without this harness cannot even read it; the others have it.
+            logging.getLogger("harness").warning(
+                "a worker of the cluster cannot be used: %s: %s", type(error).__name__, error
+            )
+
+    def workers(self) -> Mapping[str, frozenset[str]]:
+        """Return what each worker that can be used offers, by its address.
+
+        Raises:
+            MachineError: the scheduler is gone.
+        """
+        return {
+            address: names
+            for address, about in self._about().items()
+            if (names := capability.from_resources(about["resources"]))
+        }
+
+    def refused(self) -> list[str]:
+        """Return the workers that are given nothing, since their harness is another one."""
+        about = self._about()
+        return sorted(str(about[address]["name"]) for address in set(about) - set(self.workers()))
+
+    def gone(self, why: object = "") -> MachineError:
+        """Return what to say when the scheduler does not answer any more."""
+        words = f" ({why})" if str(why) else ""
+        return MachineError(
+            f"the scheduler at {self.address} does not answer any more{words}. What is finished is "
+            "kept: start it again, and run the same command, which continues",
+            code=Code.CLUSTER,
+        )
+
+    def _about(self) -> dict[str, dict[str, dict[str, float]]]:
+        try:
+            about: dict[str, dict[str, dict[str, float]]] = self.client.scheduler_info(-1)[
+                "workers"
+            ]
+        except (OSError, TimeoutError, KeyError, ValueError) as error:
+            raise self.gone(error) from error
+        return about
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Yield the cluster whose scheduler has an address.
+
+    Args:
+        address: such as `tcp://10.0.0.1:8786`, the path of a scheduler file (`….json`), or
+            `CONFIGURED` for what Dask's configuration says.
+
+    Raises:
+        MachineError: nobody answers there.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    where = address
+    if address == CONFIGURED:
+        where = dask.config.get(SETTING, default=None) or ""
+        if not where:
+            raise MachineError(
+                f"--scheduler {CONFIGURED}: Dask's configuration names none. Set "
+                "DASK_SCHEDULER_ADDRESS, or give an address.",
+                code=Code.CLUSTER,
+            )
+    named = {"scheduler_file": where} if where.endswith(".json") else {"address": where}
+    try:
+        client = Client(**named, timeout=SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise MachineError(
+            f"--scheduler {where}: no scheduler answers ({error or type(error).__name__}). Start "
+            "one with `dask scheduler`, and workers with `dask worker`, see docs/scale.md.",
+            code=Code.CLUSTER,
+        ) from error
+    try:
+        yield Cluster(client=client, address=where)
+    finally:
+        client.close(timeout=5)
+
+
+__all__ = ["Announcement", "Cluster", "connected", "distributed"]
