@@ -1,0 +1,53 @@
+"""Units that sleep in place of building and running, for workers in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from distributed import get_worker
+
+from harness.cluster.unit import Made
+from harness.domain.records import Verdict
+from harness.util.errors import MachineError
+from tests.records import cell as record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import BuildSpec, CellSpec
+
+DEADLY, FULL, SLOW = "deadly", "full", "slow"
+"""Runs that end their worker, find no space, and take a second."""
+
+
+def make(folder: Path, spec: BuildSpec) -> Made:
+    """Note that a build is made, and by whom."""
+    with (folder / "builds").open("a") as stream:
+        stream.write(f"{spec.flags.name} {get_worker().name}\n")
+    time.sleep(0.05)
+    return Made(instead=None, cached=False, seconds=0.05)
+
+
+def run(folder: Path, cells: Sequence[CellSpec], parcel: Any) -> list[CellRecord]:
+    """Do what the run's name says."""
+    name = cells[0].run.name
+    (folder / f"process-{os.getpid()}").touch()
+    if name == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == FULL:
+        raise MachineError("no space left")
+    time.sleep(1.0 if name == SLOW else 0.01)
+    who = str(get_worker().name)
+    with (folder / "runs").open("a") as stream:
+        stream.write(f"{cells[0].build.flags.name} {who}\n")
+    return [
+        record({}).model_copy(
+            update={"cell": each.id, "verdict": Verdict.OK, "machine": {"worker": who}}
+        )
+        for each in cells
+    ]
