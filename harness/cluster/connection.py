@@ -117,7 +117,8 @@ def connected(address: str) -> Iterator[Cluster]:
     Raises:
         MachineError: nobody answers there.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     where = address
     if address == CONFIGURED:
         where = dask.config.get(SETTING, default=None) or ""
