@@ -10,6 +10,7 @@ from harness.analysis.attribution.experiments import (
     ROUNDS,
     affordable,
     changed_run,
+    due,
     suggested,
 )
 from harness.commands.reproduction import cell_command
@@ -87,16 +88,17 @@ class Proof:
     def _wanted(
         self, records: Sequence[CellRecord], specs: Mapping[str, CellSpec], *, builds: bool
     ) -> list[CellSpec]:
-        """Return the cells of the experiments that can be done, the most telling first."""
-        wanted: dict[str, CellSpec] = {}
+        """Return the cells of the experiments to make now, the most telling first."""
+        wanted: dict[str, tuple[CellSpec, Experiment]] = {}
         for experiment in suggested(Table(records, self.config.tolerance)):
             base = specs.get(experiment.base)
             cell = base and self._spec(base, experiment)
             if not cell or cell.id in specs or cell.id in wanted:
                 continue
             if builds or not experiment.needs_build or self._is_built(cell.build):
-                wanted[cell.id] = cell
-        return list(wanted.values())
+                wanted[cell.id] = (cell, experiment)
+        now = due([experiment for _, experiment in wanted.values()])
+        return [cell for cell, experiment in wanted.values() if experiment in now]
 
     def _spec(self, base: CellSpec, experiment: Experiment) -> CellSpec | None:
         """Return the cell of an experiment; None if no command line could ask for it."""
