@@ -235,11 +235,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and the order of the packages."""
+    """Check style, formatting, the order of the packages, and the workflows of docs/ci."""
     _install(session, "lint")
     session.run("lint-imports", env={"PYTHONPATH": "."})
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    workflows = sorted(map(str, Path("docs", "ci").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
 
 
 @nox.session
