@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
+from harness.config.shards import MOST_SHARDS
 from harness.domain.base import StoredValue
 from harness.util.files import write_atomically
 from harness.util.kept import kept_value
@@ -26,9 +27,9 @@ class ShardState(StoredValue):
     """Ids of the builds of each shard."""
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> Self:
-        if not 1 <= self.index <= len(self.builds):
-            raise ValueError(f"index: {self.index} of {len(self.builds)}")
+    def _is_a_division(self) -> Self:
+        if not (1 <= self.index <= len(self.builds) <= MOST_SHARDS and all(self.builds)):
+            raise ValueError("no shard of a matrix")
         return self
 
 

@@ -159,8 +159,9 @@ def junit(report: Report) -> str:
 
 def _gap(note: str) -> TestCase:
     """Return what stands for cells that nothing is known of."""
-    case = TestCase(printable(note), classname="shards")
-    case.result = [Error(printable(note), "incomplete")]
+    words = printable(plain(note))
+    case = TestCase(words, classname="shards")
+    case.result = [Error(words, "incomplete")]
     return case
 
 

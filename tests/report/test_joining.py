@@ -172,7 +172,16 @@ def test_a_damaged_configuration_is_told_of_one_among_several() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"\xff", b"{}", b'{"index": 9, "model": "", "builds": []}']
+    "damage",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        b'{"index": 1, "model": "", "builds": []}',
+        b'{"index": 1, "model": "", "builds": [[]]}',
+        b'{"index": 0, "model": "", "builds": [["a"]]}',
+        b'{"index": 2, "model": "", "builds": [["a"]]}',
+    ],
 )
 def test_a_damaged_description_of_a_shard(damage: bytes) -> None:
     folder = shard(1)
