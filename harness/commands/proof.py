@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.build.resolver import BuildResolver
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import BuildSpec, CellSpec
+    from harness.domain.spec import BuildSpec, CellSpec, FlagSet
     from harness.execution.engine import Engine
     from harness.execution.run_directory import RunDirectory
 
@@ -42,6 +42,9 @@ class Proof:
     run: RunDirectory
     told: Callable[[int], None]
     """Called with how many cells are about to be measured."""
+    elsewhere: Sequence[BuildSpec] = ()
+    """Builds of other shards of the matrix, which measure them: nothing is proved with them here,
+    but by the report that joins the shards."""
 
     def records(self, cells: Sequence[CellSpec], table: Sequence[CellRecord]) -> list[CellRecord]:
         """Measure what proves causes, and return it.
@@ -80,7 +83,10 @@ class Proof:
         texts: dict[str, None] = {}
         for experiment in suggested(Table(records, self.config.tolerance)):
             base = specs.get(experiment.base)
-            if base and experiment.needs_build and experiment.settles:
+            if not (base and experiment.needs_build and experiment.settles):
+                continue
+            cell = self._spec(base, experiment)
+            if not (cell and self._is_elsewhere(cell.build)):
                 text = f"{base.build.revision.label} {_flags_text(base, experiment)}"
                 texts[text] = None
         return list(texts)
@@ -94,6 +100,8 @@ class Proof:
             base = specs.get(experiment.base)
             cell = base and self._spec(base, experiment)
             if not cell or cell.id in specs or cell.id in wanted:
+                continue
+            if self._is_elsewhere(cell.build):
                 continue
             if builds or not experiment.needs_build or self._is_built(cell.build):
                 wanted[cell.id] = (cell, experiment)
@@ -113,6 +121,13 @@ class Proof:
             flags = resolve_flag_set(name, config.flags, config.targets)
             build = replace(build, flags=flags)
         return replace(base, build=build, run=changed_run(base.run, experiment.change))
+
+    def _is_elsewhere(self, spec: BuildSpec) -> bool:
+        """Return whether another shard has a build that is compiled the same way."""
+        return any(
+            other.revision == spec.revision and _compiled(other.flags) == _compiled(spec.flags)
+            for other in self.elsewhere
+        )
 
     def _is_built(self, spec: BuildSpec) -> bool:
         try:
@@ -141,3 +156,8 @@ def _flags_text(base: CellSpec, experiment: Experiment) -> str:
     """Return what `--flags` takes for the build of an experiment."""
     pairs = sorted((s.name, s.after) for s in experiment.change if s.axis == "build")
     return ",".join([base.build.flags.name, *(f"{name}={value}" for name, value in pairs)])
+
+
+def _compiled(flags: FlagSet) -> FlagSet:
+    """Return a flag set without what does not change what is compiled."""
+    return replace(flags, name="", needs=frozenset())

@@ -13,7 +13,7 @@ from harness.analysis.attribution.evidence import Table
 from harness.analysis.attribution.experiments import LEAST, Experiment
 from harness.analysis.attribution.settings import Setting
 from harness.commands.proof import Proof
-from harness.config.axes import with_run
+from harness.config.axes import with_flags, with_run
 from harness.config.cells import expand, run_of
 from harness.config.loading import load_config
 from harness.domain.records import Verdict
@@ -62,7 +62,29 @@ class Engine:
             )
 
 
-def proof(tmp_path: Path, engine: Engine, text: str = CONFIG) -> tuple[Proof, Sequence[CellSpec]]:
+class F16cEngine:
+    """A layer loses precision in builds with F16C."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
+        for each in cells:
+            self.ran.append(each.id)
+            options = dict(each.build.flags.options)
+            bad = options["NCNN_F16C"] == "ON"
+            yield cell(
+                {"LayerNorm": 1e-3 if bad else 1e-7},
+                flags=each.build.flags.name,
+                build=options,
+                run=each.run.name,
+                verdict=Verdict.DROP if bad else Verdict.OK,
+            )
+
+
+def proof(
+    tmp_path: Path, engine: Engine | F16cEngine, text: str = CONFIG
+) -> tuple[Proof, Sequence[CellSpec]]:
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
@@ -98,6 +120,32 @@ def test_an_interrupted_proof_goes_on(tmp_path: Path) -> None:
     ran = len(first.ran)
     assert made.records(cells, table) == found
     assert len(first.ran) == ran
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "compiled"),
+    [([], True), (["avx2-nof16c"], False), (["mine"], False), (["avx", "avx512"], True)],
+)
+def test_builds_of_other_shards_are_not_compiled(
+    elsewhere: list[str], *, compiled: bool, tmp_path: Path
+) -> None:
+    engine = F16cEngine()
+    made, _ = proof(tmp_path, engine)
+    wanted = "avx2,NCNN_F16C=OFF"
+    config, mine = with_flags(made.config, wanted)
+    names = [mine if name == "mine" else name for name in elsewhere]
+    axes = {"flags": ("avx2", "sse2", *names), "runs": ("default",)}
+    config = config.model_copy(update={"matrix": config.matrix.model_copy(update=axes)})
+    cells = expand(config, base=tmp_path).cells
+    made = replace(
+        made,
+        config=config,
+        options=Namespace(**{**vars(made.options), "prove": True}),
+        elsewhere=[each.build for each in cells[2:]],
+    )
+    table = list(engine.run(cells[:2]))
+    assert (f"20250503 {wanted}" in made.missing_builds(table, cells[:2])) is compiled
+    assert (mine in {each.flags for each in made.records(cells[:2], table)}) is compiled
 
 
 @pytest.mark.parametrize(
