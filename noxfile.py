@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def _environment() -> Path:
     python = place / "bin" / "python"
     stamp, digest = _stamp(place, "harness")
     if not (stamp.is_file() and stamp.read_text() == digest):
-        print(f"preparing {place}, once: it serves all commands of the harness")
+        # Standard output is the command's: what it prints may be read by a program.
+        words = f"preparing {place}, once: it serves all commands of the harness"
+        print(words, file=sys.stderr)
         venv.create(place, with_pip=True)
         for arguments in _pip_arguments("harness"):
             if subprocess.call([python, "-m", "pip", "install", "--quiet", *arguments]):
@@ -118,6 +121,12 @@ def _module(session: nox.Session, name: str, *words: str) -> None:
 def matrix(session: nox.Session) -> None:
     """Build every version and flag set, run the model, find the cause of a drop."""
     _harness(session, "matrix")
+
+
+@nox.session(name="ci-matrix", venv_backend="none")
+def ci_matrix(session: nox.Session) -> None:
+    """Print a matrix of GitHub Actions: jobs that each run a shard of the builds."""
+    _harness(session, "ci-matrix")
 
 
 @nox.session(venv_backend="none")
@@ -226,11 +235,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and the order of the packages."""
+    """Check style, formatting, the order of the packages, and the workflows of docs/ci."""
     _install(session, "lint")
     session.run("lint-imports", env={"PYTHONPATH": "."})
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    workflows = sorted(map(str, Path("docs", "ci").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
 
 
 @nox.session

@@ -42,6 +42,7 @@ def cell(
     reason: str = "",
     converter: str = "",
     alone: bool = True,
+    machine: str = "",
 ) -> CellRecord:
     """A cell whose layers, one per type, have the given errors of their own."""
     layers = tuple(
@@ -75,4 +76,5 @@ def cell(
         build=BuildRecord(
             id=build_id, key="k", version=version, flags=flags, cmake_cache=dict(build or {})
         ),
+        machine={"cpu": machine} if machine else {},
     )

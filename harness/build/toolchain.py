@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import archspec.cpu
 
+from harness.build.packages import INSTALL, compiler_packages
 from harness.util.codes import Code
 from harness.util.errors import MachineError
 from harness.util.process import capture
@@ -58,11 +59,9 @@ def find_compiler(name: str) -> Compiler:
             "in the flag set (compiler)",
             code=Code.NO_COMPILER,
         )
-    # Clang's OpenMP is a package of its own, without which ncnn is compiled single-threaded.
-    package = "clang libomp-dev" if "clang" in name else "g++"
     raise MachineError(
         f"{name or 'C++ compiler'}: not found on PATH. Install it, on Debian or Ubuntu with: "
-        f"apt-get install {package}",
+        f"{INSTALL} {' '.join(compiler_packages(name))}",
         code=Code.NO_COMPILER,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.build.packages import INSTALL, VULKAN_HEADERS
 from harness.build.toolchain import ANSWER_SECONDS, Compiler
 from harness.sources.tree import source_text
 from harness.util.codes import Code
@@ -13,7 +14,7 @@ from harness.util.process import capture
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEADERS_REMEDY = "apt-get install libvulkan-dev"
+HEADERS_REMEDY = f"{INSTALL} {VULKAN_HEADERS}"
 HEADER = b"#include <vulkan/vulkan.h>\n"
 
 

@@ -18,6 +18,7 @@ from harness.config.ranges import (
     known_name,
     known_repository,
 )
+from harness.config.shards import MOST_SHARDS, Shard
 from harness.util.codes import Code
 from harness.util.errors import UsageError
 from harness.util.paths import known_path
@@ -144,6 +145,20 @@ def _duration(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def _shard(text: str) -> Shard:
+    found = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text, re.ASCII)
+    shard = Shard(index=int(found[1]), count=int(found[2])) if found else None
+    if not shard or not 1 <= shard.index <= shard.count <= MOST_SHARDS:
+        raise ValueError(f"give a shard such as 2/4: from 1/n to n/n, n at most {MOST_SHARDS}")
+    return shard
+
+
+def _label(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text, re.ASCII):
+        raise ValueError("give a runner's label such as ubuntu-latest: letters, digits, '.-_'")
+    return text
+
+
 path = _typed(_path)
 """A file or directory to read."""
 directory = _typed(_directory)
@@ -157,6 +172,11 @@ text = str
 name = _typed(_name)
 """A version, revision, input, layer, …."""
 commit = _typed(_commit)
+shard = _typed(_shard)
+"""Such as 2/4."""
+shards = _typed(Whole(1, MOST_SHARDS))
+label = _typed(_label)
+"""Of a machine that runs jobs."""
 repository = _typed(known_repository)
 """A clone by its path, or a URL."""
 processes = _typed(Whole(1, MOST_PROCESSES))

@@ -33,6 +33,7 @@ COMMANDS = {
     name: f"harness.commands.{name.replace('-', '_')}"
     for name in (
         "matrix",
+        "ci-matrix",
         "sweep",
         "audit",
         "corpus",

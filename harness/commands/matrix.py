@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 
 import harness
@@ -17,36 +15,31 @@ from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
     add_builds,
-    add_config,
     add_jobs,
     add_locked,
-    add_model,
-    add_repo,
     add_results,
-    configured,
 )
 from harness.commands.engines import add_scheduler, cluster_of, engine_of
 from harness.commands.proof import Proof
 from harness.commands.reproduction import file_words, model_words
-from harness.config.axes import with_axes
-from harness.config.cells import Matrix, expand, inputs_of, select, to_ask, with_layers
+from harness.commands.selection import add_selection, check_any, selected
+from harness.config.cells import Matrix, inputs_of, to_ask, with_layers
 from harness.config.loading import config_text
+from harness.config.shards import divided, part_of
 from harness.domain.records import Failure, Verdict
-from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, Revision, RunSpec, content_key
+from harness.domain.spec import BuildSpec, InputSpec, ModelSpec, RunSpec, content_key
 from harness.execution.engine import ModelAtHand, NoModel
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
+from harness.execution.shard_file import ShardState, write_shard
 from harness.model.prepared_model import prepare_model
 from harness.report.console import MatrixProgress, saying, wide_console
-from harness.sources import obtain_all
-from harness.sources.options import one_at_a_time, read_option_fields
 from harness.util.build_store import Store
 from harness.util.errors import (
     EXIT_FINDINGS,
     EXIT_OK,
     MachineError,
     ModelError,
-    SelectorError,
     SourceError,
     UsageError,
 )
@@ -59,6 +52,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.cluster.connection import Cluster
+    from harness.config.shards import Shard
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
     from harness.execution.engine import Engine
@@ -82,6 +76,7 @@ examples:
   nox -s matrix -- --version 20241226 --flags avx2 --flags avx2,NCNN_F16C=OFF
                                                   other axes, just this time
   nox -s matrix -- --version HEAD --repo ~/src/ncnn
+  nox -s matrix -- --shard 2/4                    the second quarter of the builds
 
 an id is build/run/input; a GLOB may match all of it, build/run, or the build alone. With several
 converters it is build/run@converter/input, and a GLOB without @converter matches all of them
@@ -96,48 +91,13 @@ EXITS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_config(parser)
-    add_model(parser)
-    add_repo(parser)
+    add_selection(parser)
     parser.add_argument(
-        "--version",
-        action="append",
-        type=types.name,
-        default=[],
-        metavar="V",
-        help="this version in place of the configuration's; may be given again",
-    )
-    parser.add_argument(
-        "--flags",
-        action="append",
-        type=types.text,
-        default=[],
-        metavar="SET",
-        help="this flag set in place of the configuration's, such as avx2 or avx2,NCNN_INT8=OFF",
-    )
-    parser.add_argument(
-        "--run",
-        action="append",
-        type=types.text,
-        default=[],
-        metavar="SET",
-        help="these run options in place of the configuration's, such as bf16 or lightmode=false",
-    )
-    parser.add_argument(
-        "--only",
-        action="append",
-        type=types.text,
-        default=[],
-        metavar="GLOB",
-        help="run only cells that match",
-    )
-    parser.add_argument(
-        "--skip",
-        action="append",
-        type=types.text,
-        default=[],
-        metavar="GLOB",
-        help="leave out cells that match",
+        "--shard",
+        type=types.shard,
+        metavar="I/N",
+        help="run only this one of N shards of what the other arguments select; each build is in "
+        "one of them, see `python -m harness ci-matrix`",
     )
     parser.add_argument(
         "--list", action="store_true", help="print the id of every cell and do nothing"
@@ -171,36 +131,26 @@ def execute(options: argparse.Namespace) -> int:
     """
     if options.json and not options.list:
         raise UsageError("--json goes with --list. Results are in results/*/cells.jsonl.")
-    config = with_axes(
-        configured(options),
-        versions=options.version,
-        flags=options.flags,
-        runs=options.run,
-    )
-    base = options.config.resolve().parent
     store = Store(root=options.builds.resolve())
-    expanded = expand(config, base=base, generate=partial(_generated, store))
-    matrix = select(expanded, only=options.only, skip=options.skip)
+    config, whole = selected(options, store)
+    if not options.list:
+        check_any(whole)
+    matrix = part_of(whole, options.shard) if options.shard else whole
     if options.list:
         return _list(matrix, as_json=options.json)
-    if not matrix.cells:
-        raise SelectorError(
-            "no cell is left of the matrix, so that nothing would be measured. Give another "
-            f"--only or --skip, or change matrix.exclude; --list tells why ("
-            f"{matrix.left_out[0].cell.id}: {matrix.left_out[0].reason})."
-        )
     with cluster_of(options, matrix.builds) as cluster:
-        return _measure(options, config, store, matrix, cluster)
+        return _measure(options, config, store, whole, matrix, cluster)
 
 
 def _measure(
     options: argparse.Namespace,
     config: Config,
     store: Store,
+    whole: Matrix,
     matrix: Matrix,
     cluster: Cluster | None,
 ) -> int:
-    """Measure a matrix, tell what it gives, and return the exit code."""
+    """Measure a matrix, or one shard of it, tell what it gives, and return the exit code."""
     base = options.config.resolve().parent
     console = wide_console()
     reporter = MatrixProgress(console, builds=len(matrix.builds), cells=len(matrix.cells))
@@ -239,6 +189,7 @@ def _measure(
     )
     left_out = {item.cell.id: item.reason for item in matrix.left_out}
     run.leave_out(left_out)
+    elsewhere = _kept_shard(options, config, whole, run)
     # What tells the result takes a second to import, in which this thread only waits for cells.
     with ThreadPoolExecutor(1) as pool:
         telling = pool.submit(importlib.import_module, "harness.commands.conclusion")
@@ -251,6 +202,7 @@ def _measure(
                 engine=engine,
                 run=run,
                 told=reporter.proving,
+                elsewhere=elsewhere,
             )
             experiments = proof.records(matrix.cells, records)
     conclusion = telling.result()
@@ -265,6 +217,19 @@ def _measure(
     if not options.prove:
         reporter.unproved(proof.missing_builds([*records, *experiments], matrix.cells))
     return EXIT_OK if fine else EXIT_FINDINGS
+
+
+def _kept_shard(
+    options: argparse.Namespace, config: Config, whole: Matrix, run: RunDirectory
+) -> tuple[BuildSpec, ...]:
+    """Keep which shard of a matrix a run is, if it is one, and return the builds of the others."""
+    shard: Shard | None = options.shard
+    if not shard:
+        return ()
+    shards = divided(whole, shard.count)
+    ids = tuple(tuple(build.id for build in builds) for builds in shards)
+    write_shard(ShardState(index=shard.index, model=config.model.name, builds=ids), run.path)
+    return tuple(build for build in whole.builds if build not in shards[shard.index - 1])
 
 
 def _prepared(
@@ -299,13 +264,6 @@ def _prepared(
     if errors and len(errors) == len(found):
         raise errors[0]
     return found
-
-
-def _generated(store: Store, revision: Revision) -> tuple[RunSpec, ...]:
-    """Return what `one-at-a-time` stands for in a revision, whose source is fetched for it."""
-    store.prepare()
-    tree = obtain_all([revision], store=store.sources, logs=store.logs)[revision]
-    return one_at_a_time(read_option_fields(tree.path), threads=os.cpu_count() or 1)
 
 
 def _command(options: argparse.Namespace) -> str:

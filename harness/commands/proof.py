@@ -10,6 +10,7 @@ from harness.analysis.attribution.experiments import (
     ROUNDS,
     affordable,
     changed_run,
+    due,
     suggested,
 )
 from harness.commands.reproduction import cell_command
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from harness.analysis.attribution.experiments import Experiment
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import CellSpec
+    from harness.domain.spec import BuildSpec, CellSpec, FlagSet
     from harness.execution.engine import Engine
     from harness.execution.run_directory import RunDirectory
 
@@ -39,6 +40,9 @@ class Proof:
     run: RunDirectory
     told: Callable[[int], None]
     """Called with how many cells are about to be measured."""
+    elsewhere: Sequence[BuildSpec] = ()
+    """Builds of other shards of the matrix, which measure them: nothing is proved with them here,
+    but by the report that joins the shards."""
 
     def records(self, cells: Sequence[CellSpec], table: Sequence[CellRecord]) -> list[CellRecord]:
         """Measure what proves causes, and return it.
@@ -77,7 +81,10 @@ class Proof:
         texts: dict[str, None] = {}
         for experiment in suggested(Table(records, self.config.tolerance)):
             base = specs.get(experiment.base)
-            if base and experiment.needs_build and experiment.settles:
+            if not (base and experiment.needs_build and experiment.settles):
+                continue
+            cell = self._spec(base, experiment)
+            if not (cell and self._is_elsewhere(cell.build)):
                 text = f"{base.build.revision.label} {_flags_text(base, experiment)}"
                 texts[text] = None
         return list(texts)
@@ -85,16 +92,19 @@ class Proof:
     def _wanted(
         self, records: Sequence[CellRecord], specs: Mapping[str, CellSpec], *, builds: bool
     ) -> list[CellSpec]:
-        """Return the cells of the experiments that can be done, the most telling first."""
-        wanted: dict[str, CellSpec] = {}
+        """Return the cells of the experiments to make now, the most telling first."""
+        wanted: dict[str, tuple[CellSpec, Experiment]] = {}
         for experiment in suggested(Table(records, self.config.tolerance)):
             base = specs.get(experiment.base)
             cell = base and self._spec(base, experiment)
             if not cell or cell.id in specs or cell.id in wanted:
                 continue
+            if self._is_elsewhere(cell.build):
+                continue
             if builds or not experiment.needs_build or self.engine.has_build(cell.build):
-                wanted[cell.id] = cell
-        return list(wanted.values())
+                wanted[cell.id] = (cell, experiment)
+        now = due([experiment for _, experiment in wanted.values()])
+        return [cell for cell, experiment in wanted.values() if experiment in now]
 
     def _spec(self, base: CellSpec, experiment: Experiment) -> CellSpec | None:
         """Return the cell of an experiment; None if no command line could ask for it."""
@@ -109,6 +119,13 @@ class Proof:
             flags = resolve_flag_set(name, config.flags, config.targets)
             build = replace(build, flags=flags)
         return replace(base, build=build, run=changed_run(base.run, experiment.change))
+
+    def _is_elsewhere(self, spec: BuildSpec) -> bool:
+        """Return whether another shard has a build that is compiled the same way."""
+        return any(
+            other.revision == spec.revision and _compiled(other.flags) == _compiled(spec.flags)
+            for other in self.elsewhere
+        )
 
     def _measured(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         by_id = {cell.id: cell for cell in cells}
@@ -131,3 +148,8 @@ def _flags_text(base: CellSpec, experiment: Experiment) -> str:
     """Return what `--flags` takes for the build of an experiment."""
     pairs = sorted((s.name, s.after) for s in experiment.change if s.axis == "build")
     return ",".join([base.build.flags.name, *(f"{name}={value}" for name, value in pairs)])
+
+
+def _compiled(flags: FlagSet) -> FlagSet:
+    """Return a flag set without what does not change what is compiled."""
+    return replace(flags, name="", needs=frozenset())

@@ -15,8 +15,9 @@ from harness.commands.places import REPORT, SUMMARY_VARIABLE
 from harness.domain.commits import read_commits
 from harness.domain.findings import read_findings
 from harness.domain.records import Verdict
-from harness.report.dataset import Run, cmake_arguments, merged, newest_run, read_run
+from harness.report.dataset import cmake_arguments, merged, newest_run
 from harness.report.exports import junit
+from harness.report.joining import Joined, join, run_directories
 from harness.report.markdown import markdown
 from harness.report.model import Report, assemble
 from harness.report.sweep_about import is_sweep
@@ -43,12 +44,13 @@ EXAMPLES = """\
 examples:
   nox -s report                                     the newest run
   nox -s report -- results/A results/B              several runs, machines or models in one
+  nox -s report -- artifacts                        all runs below it: shards of a matrix, …
   nox -s report -- --compare results/A              the newest run against an older one
   nox -s report -- --junit out.xml --fail-on drop   for a CI job
 """
 EXITS = {
     EXIT_OK: "the report is written",
-    EXIT_FINDINGS: "with --fail-on: it has such findings",
+    EXIT_FINDINGS: "with --fail-on: it has such findings, or is not complete",
     **COMMON_EXITS,
 }
 
@@ -82,20 +84,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=types.path,
         metavar="RUN_DIR",
-        help="run directories (default: newest)",
+        help="run directories, or directories with run directories below them, such as the "
+        "artifacts of jobs (default: the newest run)",
     )
     parser.add_argument(
         "--compare",
         type=types.path,
         metavar="OLD",
-        help="older run directory: show what got better, worse, is new or gone",
+        help="older run directory, or one above several: show what got better, worse, is new or "
+        "gone",
     )
     parser.add_argument(
         "--out",
         type=types.new_file_or_directory,
         metavar="PATH",
         help="the HTML file, or a directory for report.html (default: the run directory, of "
-        "several above them)",
+        "several the one above them)",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print the Markdown instead of the tables"
@@ -112,7 +116,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=FailOn.NEVER,
         metavar="WHAT",
         help="end with exit code 1 on any drop or worse (drop), only on broken cells and failed "
-        "builds (broken), or never (default: %(default)s)",
+        "builds (broken), or never (default: %(default)s); also, but for never, where shards of a "
+        "matrix are missing",
     )
     add_results(parser, "where run directories are")
 
@@ -132,11 +137,11 @@ def execute(options: argparse.Namespace) -> int:
             "Leave the option out elsewhere, or use --markdown."
         )
     folders = options.runs or [newest_run(options.results)]
-    if any(is_sweep(folder) for folder in folders):
-        return _report_sweep(options, folders)
-    runs = [read_run(path) for path in folders]
-    report = _assemble(runs, options.compare)
-    page = write_files(report, _page(options.out) or _default_page(runs))
+    paths = [path for folder in folders for path in run_directories(folder)]
+    if any(is_sweep(path) for path in paths):
+        return _report_sweep(options, paths)
+    report = _assemble(join(folders), options.compare)
+    page = write_files(report, _page(options.out) or _default_page(folders))
     if options.junit:
         write_atomically(options.junit, junit(report))
     if options.github_summary:
@@ -149,6 +154,7 @@ def execute(options: argparse.Namespace) -> int:
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
     failures = _FAILURES[options.fail_on]
     found = any(record.verdict in failures for record in report.records)
+    found = found or bool(failures and report.incomplete)
     return EXIT_FINDINGS if found else EXIT_OK
 
 
@@ -177,7 +183,8 @@ def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
     return EXIT_FINDINGS if found else EXIT_OK
 
 
-def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
+def _assemble(joined: Joined, older: Path | None) -> Report:
+    runs = joined.runs
     latest = runs[-1]
     return assemble(
         merged(runs),
@@ -185,16 +192,17 @@ def _assemble(runs: Sequence[Run], older: Path | None) -> Report:
         tolerance=latest.config.tolerance,
         commits=read_commits(run.path for run in runs),
         findings=read_findings(run.path for run in runs),
-        previous=read_run(older).records if older else (),
+        previous=merged(join([older]).runs) if older else (),
         config=latest.config_path,
         requested={k: v for run in runs for k, v in cmake_arguments(run.config).items()},
         left_out={k: v for run in runs for k, v in run.left_out.items()},
+        incomplete=joined.incomplete,
         advisories=load_corpus(),
     )
 
 
-def _default_page(runs: Sequence[Run]) -> Path:
-    folder = runs[0].path if len(runs) == 1 else runs[0].path.resolve().parent
+def _default_page(folders: Sequence[Path]) -> Path:
+    folder = folders[0] if len(folders) == 1 else folders[0].resolve().parent
     return folder / REPORT
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.build.packages import INSTALL, VULKAN_DRIVER
+from harness.build.vulkan import HEADERS_REMEDY
 from harness.doctor.finding import Finding, State
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from harness.doctor.machine import Answer, Machine
 
 TOPIC = "software"
-INSTALL = "apt-get install"
 OPTIONAL = {
     "git": (
         "no revision of a repository: `--repo`, `bisect` over commits, configs/issue-4666.toml",
@@ -93,7 +94,7 @@ def _vulkan(machine: Machine) -> Iterator[Finding]:
             state=State.MISSING,
             found=vulkan.trouble,
             cost="`skipped`: run options vulkan-*, configs/vulkan.toml",
-            remedy="apt-get install mesa-vulkan-drivers",
+            remedy=f"{INSTALL} {VULKAN_DRIVER}",
         )
     if not vulkan.headers:
         yield Finding(
@@ -101,5 +102,5 @@ def _vulkan(machine: Machine) -> Iterator[Finding]:
             what="Vulkan headers",
             state=State.MISSING,
             cost="`skipped`: flag set vulkan of versions before 2023-11",
-            remedy="apt-get install libvulkan-dev",
+            remedy=HEADERS_REMEDY,
         )

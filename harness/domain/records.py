@@ -286,6 +286,12 @@ class CellRecord(StoredValue):
         before, at, label = self.cell.removesuffix(f"/{self.input}").rpartition("@")
         return f"{self.run}@{label}" if at and before.endswith(f"/{self.run}") else self.run
 
+    @property
+    def machine_name(self) -> str:
+        """What tells machines apart: the CPU and the operating system, whatever its version."""
+        parts = (self.machine.get("cpu", ""), self.machine.get("system", "").partition(" ")[0])
+        return ", ".join(part for part in parts if part) or "unknown machine"
+
 
 def append_record(path: Path, record: CellRecord) -> None:
     """Append one record to a `.jsonl` file."""

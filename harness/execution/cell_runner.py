@@ -109,6 +109,7 @@ class CellRunner:
         with scratch_directory("cell-") as scratch:
             job = job_of(build, cells[0], model, inputs, alone=alone)
             results = self.launcher.run(job, scratch / "first")
+            model.check()
             records = [
                 self._record(cell, item, build, model, result)
                 for cell, item, result in zip(cells, inputs, results, strict=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.util.codes import Code
 from harness.util.errors import MachineError
+from harness.util.files import file_state
 from harness.util.sealed import SEAL, is_intact
 
 if TYPE_CHECKING:
@@ -32,19 +32,11 @@ def unchanged(files: Iterable[str]) -> Iterator[None]:
     for folder in dict.fromkeys(path.parent for path in paths):
         if (folder / SEAL).exists() and not is_intact(folder):
             raise _changed(folder)
-    before = [_state(path) for path in paths]
+    before = [file_state(path) for path in paths]
     yield
     for path, state in zip(paths, before, strict=True):
-        if _state(path) != state:
+        if file_state(path) != state:
             raise _changed(path)
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        about = os.stat(path)  # noqa: PTH116 (before and after each of thousands of jobs)
-    except OSError:
-        return None
-    return about.st_size, about.st_mtime_ns, about.st_ino
 
 
 def _changed(path: Path) -> MachineError:

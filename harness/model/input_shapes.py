@@ -88,6 +88,12 @@ def graph_inputs(graph: OnnxGraph) -> tuple[GraphInput, ...]:
                 "export the model from where its first tensor of numbers is known.",
                 code=Code.INPUT_SHAPE,
             )
+        if any(a.HasField("dim_value") and not a.dim_value for a in declared[name].shape.dim):
+            raise ModelError(
+                f"{graph.path}: its input {name} has an axis of size 0, so that there is nothing "
+                "to compute. Export the model with an input of another shape.",
+                code=Code.INPUT_SHAPE,
+            )
         below = _valid_below(graph.proto.graph, name) if dtype.kind in "iu" else 2
         found.append(
             GraphInput(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from harness.domain.spec import content_key
 from harness.model.onnx_tensors import check_tensors, data_place, is_external, location, tensors_in
 from harness.model.onnx_words import check_words
+from harness.model.widening import has_half, without_half
 from harness.util.codes import Code
 from harness.util.errors import ModelError
 from harness.util.files import sha256_of
@@ -43,6 +44,10 @@ class OnnxGraph:
 
     path: Path
     proto: onnx.ModelProto
+    external_files: tuple[str, ...] = ()
+    """Names of the files beside the model that hold tensors of it."""
+    is_half: bool = False
+    """Whether the file computes in half precision; `proto` has float32 in its place."""
 
     @classmethod
     def load(cls, path: Path) -> OnnxGraph:
@@ -59,10 +64,14 @@ class OnnxGraph:
         except DecodeError as error:
             raise broken_model(path, error) from error
         if not proto.graph.output:
-            raise broken_model(path, "it has no graph")
+            lacks = "outputs in its graph" if proto.graph.node else "graph"
+            raise broken_model(path, f"it has no {lacks}")
         check_words(proto, path)
         check_tensors(proto, path)
-        graph = cls(path, proto)
+        external = {location(t) for t in tensors_in(proto) if is_external(t)}
+        graph = cls(path, proto, tuple(sorted(external)))
+        if has_half(proto):
+            graph = replace(graph, proto=without_half(graph.complete()), is_half=True)
         graph.check_ends()
         return graph
 
@@ -139,11 +148,6 @@ class OnnxGraph:
                 depends.update(node.output)
                 names.update(dict.fromkeys(filter(None, node.output)))
         return tuple(names | dict.fromkeys(self.outputs))
-
-    @cached_property
-    def external_files(self) -> tuple[str, ...]:
-        """Names of the files beside the model that hold tensors of it."""
-        return tuple(sorted({location(t) for t in tensors_in(self.proto) if is_external(t)}))
 
     def content(self) -> str:
         """Return a key of the model's bytes, those of external tensor files included."""

@@ -232,8 +232,11 @@ def _make(
 
 
 def _lay(graph: OnnxGraph, target: Path) -> None:
-    """Put the model where pnnx may write beside it, with all tensors in one file."""
-    if not graph.external_files:
+    """Put the model where pnnx may write beside it, with all tensors in one file.
+
+    What is in half precision is given in single, as ncnn's files will have it.
+    """
+    if not (graph.external_files or graph.is_half):
         target.symlink_to(graph.path.resolve())
         return
     try:

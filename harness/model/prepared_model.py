@@ -18,8 +18,8 @@ from harness.model.param import Param, read_param
 from harness.model.weights import LARGEST_FILE, read_tensors
 from harness.sources.download import fetch_distribution, unpacking
 from harness.util.codes import Code
-from harness.util.errors import ModelError
-from harness.util.files import sha256_of
+from harness.util.errors import MachineError, ModelError
+from harness.util.files import file_state, sha256_of
 from harness.util.naming import file_name
 from harness.util.sealed import is_intact, sealed
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from harness.model.alignment import Alignment
     from harness.util.build_store import Store
+    from harness.util.files import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,24 @@ class PreparedModel:
     """Which blob holds which value: nothing is known before it was proved."""
     notes: tuple[str, ...] = ()
     """How its files were made, and what casts doubt on them."""
+    states: tuple[tuple[Path, State | None], ...] = ()
+    """Its files, with what they were before they were read."""
+
+    def check(self) -> None:
+        """Make sure that its files are still those that were read.
+
+        What is computed from them is kept under what they were by then.
+
+        Raises:
+            MachineError: one was changed.
+        """
+        for path, state in self.states:
+            if file_state(path) != state:
+                raise MachineError(
+                    f"{path}: changed while it was used, and what came of it is not kept. Run the "
+                    "same command again: it is read again, and what is finished stays.",
+                    code=Code.DAMAGED,
+                )
 
     @cached_property
     def digest(self) -> str:
@@ -172,9 +191,14 @@ def _converter_digest(wheel: str) -> str:
 def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> PreparedModel:
     """Check the files of a model against each other."""
     onnx_path = onnx if spec.reference == "onnx" else None
+    files = [param, weights, *([onnx_path] if onnx_path else [])]
+    states = [(path, file_state(path)) for path in files]
     graph = read_param(param)
     read_tensors(graph, weights)
     source = OnnxGraph.load(onnx_path) if onnx_path else None
+    if source:
+        others = [source.path.parent / name for name in source.external_files]
+        states += [(path, file_state(path)) for path in others]
     blobs = [b for layer in graph.layers if layer.type == "Input" for b in layer.outputs]
     names = dict(spec.names)
     _check(names, "blob", names, graph.blobs, spec)
@@ -188,8 +212,18 @@ def _describe(spec: ModelSpec, onnx: Path, param: Path, weights: Path) -> Prepar
         graph=graph,
         inputs=_inputs(blobs, source, names, param) if source else {b: b for b in blobs},
         outputs=graph.ends,
-        notes=_unread(graph, param),
+        notes=(*_unread(graph, param), *_half(source)),
         characters=_characters(source) if source else (),
+        states=tuple(states),
+    )
+
+
+def _half(source: OnnxGraph | None) -> tuple[str, ...]:
+    if source is None or not source.is_half:
+        return ()
+    return (
+        f"{source.path}: computes in half precision; the reference is what it gives in single, "
+        "without that rounding",
     )
 
 
@@ -211,10 +245,11 @@ def _inputs(
     left = [name for name in wanted if name not in found.values()]
     unnamed = [blob for blob in blobs if blob not in found]
     if len(unnamed) > len(left):
+        known = ", ".join(wanted) or "none at all"
         raise ModelError(
             f"{param}: input blob '{unnamed[-1]}' has no counterpart in {source.path}, whose "
-            f"inputs are {', '.join(wanted)}. Give the files of one model, or name it in the "
-            "configuration: [model.names] blob = value.",
+            f"inputs are {known}. Give the files of one model, or name it in the configuration: "
+            "[model.names] blob = value.",
             code=Code.MODEL_NAMES,
         )
     found |= dict(zip(unnamed, left, strict=False))

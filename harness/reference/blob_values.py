@@ -59,6 +59,7 @@ def blob_reference(
 
     Raises:
         ModelError: the model or the inputs are refused.
+        MachineError: the model's files were changed meanwhile.
     """
     origin = {
         "model": [model.digest, model.onnx_content],
@@ -78,6 +79,7 @@ def blob_reference(
             if values is None:
                 values = _as_values(model, tensors, evaluator, blobs)
             values |= {blob_key(blob): blobs[blob] for blob in sorted(model.defined_blobs)}
+        model.check()
         return values
 
     return stored(origin, compute, store=store)

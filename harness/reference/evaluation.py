@@ -10,9 +10,9 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from harness.model.onnx_graph import OnnxGraph, broken_model, one_line
+from harness.model.widening import as_float64
 from harness.reference.finiteness import check_values
 from harness.reference.operators import corrections
-from harness.reference.to_float64 import as_float64
 from harness.util.codes import Code
 from harness.util.errors import ModelError
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 EVALUATORS = {
-    "fp32": f"onnxruntime {onnxruntime.__version__}, no graph optimisations, one thread",
+    "fp32": f"onnxruntime {onnxruntime.__version__}, half precision widened, no graph "
+    "optimisations, one thread",
     "float64": f"onnx {onnx.__version__}, widened to float64, operators corrected",
 }
 """What computes each kind of reference; part of a stored reference's key."""
@@ -60,6 +61,7 @@ def evaluate(
 ) -> dict[str, Array]:
     """Compute values of a graph with ONNX Runtime on the CPU, in the types of the file.
 
+    But for half precision, which is widened to float32: ncnn's files are not told to round.
     Graph optimisations are off: each value is what its own node computes from its inputs, nothing
     is fused, folded or reordered, and asking for more values does not change any of them.
 
@@ -120,7 +122,7 @@ def evaluate_float64(
 ) -> dict[str, Array]:
     """Compute values of a graph in float64 with onnx's reference evaluator.
 
-    All float types of the graph are widened (see `to_float64.py`), so that the result is
+    All float types of the graph are widened (see `harness.model.widening`), so that the result is
     free of rounding but for that of the weights and attributes in the file itself.
 
     Arguments, result and errors are those of `evaluate`.

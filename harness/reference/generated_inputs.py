@@ -52,6 +52,12 @@ def generate(onnx: Path, texts: Sequence[str], evaluator: Evaluator) -> Generate
     """
     graph = OnnxGraph.load(onnx)
     inputs = graph_inputs(graph)
+    if not inputs:
+        raise ModelError(
+            f"{onnx}: it has no inputs, so that what it gives is always the same. Export the model "
+            "with its first tensor as an input.",
+            code=Code.ONNX,
+        )
     first, second = _given(inputs, texts)
     shapes = _complete(graph, inputs, first, evaluator)
     others = {**shapes, **second}

@@ -87,7 +87,9 @@ def noise_of(
     }
 
     def compute() -> Mapping[str, Array]:
-        return evaluator(noise_between, model, dict(tensors), fp32, float64, what=model.param)
+        found = evaluator(noise_between, model, dict(tensors), fp32, float64, what=model.param)
+        model.check()
+        return found
 
     channels = stored(origin, compute, store=store.references)
     return Noise(

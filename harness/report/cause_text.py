@@ -133,6 +133,8 @@ def fix_words(fix: Fix) -> str:
             parts.append(f"{values} {when}")
     converters = [s for s in fix.change if s.axis == "converter"]
     parts += [f"the model {_made(s.after)} instead of {_made(s.before)}" for s in converters]
+    machines = [s for s in fix.change if s.axis == "machine"]
+    parts += [f"another machine ({s.after} instead of {s.before})" for s in machines]
     return link.join(parts)
 
 

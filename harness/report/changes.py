@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
-from harness.report.dataset import machine_name
 from harness.report.record_values import SYMBOLS, output_error
 
 if TYPE_CHECKING:
@@ -90,10 +89,10 @@ class Changes:
 
 def compare(old: Sequence[CellRecord], new: Sequence[CellRecord], tolerance: Tolerance) -> Changes:
     """Match the cells of two results and sort them by what became of them."""
-    same_machine = bool({machine_name(r) for r in old} & {machine_name(r) for r in new})
+    same_machine = bool({r.machine_name for r in old} & {r.machine_name for r in new})
 
     def keyed(records: Sequence[CellRecord]) -> dict[tuple[str, str, str], CellRecord]:
-        return {(r.model, machine_name(r) if same_machine else "", r.cell): r for r in records}
+        return {(r.model, r.machine_name if same_machine else "", r.cell): r for r in records}
 
     before, after = keyed(old), keyed(new)
     changes = []

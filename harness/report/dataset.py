@@ -18,7 +18,8 @@ from harness.domain.findings import read_findings
 from harness.domain.records import CellRecord, parse_record, read_records
 from harness.domain.spec import THREADS
 from harness.domain.versions import ordered_versions
-from harness.execution.run_directory import CELLS, read_left_out
+from harness.execution.run_directory import CELLS, read_left_out, read_state
+from harness.execution.shard_file import ShardState, read_shard
 from harness.report.sweep_about import FILE as SWEEP
 from harness.report.sweep_about import is_sweep
 from harness.util.codes import Code
@@ -40,6 +41,10 @@ class Run:
     config: Config
     left_out: Mapping[str, str]
     """Why cells of the configuration were not run, by their ids."""
+    shard: ShardState | None
+    """Which shard of a matrix it is; None if it is all of it."""
+    finished: bool
+    """Whether it came to its end; a finding without cells has none."""
 
     @property
     def config_path(self) -> Path:
@@ -74,6 +79,8 @@ def read_run(path: Path) -> Run:
         records=_in_order(records, config),
         config=config,
         left_out=read_left_out(path),
+        shard=read_shard(path),
+        finished=state.finished if (state := read_state(path)) else True,
     )
 
 
@@ -125,12 +132,6 @@ def cmake_arguments(config: Config) -> dict[str, str]:
         settings |= {"CMAKE_CXX_FLAGS": flags.cxx_flags} if flags.cxx_flags else {}
         found[name] = " ".join(f"-D{key}={shlex.quote(value)}" for key, value in settings.items())
     return found
-
-
-def machine_name(record: CellRecord) -> str:
-    """Return what tells machines apart: the CPU and the operating system, whatever its version."""
-    parts = (record.machine.get("cpu", ""), record.machine.get("system", "").partition(" ")[0])
-    return ", ".join(part for part in parts if part) or "unknown machine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +201,7 @@ def scopes(records: Iterable[CellRecord]) -> tuple[Scope, ...]:
     """
     groups: dict[tuple[str, str], dict[str, CellRecord]] = defaultdict(dict)
     for record in records:
-        cells = groups[record.model, machine_name(record)]
+        cells = groups[record.model, record.machine_name]
         known = cells.get(record.cell)
         if known is None or _precedence(known) <= _precedence(record):
             cells[record.cell] = record

@@ -13,7 +13,6 @@ from harness.domain.formatting import number
 from harness.domain.records import CellRecord, Verdict
 from harness.report.cause_text import cause_head, cause_title, fix_words
 from harness.report.csv_tables import frame_csv, matrix_table
-from harness.report.dataset import machine_name
 from harness.report.details import plain
 from harness.report.record_values import output_error
 from harness.util.printable import printable
@@ -37,7 +36,7 @@ def csv(report: Report) -> str:
     """Return one row per cell: the table of the run directory, with model and machine."""
     table = matrix_table(report.records)
     table.insert(0, "model", [record.model for record in report.records])
-    table.insert(1, "machine", [machine_name(record) for record in report.records])
+    table.insert(1, "machine", [record.machine_name for record in report.records])
     return frame_csv(table)
 
 
@@ -47,6 +46,7 @@ def json_text(report: Report) -> str:
         "schema_version": 1,
         "title": report.title,
         "tolerance": report.tolerance.model_dump(),
+        "incomplete": report.incomplete,
         "parts": [_part(part) for part in report.parts],
         "findings": [finding.model_dump() for finding in report.findings],
         "commits": [commit.model_dump() for commit in report.commits],
@@ -134,10 +134,14 @@ def _changes(report: Report) -> dict[str, list[dict[str, str]]] | None:
 def junit(report: Report) -> str:
     """Return a test suite per build and machine with a test case per cell.
 
-    A drop is a failure, `broken` and `build-failed` are errors, the rest is skipped. The time of
-    a case is its latency in seconds.
+    A drop is a failure, `broken` and `build-failed` are errors, as is what is missing of the
+    matrix, the rest is skipped. The time of a case is its latency in seconds.
     """
     document = JUnitXml(printable(report.title))
+    if report.incomplete:
+        shards = TestSuite("shards")
+        shards.add_testcases([_gap(note) for note in report.incomplete])
+        document.add_testsuite(shards)
     for part in report.parts:
         suites: dict[str, TestSuite] = {}
         for record in part.scope.records:
@@ -151,6 +155,14 @@ def junit(report: Report) -> str:
             document.add_testsuite(suite)
     text: bytes = document.tostring()  # type: ignore[no-untyped-call]
     return text.decode()
+
+
+def _gap(note: str) -> TestCase:
+    """Return what stands for cells that nothing is known of."""
+    words = printable(plain(note))
+    case = TestCase(words, classname="shards")
+    case.result = [Error(words, "incomplete")]
+    return case
 
 
 def _case(record: CellRecord, report: Report) -> TestCase:

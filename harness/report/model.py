@@ -120,6 +120,8 @@ class Report:
     changes: Changes | None
     config: str
     """Configuration file for the commands that reproduce a cell; empty for the default one."""
+    incomplete: tuple[str, ...]
+    """What is missing of the matrix, see `Joined`."""
     requested: Mapping[str, str]
     """What each flag set passes to CMake, by its name, where that is known."""
 
@@ -154,6 +156,7 @@ def assemble(
     config: str | Path = "",
     requested: Mapping[str, str] = NOTHING,
     left_out: Mapping[str, str] = NOTHING,
+    incomplete: Sequence[str] = (),
     advisories: Sequence[Advisory] = (),
 ) -> Report:
     """Work out everything that the report says.
@@ -168,16 +171,20 @@ def assemble(
         config: configuration file for the commands that reproduce a cell.
         requested: what each flag set passes to CMake, see `cmake_arguments`.
         left_out: why cells were not run, by their ids.
+        incomplete: what is missing of the matrix.
         advisories: known faults of ncnn, to tell where a cause is one of them.
     """
     parts = []
-    for scope in scopes(records):
+    all_scopes = scopes(records)
+    for scope in all_scopes:
         part = Part(
             scope=scope,
-            summary=summarise(scope.records, tolerance, scope.experiments),
+            summary=summarise(
+                scope.records, tolerance, [*scope.experiments, *_abroad(scope, all_scopes)]
+            ),
             sentence=verdict_sentence(scope),
             recommendation=recommend(scope.records),
-            left_out=left_out,
+            left_out={**left_out, **_measured_elsewhere(scope, all_scopes)},
             advisories=tuple(advisories),
         )
         parts.append(part)
@@ -190,5 +197,32 @@ def assemble(
         findings=tuple(findings),
         changes=compare(previous, current, tolerance) if previous else None,
         config=str(config),
+        incomplete=tuple(incomplete),
         requested=requested,
     )
+
+
+def _others(scope: Scope, all_scopes: Sequence[Scope]) -> list[Scope]:
+    """Return the scopes of the same model on other machines."""
+    return [other for other in all_scopes if other.model == scope.model and other is not scope]
+
+
+def _abroad(scope: Scope, all_scopes: Sequence[Scope]) -> list[CellRecord]:
+    """Return what other machines measured, as evidence about cells of this one.
+
+    It is no part of the table, and ids say where it is from.
+    """
+    return [
+        record.model_copy(update={"cell": f"{record.cell} on {other.machine}", "experiment": True})
+        for other in _others(scope, all_scopes)
+        for record in (*other.records, *other.experiments)
+    ]
+
+
+def _measured_elsewhere(scope: Scope, all_scopes: Sequence[Scope]) -> dict[str, str]:
+    """Return the cells that other machines measured, with which."""
+    return {
+        record.cell: f"measured on {other.machine}"
+        for other in _others(scope, all_scopes)
+        for record in other.records
+    }

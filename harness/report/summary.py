@@ -139,7 +139,13 @@ class Summary:
 def summarise(
     records: Sequence[CellRecord], tolerance: Tolerance, experiments: Sequence[CellRecord] = ()
 ) -> Summary:
-    """Return what records say, with the causes among them, which experiments help to prove."""
+    """Return what records say, with the causes among them, which experiments help to prove.
+
+    Args:
+        records: the cells of one model on one machine.
+        tolerance: the limits beyond which something is at fault.
+        experiments: cells beside the table, those of other machines included.
+    """
     causes = attribute([*records, *experiments], tolerance)
     return Summary(records=tuple(records), causes=causes)
 

@@ -44,6 +44,10 @@ def show(console: Console, report: Report) -> None:
     if report.changes:
         _heading(console, "What changed")
         _line(console, f"  {report.changes.sentence}.")
+    if report.incomplete:
+        _heading(console, "This report is not complete")
+        for note in report.incomplete:
+            _line(console, f"  • {note}")
     counts = ", ".join(f"{SYMBOLS[v]} {count} {v}" for v, count in report.counts.items())
     _line(console, f"\n{len(report.records)} cells: {counts}")
 

@@ -140,6 +140,18 @@ def disk_trouble(error: OSError, place: Path) -> str:
     return next((f"{where}: {said}" for codes, said in _TROUBLE if error.errno in codes), "")
 
 
+State = tuple[int, int, int]
+
+
+def file_state(path: Path) -> State | None:
+    """Return what differs when a file was written to or replaced; None if it is not there."""
+    try:
+        about = os.stat(path)  # noqa: PTH116 (before and after each of thousands of jobs)
+    except OSError:
+        return None
+    return about.st_size, about.st_mtime_ns, about.st_ino
+
+
 def existing_parent(path: Path) -> Path:
     """Return the path itself or the nearest directory above it that exists."""
     return next(p for p in (path, *path.absolute().parents) if os.path.exists(p))  # noqa: PTH110 (never raises)

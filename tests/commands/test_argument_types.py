@@ -53,6 +53,22 @@ REFUSED = [
     ("matrix --onnx ~nosuchuser/x", "no usable path"),
     ("matrix --onnx /", "/"),
     ("matrix --skip *", "no cell is left of the matrix"),
+    *(
+        (f"matrix --shard={text}", "give a shard such as 2/4")
+        for text in ("0/1", "2/1", "1/0", "1", "1/", "/1", "-1/2", "1/257", "1/٢", "1.0/2", "1/2/3")
+    ),
+    ("matrix --shard=", "empty. Leave the option out"),
+    ("matrix --shard 1/2", "1 build for 2 shards, and a build is in one of them only"),
+    ("matrix --shard 1/1 --skip *", "no cell is left of the matrix"),
+    ("matrix --shard 1/1 --only x", "matches none of 1 cells"),
+    ("ci-matrix --shards 0", "give a whole number from 1 to 256"),
+    ("ci-matrix --shards 257", "give a whole number from 1 to 256"),
+    ("ci-matrix --shards 1/2", "give a whole number"),
+    ("ci-matrix --runner a,b", "give a runner's label"),
+    ("ci-matrix --runner ${{x}}", "give a runner's label"),
+    ("ci-matrix --skip *", "no cell is left of the matrix"),
+    ("ci-matrix --version ../../x", "a '/' separates the parts"),
+    ("ci-matrix --jobs 1", "unrecognized arguments: --jobs"),
     ("matrix --converter x", "give pnnx with or without a version"),
     ("matrix --nosuch", "unrecognized arguments: --nosuch"),
     ("nosuch", "invalid choice: 'nosuch'"),

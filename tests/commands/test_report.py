@@ -8,6 +8,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.domain.verdict import Tolerance
+from harness.execution.shard_file import ShardState, write_shard
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE
 from tests.report.synthetic import cell, write_page, write_run
 
@@ -63,6 +64,39 @@ def test_several_runs_are_reported_above_them(report: Project) -> None:
     assert report("results/20260201-000000-new", "results/20260301-000000-arm") == EXIT_OK
     content = json.loads(Path("results/report.json").read_text(encoding="utf-8"))
     assert [len(part["cells"]) for part in content["parts"]] == [3, 1]
+
+
+def test_all_runs_below_a_directory_are_reported_in_it(report: Project) -> None:
+    assert report("results") == EXIT_OK
+    content = json.loads(Path("results/report.json").read_text(encoding="utf-8"))
+    assert [len(part["cells"]) for part in content["parts"]] == [3]
+    assert not list(Path("results").glob("*/report.*"))
+
+
+@pytest.mark.parametrize(
+    ("what", "code"), [("never", EXIT_OK), ("broken", EXIT_FINDINGS), ("drop", EXIT_FINDINGS)]
+)
+def test_a_report_that_lacks_a_shard_fails(
+    what: str, code: int, report: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(
+        Path("artifacts/a/run"), [cell("20261020", "sse2", "default", "short", layers=7)]
+    )
+    builds = (("20261020-sse2",), ("20261020-avx2", "20261020-avx512"))
+    write_shard(ShardState(index=1, model="ppocrv3-rec", builds=builds), folder)
+    assert report("artifacts", "--fail-on", what) == code
+    said = "shard 2/2 is missing: nothing is known of 20261020-avx2 and 20261020-avx512"
+    assert said in capsys.readouterr().out
+    assert said in Path("artifacts/report.html").read_text(encoding="utf-8")
+
+
+def test_comparison_with_all_runs_below_a_directory(
+    report: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("before").mkdir()
+    Path("results/20260101-000000-old").rename("before/run")
+    assert report("--compare", "before") == EXIT_OK
+    assert "0 worse, 0 better, 2 new, 0 gone, 1 same" in capsys.readouterr().out
 
 
 def test_comparison(report: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,3 +104,18 @@ def test_no_usual_size_works(tmp_path: Path) -> None:
     path = save(tmp_path, "y = MatMul(x, w)", {"x": ["n", "m"]})
     with pytest.raises(ModelError, match=r"none of 6 usual sizes .* Name a shape: --shape x=1,"):
         generate(path, [], here)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "it has no inputs"),
+        ({"x": [1, 0, 8]}, "its input x has an axis of size 0"),
+    ],
+)
+def test_nothing_can_be_fed(
+    inputs: dict[str, list[int | str]], message: str, tmp_path: Path
+) -> None:
+    node = "y = Relu(x)" if inputs else "y = Relu(w)"
+    with pytest.raises(ModelError, match=message):
+        generate(save(tmp_path, node, inputs), [], here)

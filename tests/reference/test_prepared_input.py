@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
+from harness.util.errors import MachineError
+from tests import one_layer
 from tests.evaluating import here
 from tests.proven import preparation
 
@@ -18,6 +21,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPE = (1, 2, 4)
+
+
+def test_nothing_is_kept_of_a_model_that_changes_meanwhile(tmp_path: Path) -> None:
+    one_layer.write_model(tmp_path)
+    onnx_file, param, weights = (str(tmp_path / f"m.{kind}") for kind in ("onnx", "param", "bin"))
+    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
+    item = InputSpec(name="i", random=1, shape=(1, 40, 120))
+    store = Store(root=tmp_path / "store")
+    model = preparation(spec, [item], store).model
+    good = prepare_input(item, model, store, here)
+    content = (tmp_path / "m.bin").read_bytes()
+    (tmp_path / "m.bin").write_bytes(content[:4] + bytes(4) + content[8:])
+    other = InputSpec(name="j", random=2, shape=(1, 40, 120))
+    kept = set((tmp_path / "store" / "references").iterdir())
+    with pytest.raises(MachineError, match=r"m\.bin: changed while it was used.*Run the same"):
+        prepare_input(other, model, store, here)
+    assert set((tmp_path / "store" / "references").iterdir()) == kept
+    assert prepare_input(item, model, store, here).reference.directory == good.reference.directory
 
 
 def test_the_same_tensors_go_crosswise_into_blobs_of_the_same_names(tmp_path: Path) -> None:

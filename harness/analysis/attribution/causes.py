@@ -88,7 +88,7 @@ def attribute(records: Iterable[CellRecord], tolerance: Tolerance) -> tuple[Caus
     """Return the causes found in a table of cells, proved ones and the most frequent first.
 
     Args:
-        records: the cells of one model on one machine.
+        records: the cells of one model on one machine, and experiments, on any.
         tolerance: the limits beyond which something is at fault.
     """
     table = Table(records, tolerance)

@@ -13,7 +13,7 @@ from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.analysis.attribution.settings import Change, difference, settings_of
+from harness.analysis.attribution.settings import Change, difference, leads_abroad, settings_of
 from harness.analysis.attribution.symptoms import Observed, observe
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ WORSE = 8.0
 
 
 class Request(NamedTuple):
-    """What was asked for of any version, and on which input: cells of one request are compared
-    across versions, whose options differ anyway."""
+    """What was asked for of any version, on which input and machine: cells of one request are
+    compared across versions, whose options differ anyway."""
 
     flags: str
     run: str
     converter: str
     input: str
+    machine: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,10 @@ class Case:
 
 
 class Table:
-    """Cells of one model on one machine, and their observations."""
+    """Cells of one model on one machine, and their observations.
+
+    Experiments may be of other machines: the machine is a setting like others.
+    """
 
     def __init__(self, records: Iterable[CellRecord], tolerance: Tolerance) -> None:
         """Take in records; what cells with equal settings disagree about is left out."""
@@ -154,12 +158,27 @@ class Table:
         ]
 
     def _case(self, symptom: Symptom, cell: Cell, seen: Observation) -> Case:
+        """Return a symptom in a cell; what another machine shows counts if nothing else does."""
+        near = self.near(cell)
+        at_home = [(change, other) for change, other in near if not leads_abroad(change)]
+        case = self._case_among(at_home, symptom, cell, seen)
+        if case.clearings or len(at_home) == len(near):
+            return case
+        return self._case_among(near, symptom, cell, seen)
+
+    def _case_among(
+        self,
+        near: Sequence[tuple[Change, str]],
+        symptom: Symptom,
+        cell: Cell,
+        seen: Observation,
+    ) -> Case:
         cells = self.observed[symptom]
         cleared: dict[Change, str] = {}
         failed: set[Change] = set()
         eased: dict[Change, str] = {}
         tried: set[Change] = set()
-        for change, other in self.near(cell):
+        for change, other in near:
             there = cells.get(other)
             if there is None:
                 continue
@@ -197,7 +216,9 @@ def _cell(record: CellRecord, defaults: Mapping[str, bool | int]) -> Cell | None
     return Cell(
         id=record.cell,
         version=record.version,
-        request=Request(record.flags, record.run, record.converter, record.input),
+        request=Request(
+            record.flags, record.run, record.converter, record.input, record.machine_name
+        ),
         settings=settings_of(record),
     )
 

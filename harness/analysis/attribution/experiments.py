@@ -1,9 +1,10 @@
 """Which cells are missing for a proof: the experiments that a table suggests.
 
-Three questions are asked of it, the most telling first. Which part of a change is needed, where
-several settings changed at once: each setting alone, then the change without each. What clears a
-fault that nothing in the table clears: what clears the same fault elsewhere, and, in one cell that
-stands for all, every optimisation off. And whether a fix holds in the cells where it was not tried.
+Three questions are asked of it, the most telling first; others wait for the answers. Which part of
+a change is needed, where several settings changed at once: each setting alone, then the change
+without each. What clears a fault that nothing in the table clears: what clears the same fault
+elsewhere, and, in one cell that stands for all, every optimisation off. And whether a fix holds in
+the cells where it was not tried.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from harness.analysis.attribution.symptoms import Symptom
     from harness.domain.spec import RunSpec
 
-ROUNDS = 4
-"""How often experiments may suggest others: singles, the rest of each, and what those suggest."""
+ROUNDS = 6
+"""How often experiments may suggest others: singles, the rest of each, what those suggest, and
+whether it holds in other cells."""
 
 LEAST = 16
 """Experiments that any table may have."""
@@ -60,6 +62,8 @@ class Experiment(NamedTuple):
     change: Change
     settles: bool
     """Whether it decides what clears something, or only whether that holds in a further cell."""
+    awaited: bool = False
+    """Whether it decides what further cells are worth."""
 
     @property
     def needs_build(self) -> bool:
@@ -67,9 +71,10 @@ class Experiment(NamedTuple):
         return any(setting.axis == "build" for setting in self.change)
 
 
-_NEAREST, _PLAIN, _OTHERS, _SPREAD = range(4)
-"""Ranks of wishes: the nearest case of what nothing is proved of, what nothing clears, further
-cells of both, and whether a proved fix holds elsewhere."""
+_NEAREST, _PLAIN, _KNOWN, _OTHERS, _SPREAD = range(5)
+"""Ranks of wishes: the nearest case of what nothing is proved of, what nothing clears, what was
+proved elsewhere in cells of which nothing is, anything else in those, and whether a proved fix
+holds in further cells."""
 
 
 class _Wish(NamedTuple):
@@ -95,10 +100,23 @@ def suggested(table: Table) -> list[Experiment]:
     for wish in _wishes(table):
         target = frozenset(_changed(wish.cell.settings, wish.change).items())
         worth[wish.cell.version, wish.cell.request.input, target].append(wish)
-    ranked = sorted(worth.values(), key=lambda w: (min(x.rank for x in w), -len(w), _key(w)))
+    ranked = sorted(worth.values(), key=lambda w: (_rank(w), -len(w), _key(w)))
     experiments = (_experiment(wishes, table) for wishes in ranked)
     # What was measured and told nothing, such as a cell that is unstable, would tell nothing again.
     return [each for each in experiments if each.change]
+
+
+def due(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Return the experiments to make now: those that others wait for, if there are any.
+
+    Args:
+        experiments: all that can be made, the most telling first.
+    """
+    return [each for each in experiments if each.awaited] or list(experiments)
+
+
+def _rank(wishes: Sequence[_Wish]) -> int:
+    return min(wish.rank for wish in wishes)
 
 
 def _key(wishes: Sequence[_Wish]) -> tuple[object, ...]:
@@ -119,7 +137,7 @@ def _wishes(table: Table) -> Iterator[_Wish]:
             # Proved elsewhere: it is tried here, never borrowed.
             fits = all(case.cell.settings.get(s[:2], "") == s.before for s in change)
             if fits and change not in case.tried:
-                yield _Wish(_SPREAD if _is_proved(case) else _OTHERS, case.cell, change)
+                yield _Wish(_SPREAD if _is_proved(case) else _KNOWN, case.cell, change)
     for cause in causes_in(table):
         mine = [case for case in cases if case.symptom not in proved and _is_in(case, cause)]
         if mine:
@@ -269,4 +287,5 @@ def _experiment(wishes: Sequence[_Wish], table: Table) -> Experiment:
     change, base = min(
         choices, key=lambda c: (any(s.axis == "build" for s in c[0]), order(c[0]), c[1])
     )
-    return Experiment(base, change, settles=min(wish.rank for wish in wishes) < _SPREAD)
+    rank = _rank(wishes)
+    return Experiment(base, change, settles=rank < _SPREAD, awaited=rank < _KNOWN)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from harness.domain.records import BuildRecord, CellRecord
 
-Axis = Literal["run", "build", "converter"]
+Axis = Literal["run", "build", "converter", "machine"]
 
 WHEN = "options set"
 """Name of the setting that tells when options are set."""
 
-_EASE: tuple[Axis, ...] = ("run", "build", "converter")
-"""Settings, from those that a user changes at once to those that take another model."""
+_EASE: tuple[Axis, ...] = ("run", "build", "converter", "machine")
+"""Settings, from those that a user changes at once to those that take another model or CPU."""
 
 _BUILD_KEYS = ("NCNN_", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE", "HARNESS_")
 _FOUND_OUT = "NCNN_COMPILER_SUPPORT_"
@@ -52,6 +52,7 @@ def settings_of(record: CellRecord) -> Settings:
         **run,
         ("run", WHEN): record.when,
         ("converter", "converter"): record.converter,
+        ("machine", "machine"): record.machine_name,
     }
 
 
@@ -71,6 +72,11 @@ def difference(
     names = {key for key, _ in before.items() ^ after.items()}
     changes = (Setting(*key, before.get(key, ""), after.get(key, "")) for key in names)
     return frozenset(change for change in changes if change.before != change.after)
+
+
+def leads_abroad(change: Change) -> bool:
+    """Return whether a change takes another machine."""
+    return any(setting.axis == "machine" for setting in change)
 
 
 def order(change: Change) -> Order:

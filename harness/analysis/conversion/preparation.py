@@ -85,6 +85,7 @@ class ModelPreparation:
         if known is None:
             self.say("finding out what each blob holds")
             known = self._proved(inputs)
+            self.model.check()
             asked = known.run or known.unsettled
             if not self.machine.store.is_read_only:
                 write_sealed(files[bool(asked)], known.model_dump_json())

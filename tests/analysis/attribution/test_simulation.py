@@ -15,7 +15,7 @@ import pytest
 
 from harness.analysis.attribution.causes import Cause, causes_in
 from harness.analysis.attribution.evidence import Table
-from harness.analysis.attribution.experiments import ROUNDS, affordable, suggested
+from harness.analysis.attribution.experiments import ROUNDS, affordable, due, suggested
 from tests.analysis.attribution.truth import false_statements, findable, is_found
 from tests.analysis.attribution.worlds import TOLERANCE, World, place_of
 
@@ -52,7 +52,7 @@ def tables(seed: int, *, complete: bool, share: float) -> tuple[World, Table, Ta
     before = table = Table(records, TOLERANCE)
     left = affordable(len(records))
     for _ in range(ROUNDS):
-        wanted = [x for x in suggested(table) if not x.needs_build][:left]
+        wanted = due([x for x in suggested(table) if not x.needs_build])[:left]
         left -= len(wanted)
         places = [world.experiment(place_of(x.base), x.change) for x in wanted]
         records += [world.measure(place, experiment=True) for place in places]

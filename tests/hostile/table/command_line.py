@@ -77,6 +77,19 @@ STORE = ("store", "--builds", "builds")
 _NUMBERS = (
     *_each("jobs", MATRIX_RUN, "--jobs", NUMBERS),
     *_each("threads", AUDIT, "--threads", NUMBERS),
+    *_each("shards", ("ci-matrix", "--config", "c.toml"), "--shards", NUMBERS),
+    *_each(
+        "shard",
+        LIST,
+        "--shard",
+        {
+            **NUMBERS,
+            "none": "0/1",
+            "beyond": "2/1",
+            "digits": f"{DIGITS}/{DIGITS}",
+            "three": "1/1/1",
+        },
+    ),
     *_each("cases", SWEEP, "--cases", {k: v for k, v in NUMBERS.items() if k != "huge"}),
     *_each("seed", SWEEP, "--seed", {"negative": "-1", "digits": DIGITS, "text": "x"}),
     *_each("budget", SWEEP, "--budget", {**FLOATS, "days": "1d", "overflow": "1e999h"}),

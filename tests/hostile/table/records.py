@@ -146,7 +146,14 @@ _SIDE = tuple(
         then(run(), files(**{f"results_IN_r_IN_{file.replace('.', '__')}": data})),
         ends=TAKEN | USAGE,
     )
-    for file in ("config.toml", "left-out.json", "finding.json", "commits.json", "run.json")
+    for file in (
+        "config.toml",
+        "left-out.json",
+        "finding.json",
+        "commits.json",
+        "run.json",
+        "shard.json",
+    )
     for name, data in (
         ("empty", b""),
         ("null", b"null"),
@@ -179,7 +186,7 @@ _PLACES = tuple(
         then(run(), make(f"results/r/{file}")),
         ends=TAKEN | USAGE,
     )
-    for file in ("cells.jsonl", "config.toml", "left-out.json", "finding.json")
+    for file in ("cells.jsonl", "config.toml", "left-out.json", "finding.json", "shard.json")
     for name, make in _MAKERS
 )
 _SWEEPS = tuple(
@@ -198,4 +205,45 @@ _SWEEPS = tuple(
     )
 )
 
-CASES = (*_BESIDE, *_TEXTS, *_NUMBERS, *_ONLY, *_SIDE, *_PLACES, *_SWEEPS)
+_SHARDS = tuple(
+    _case(
+        "run directory",
+        f"shard/{name}",
+        then(run(), files(results_IN_r_IN_shard__json=json.dumps(state))),
+        ends=TAKEN,
+        words=(*RUN, "--junit", "results/j.xml"),
+    )
+    for name, state in {
+        **{
+            key: {"index": 1, "model": text, "builds": [["a"], [text]]}
+            for key, text in NASTY.items()
+        },
+        "no-builds": {"index": 1, "model": "", "builds": [[], ["a"]]},
+        "index-0": {"index": 0, "model": "", "builds": [["a"]]},
+        "index-huge": {"index": 2**70, "model": "", "builds": [["a"]]},
+        "many": {"index": 1, "model": "", "builds": [[str(n)] for n in range(10_000)]},
+    }.items()
+)
+# What lies below a directory that is no run itself.
+_BELOW = tuple(
+    _case(
+        "run directory", f"below/{name}", then(run(), make), ends=ends, words=("report", "results")
+    )
+    for name, make, ends in (
+        ("circle", link("results/back", "."), TAKEN),
+        ("root", link("results/root", "/"), TAKEN),
+        ("pipe", fifo("results/pipe"), TAKEN),
+        (
+            "torn",
+            files(results_IN_s_IN_cells__jsonl=b"{", results_IN_s_IN_config__toml=CONFIG),
+            TAKEN,
+        ),
+        (
+            "no-configuration",
+            files(results_IN_s_IN_cells__jsonl=f"{LINE}\n", results_IN_s_IN_config__toml=b"["),
+            TAKEN,
+        ),
+    )
+)
+
+CASES = (*_BESIDE, *_TEXTS, *_NUMBERS, *_ONLY, *_SIDE, *_PLACES, *_SWEEPS, *_SHARDS, *_BELOW)

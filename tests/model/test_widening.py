@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, checker, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from harness.reference.to_float64 import as_float64
+from harness.model.onnx_graph import OnnxGraph
+from harness.model.widening import as_float64, has_half, without_half
+from harness.reference.evaluation import evaluate
 
 
 def test_every_kind_of_constant_is_widened() -> None:
@@ -61,3 +66,43 @@ def test_subgraphs_are_widened() -> None:
     assert isinstance(values, dict)
     assert values["y"].dtype == np.float64
     assert values["y"] == 2
+
+
+def half_model() -> onnx.ModelProto:
+    weight = numpy_helper.from_array(np.array([[0.1], [0.2]], np.float16), "w")
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Cast", ["p"], ["y"], to=TensorProto.FLOAT16),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT16, [1, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT16, [1, 1])],
+        [weight],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_half_precision_becomes_single_and_constants_keep_their_values() -> None:
+    model = half_model()
+    wide = without_half(model)
+    checker.check_model(wide, full_check=True)
+    assert (has_half(model), has_half(wide)) == (True, False)
+    x = np.array([[1 + 1e-6, 1]], np.float32)
+    values = ReferenceEvaluator(wide).run(None, {"x": x}, intermediate=True)
+    assert isinstance(values, dict)
+    y = values["y"]
+    exact = x.astype(np.float64) @ np.array([[0.1], [0.2]], np.float16).astype(np.float64)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, exact, rtol=1e-6)
+
+
+def test_a_graph_reads_a_model_in_half_precision_as_one_in_single(tmp_path: Path) -> None:
+    onnx.save(half_model(), tmp_path / "m.onnx")
+    graph = OnnxGraph.load(tmp_path / "m.onnx")
+    assert graph.inputs == {"x": np.dtype("float32")}
+    x = np.array([[1 + 1e-6, 1]], np.float32)
+    found = evaluate(tmp_path / "m.onnx", {"x": x})["y"]
+    assert found.dtype == np.float32
+    assert graph.is_half
