@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from distributed import Future
 
     from harness.cluster.connection import Cluster
-    from harness.cluster.parcel import Parcel
     from harness.domain.records import CellRecord
     from harness.domain.spec import BuildSpec, CellSpec, ModelSpec
     from harness.execution.cell_runner import CellRunner
@@ -53,7 +52,7 @@ class ClusterEngine:
     runner: CellRunner
     """Makes the records of cells that are not run; it runs none."""
     notify: Callable[[MatrixEvent], None]
-    _parcels: dict[ModelSpec, Future] = field(default_factory=dict, repr=False)
+    _sent: dict[ModelSpec | None, Future] = field(default_factory=dict, repr=False)
 
     def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         """Yield one record per cell, in the order in which they finish.
@@ -78,16 +77,26 @@ class ClusterEngine:
 
     def parcel(self, spec: ModelSpec) -> Future:
         """Return a model with its inputs, which travels to each worker once."""
-        if spec not in self._parcels:
+        if spec not in self._sent:
             at_hand = self.models[spec]
             assert isinstance(at_hand, ModelAtHand)
-            key = f"model {spec.name} {spec.label} {uuid4().hex[:8]}"
-            # What is scattered is lost with the worker that has it; a task's argument is not.
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Sending large graph")
-                sent = self.cluster.client.submit(_same, packed(at_hand), key=key, priority=2)
-            self._parcels[spec] = sent
-        return self._parcels[spec]
+            self._sent[spec] = self._send(f"model {spec.name} {spec.label}", packed(at_hand))
+        return self._sent[spec]
+
+    def common(self) -> Future:
+        """Return the settings, which travel to each worker once as well."""
+        if None not in self._sent:
+            self._sent[None] = self._send("settings", self.settings)
+        return self._sent[None]
+
+    def _send(self, name: str, value: object) -> Future:
+        """Hand something to the scheduler, which gives it to each worker that needs it."""
+        # What is scattered is lost with the worker that has it; a task's argument is not.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self.cluster.client.submit(
+                _same, value, key=f"{name} {uuid4().hex[:8]}", priority=2
+            )
 
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """Show what a worker is at."""
@@ -99,8 +108,8 @@ class ClusterEngine:
             self.notify(BuildStarted(build=build))
 
 
-def _same(parcel: Parcel) -> Parcel:
-    return parcel
+def _same(value: object) -> object:
+    return value
 
 
 class _Work:
@@ -118,9 +127,13 @@ class _Work:
         workers = self.engine.cluster.workers()
         arch = layer_arch()
         able: dict[BuildSpec, list[CellSpec]] = defaultdict(list)
+        reasons: dict[frozenset[str], str] = {}
         for cell in cells:
             model = self.engine.models[cell.model]
-            why = lacking(required([cell], arch), workers)
+            needed = required([cell], arch)
+            if needed not in reasons:
+                reasons[needed] = lacking(needed, workers)
+            why = reasons[needed]
             if isinstance(model, NoModel):
                 yield self.engine.runner.unrun(cell, model.build(cell.build))
             elif why:
@@ -152,7 +165,7 @@ class _Work:
         needed = as_resources([*required(cells, arch), BUILD], 1)
         future = self.client.submit(
             unit.make,
-            self.engine.settings,
+            self.engine.common(),
             spec,
             key=f"build {spec.id} {self.token}-{len(self.builds)}",
             resources=needed,
@@ -192,7 +205,7 @@ class _Work:
         """Run cells where their build is; where that worker is gone, another makes it again."""
         future = self.client.submit(
             unit.run,
-            self.engine.settings,
+            self.engine.common(),
             cells,
             self.engine.parcel(cells[0].model),
             key=f"run {cells[0].place} {self.token}-{uuid4().hex[:8]}",

@@ -1,0 +1,77 @@
+"""What the engine of a cluster costs by itself: `python -m tests.cluster.overhead 100 10000`.
+
+Workers are simulated: all are in this process, and build and run nothing at all. What is left is
+the time of scheduler and engine, for the number of workers and of cells that the arguments say.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from distributed import LocalCluster
+
+from harness.cluster import engine as engine_module
+from harness.cluster import unit
+from harness.cluster.connection import connected
+from harness.cluster.unit import Made
+from harness.domain.records import Verdict
+from harness.domain.spec import FlagSet
+from tests.cluster.specs import cell
+from tests.cluster.test_engine import started
+from tests.records import cell as record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.domain.records import CellRecord
+    from harness.domain.spec import BuildSpec, CellSpec
+
+CELLS_OF_A_BUILD = 100
+
+
+def make(_settings: object, _spec: BuildSpec) -> Made:
+    return Made(instead=None, cached=True)
+
+
+def run(_settings: object, cells: Sequence[CellSpec], _parcel: object) -> list[CellRecord]:
+    made = record({"Convolution": 1e-7, "ReLU": 0.0})
+    return [made.model_copy(update={"cell": c.id, "verdict": Verdict.OK}) for c in cells]
+
+
+def main(workers: int, count: int) -> None:
+    """Run so many cells on so many workers, and print what one costs."""
+    for name, stand_in in (("make", make), ("run", run)):
+        setattr(unit, name, stand_in)
+    cast("Any", engine_module).packed = lambda at_hand: at_hand
+    cells = [
+        cell(FlagSet(name=f"f{number // CELLS_OF_A_BUILD}"), f"r{number % CELLS_OF_A_BUILD}")
+        for number in range(count)
+    ]
+    begun = time.monotonic()
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            silence_logs=100,
+        ) as local,
+        connected(local.scheduler_address) as cluster,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        engine = started(cluster, Path(folder), [])
+        ready = time.monotonic()
+        found = sum(1 for _ in engine.run(cells))
+        took = time.monotonic() - ready
+    print(
+        f"{workers} workers (there after {ready - begun:.0f} s), {found} cells: {took:.1f} s, "
+        f"{1000 * took / found:.2f} ms each"
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
