@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from harness.domain.spec import CellSpec, Target
 
 VULKAN = "Vulkan"
-BUILD = "build"
-"""What a worker has one of: a build takes all of its cores."""
 PREFIX = "ncnn "
 """Before each name, since others have resources at the same workers."""
-PLENTY = 1e6
-"""Of what any number of units may use at a time."""
 
 
 def required(cells: Iterable[CellSpec], arch: str) -> frozenset[str]:
@@ -83,9 +79,9 @@ def lacking(needed: Collection[str], workers: Mapping[str, Collection[str]]) -> 
     return f"none of {len(workers)} workers has all of {', '.join(sorted(needed))}"
 
 
-def as_resources(names: Iterable[str], amount: float) -> dict[str, float]:
-    """Return names as Dask has them."""
-    return {f"{PREFIX}{name}": amount for name in names}
+def as_resources(names: Iterable[str]) -> dict[str, float]:
+    """Return names as Dask has them, which counts resources."""
+    return {f"{PREFIX}{name}": 1.0 for name in names}
 
 
 def from_resources(resources: Mapping[str, float]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.config
 
@@ -17,12 +17,13 @@ from distributed import Client, WorkerPlugin  # noqa: E402
 dask.config.ensure_file = _ensure_file
 
 from harness.cluster import capability  # noqa: E402
+from harness.cluster.placement import WorkerState  # noqa: E402
 from harness.cluster.release import release  # noqa: E402
 from harness.util.codes import Code  # noqa: E402
 from harness.util.errors import MachineError  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from distributed import Worker
 
@@ -49,8 +50,7 @@ class Announcement(WorkerPlugin):
         if release() != self.code:
             return
         names = capability.offered(self.compilers, self.targets)
-        many = capability.as_resources(names, capability.PLENTY)
-        await worker.set_resources(**many, **capability.as_resources([capability.BUILD], 1))
+        await worker.set_resources(**capability.as_resources(names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +70,14 @@ class Cluster:
                 "a worker of the cluster cannot be used: %s: %s", type(error).__name__, error
             )
 
-    def workers(self) -> Mapping[str, frozenset[str]]:
-        """Return what each worker that can be used offers, by its address.
+    def workers(self) -> dict[str, WorkerState]:
+        """Return the workers that can be used, by address.
 
         Raises:
             MachineError: the scheduler is gone.
         """
         return {
-            address: names
+            address: WorkerState(offers=names, threads=int(about["nthreads"]))
             for address, about in self._about().items()
             if (names := capability.from_resources(about["resources"]))
         }
@@ -96,12 +96,10 @@ class Cluster:
             code=Code.CLUSTER,
         )
 
-    def _about(self) -> dict[str, dict[str, dict[str, float]]]:
+    def _about(self) -> dict[str, dict[str, Any]]:
         try:
-            about: dict[str, dict[str, dict[str, float]]] = self.client.scheduler_info(-1)[
-                "workers"
-            ]
-        except (OSError, TimeoutError, KeyError, ValueError) as error:
+            about: dict[str, dict[str, Any]] = self.client.scheduler_info(-1)["workers"]
+        except (OSError, TimeoutError, KeyError, ValueError, RuntimeError) as error:
             raise self.gone(error) from error
         return about
 

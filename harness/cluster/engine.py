@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dask.utils import parse_timedelta
 from distributed import as_completed
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from harness.build.toolchain import layer_arch
-from harness.cluster import unit
-from harness.cluster.capability import BUILD, as_resources, lacking, required
+from harness.cluster import unit as unit_work
+from harness.cluster.capability import lacking, required
 from harness.cluster.parcel import packed
+from harness.cluster.placement import TRIES, Placement, Unit, is_to_blame
 from harness.domain.records import Failure, Verdict
 from harness.execution.engine import ModelAtHand, NoModel, groups
 from harness.execution.making import NotBuilt, blank
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from harness.execution.cell_runner import CellRunner
     from harness.execution.progress import MatrixEvent
 
-LONG_SECONDS = parse_timedelta("1 day")
-"""How long nothing may come of a cluster that is there."""
+TICK_SECONDS = 0.01
+CHECK_SECONDS = 1.0
+"""How often it is looked which workers there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class ClusterEngine:
     """Builds and runs on whatever workers a scheduler has."""
 
     cluster: Cluster
-    settings: unit.Settings
+    settings: unit_work.Settings
     models: Mapping[ModelSpec, ModelAtHand | NoModel]
     runner: CellRunner
     """Makes the records of cells that are not run; it runs none."""
@@ -61,18 +63,18 @@ class ClusterEngine:
             MachineError: the scheduler is gone.
         """
         work = _Work(self)
-        self.cluster.client.subscribe_topic(unit.TOPIC, self._told)
+        self.cluster.client.subscribe_topic(unit_work.TOPIC, self._told)
         try:
             for record in work.records(cells):
                 self.notify(CellFinished(record=record))
                 yield record
         finally:
             work.cancel()
-            self.cluster.client.unsubscribe_topic(unit.TOPIC)
+            self.cluster.client.unsubscribe_topic(unit_work.TOPIC)
 
     def has_build(self, spec: BuildSpec) -> bool:
         """Return whether a worker has a build, so that its cells cost no compilation."""
-        found = self.cluster.client.run(unit.is_made, self.settings, spec, on_error="ignore")
+        found = self.cluster.client.run(unit_work.is_made, self.settings, spec, on_error="ignore")
         return any(found.values())
 
     def parcel(self, spec: ModelSpec) -> Future:
@@ -83,7 +85,7 @@ class ClusterEngine:
             self._sent[spec] = self._send(f"model {spec.name} {spec.label}", packed(at_hand))
         return self._sent[spec]
 
-    def common(self) -> Future:
+    def settings_future(self) -> Future:
         """Return the settings, which travel to each worker once as well."""
         if None not in self._sent:
             self._sent[None] = self._send("settings", self.settings)
@@ -118,75 +120,101 @@ class _Work:
     def __init__(self, engine: ClusterEngine) -> None:
         self.engine = engine
         self.client = engine.cluster.client
-        self.token = uuid4().hex[:8]
-        self.builds: dict[Future, tuple[BuildSpec, list[CellSpec]]] = {}
-        self.runs: dict[Future, list[CellSpec]] = {}
-        self.completed = as_completed(loop=self.client.loop, timeout=LONG_SECONDS)
+        self.placement = Placement()
+        self.running: dict[Future, tuple[Unit, str]] = {}
+        self.completed = as_completed(loop=self.client.loop)
 
     def records(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
-        workers = self.engine.cluster.workers()
         arch = layer_arch()
+        workers = self.engine.cluster.workers()
+        self.placement.update(workers)
+        offers = {address: worker.offers for address, worker in workers.items()}
         able: dict[BuildSpec, list[CellSpec]] = defaultdict(list)
         reasons: dict[frozenset[str], str] = {}
         for cell in cells:
             model = self.engine.models[cell.model]
             needed = required([cell], arch)
             if needed not in reasons:
-                reasons[needed] = lacking(needed, workers)
-            why = reasons[needed]
+                reasons[needed] = lacking(needed, offers)
             if isinstance(model, NoModel):
                 yield self.engine.runner.unrun(cell, model.build(cell.build))
-            elif why:
+            elif why := reasons[needed]:
                 yield self._unrun(cell, Verdict.SKIPPED, why)
             else:
                 able[cell.build].append(cell)
         for spec in dict.fromkeys(cell.build for cell in cells):
             if spec in able:
-                self._start_build(spec, able[spec], arch)
+                needs = required(able[spec], arch)
+                self.placement.add(Unit(cells=able[spec], needs=needs, is_build=True))
             else:
                 why = "no worker can run it"
                 self.engine.notify(BuildFinished(build=spec.id, left_out=why))
         try:
-            while self.builds or self.runs:
-                future = next(self.completed)
-                if future in self.builds:
-                    yield from self._built(future)
-                else:
-                    yield from self._ran(future)
-        except (OSError, TimeoutError, FutureCancelledError, StopIteration) as error:
+            yield from self._all()
+        except (OSError, TimeoutError, FutureCancelledError) as error:
             raise self.engine.cluster.gone() from error
+
+    def _all(self) -> Iterator[CellRecord]:
+        """Start what can be started, and yield what comes of it, until all is done."""
+        checked = time.monotonic()
+        while True:
+            for unit, address in self.placement.assigned():
+                self._start(unit, address)
+            while self.completed.has_ready():
+                yield from self._ended(next(self.completed))
+            if time.monotonic() - checked >= CHECK_SECONDS:
+                checked = time.monotonic()
+                yield from self._checked()
+            if not self.running and not self.placement.is_waiting:
+                return
+            if not self.completed.has_ready():
+                time.sleep(TICK_SECONDS)
 
     def cancel(self) -> None:
         """Let go of what is still under way."""
-        if left := [*self.builds, *self.runs]:
-            self.client.cancel(left, force=True)
+        if self.running:
+            self.client.cancel([*self.running], force=True)
 
-    def _start_build(self, spec: BuildSpec, cells: list[CellSpec], arch: str) -> None:
-        needed = as_resources([*required(cells, arch), BUILD], 1)
-        future = self.client.submit(
-            unit.make,
-            self.engine.common(),
-            spec,
-            key=f"build {spec.id} {self.token}-{len(self.builds)}",
-            resources=needed,
-        )
-        self.builds[future] = (spec, cells)
+    def _start(self, unit: Unit, address: str) -> None:
+        cell = unit.cells[0]
+        common = self.engine.settings_future()
+        place = {"workers": [address], "pure": False}
+        if unit.is_build:
+            key = f"build {cell.build.id} {uuid4().hex[:8]}"
+            future = self.client.submit(unit_work.make, common, cell.build, key=key, **place)
+        else:
+            key = f"run {cell.place} {uuid4().hex[:8]}"
+            parcel = self.engine.parcel(cell.model)
+            future = self.client.submit(
+                unit_work.run, common, list(unit.cells), parcel, key=key, **place
+            )
+        self.running[future] = (unit, address)
         self.completed.add(future)
 
-    def _built(self, future: Future) -> Iterator[CellRecord]:
-        """Start the cells of a build where it is, or yield what stands in for them."""
-        spec, cells = self.builds.pop(future)
-        error = _error_of(future)
-        if error is not None:
-            verdict, reason = _blamed(error, Verdict.BUILD_FAILED)
-            self.engine.notify(BuildFinished(build=spec.id, error=reason))
-            for cell in cells:
-                yield self._unrun(cell, verdict, reason)
-            return
-        made: unit.Made = future.result()
+    def _ended(self, future: Future) -> Iterator[CellRecord]:
+        if future not in self.running:
+            return  # its worker was gone
+        unit, address = self.running.pop(future)
+        self.placement.done(unit, address)
+        if future.cancelled():
+            raise FutureCancelledError(key=future.key, reason="lost")
+        error: BaseException | None = future.exception()
+        if isinstance(error, KilledWorker):
+            unit.deaths = TRIES
+            yield from self._given_up(unit)
+        elif error is not None:
+            yield from self._instead(unit, Verdict.SKIPPED, _words(error))
+        elif unit.is_build:
+            yield from self._built(unit, address, future.result())
+        else:
+            yield from future.result()
+
+    def _built(self, unit: Unit, address: str, made: unit_work.Made) -> Iterator[CellRecord]:
+        """Let the cells of a build wait for where it is, or yield what stands in for them."""
+        spec = unit.cells[0].build
         if made.instead:
             self.engine.notify(_finished(spec, made.instead))
-            for cell in cells:
+            for cell in unit.cells:
                 yield self.engine.runner.unrun(cell, made.instead)
             return
         self.engine.notify(
@@ -197,35 +225,38 @@ class _Work:
                 untrimmed=made.untrimmed,
             )
         )
-        places = [address for held in self.client.who_has([future]).values() for address in held]
-        for group in groups(cells):
-            self._start_run(group, places)
+        for group in groups(unit.cells):
+            needs = required(group, layer_arch())
+            self.placement.add(Unit(cells=group, needs=needs, is_build=False, home=address))
 
-    def _start_run(self, cells: list[CellSpec], places: list[str]) -> None:
-        """Run cells where their build is; where that worker is gone, another makes it again."""
-        future = self.client.submit(
-            unit.run,
-            self.engine.common(),
-            cells,
-            self.engine.parcel(cells[0].model),
-            key=f"run {cells[0].place} {self.token}-{uuid4().hex[:8]}",
-            resources=as_resources(required(cells, layer_arch()), 1),
-            workers=places or None,
-            allow_other_workers=bool(places),
-            priority=1,
-        )
-        self.runs[future] = cells
-        self.completed.add(future)
+    def _checked(self) -> Iterator[CellRecord]:
+        """Look which workers there are, and yield what is given up.
 
-    def _ran(self, future: Future) -> Iterator[CellRecord]:
-        cells = self.runs.pop(future)
-        error = _error_of(future)
-        if error is None:
-            records: list[CellRecord] = future.result()
-            yield from records
-            return
-        verdict, reason = _blamed(error, Verdict.BROKEN)
-        for cell in cells:
+        Raises:
+            MachineError: the scheduler is gone.
+        """
+        lost = self.placement.update(self.engine.cluster.workers())
+        futures = [future for future, (unit, _) in self.running.items() if unit in lost]
+        if futures:
+            self.client.cancel(futures, force=True)
+        for future in futures:
+            unit, _ = self.running.pop(future)
+            if is_to_blame(unit):
+                yield from self._given_up(unit)
+            else:
+                self.placement.add(unit)
+        for unit, why in self.placement.hopeless():
+            yield from self._instead(unit, Verdict.SKIPPED, why)
+
+    def _given_up(self, unit: Unit) -> Iterator[CellRecord]:
+        verdict = Verdict.BUILD_FAILED if unit.is_build else Verdict.BROKEN
+        return self._instead(unit, verdict, f"it ended its worker, {unit.deaths} times")
+
+    def _instead(self, unit: Unit, verdict: Verdict, reason: str) -> Iterator[CellRecord]:
+        """Yield records in place of what a unit did not give."""
+        if unit.is_build:
+            self.engine.notify(BuildFinished(build=unit.cells[0].build.id, error=reason))
+        for cell in unit.cells:
             yield self._unrun(cell, verdict, reason)
 
     def _unrun(self, cell: CellSpec, verdict: Verdict, reason: str) -> CellRecord:
@@ -235,23 +266,9 @@ class _Work:
         return record.model_copy(update={"failure": failure})
 
 
-def _error_of(future: Future) -> BaseException | None:
-    """Return what ended a unit; None if it ended well.
-
-    Raises:
-        FutureCancelledError: the scheduler forgot it.
-    """
-    if future.cancelled():
-        raise FutureCancelledError(key=future.key, reason="lost")
-    error: BaseException | None = future.exception()
-    return error
-
-
-def _blamed(error: BaseException, if_killed: Verdict) -> tuple[Verdict, str]:
-    """Return verdict and reason of what gave an error in place of a result."""
-    if isinstance(error, KilledWorker):
-        return if_killed, f"it ended its worker, {error.allowed_failures + 1} times"
-    return Verdict.SKIPPED, f"{type(error).__name__} on its worker: {error}"
+def _words(error: BaseException) -> str:
+    """Return what is said of an error on a worker."""
+    return f"{type(error).__name__} on its worker: {error}"
 
 
 def _finished(spec: BuildSpec, instead: NotBuilt) -> BuildFinished:

@@ -75,4 +75,4 @@ def test_a_cluster_without_workers_can_run_nothing() -> None:
 def test_this_machine_offers_what_it_has() -> None:
     names = offered(["no-such-compiler"], [TARGET])
     assert not names & {"compiler no-such-compiler", "target arm64"}
-    assert from_resources({**as_resources(names, 1.0), "GPU": 1.0}) == names
+    assert from_resources({**as_resources(names), "GPU": 1.0}) == names
