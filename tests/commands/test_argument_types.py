@@ -90,6 +90,8 @@ REFUSED = [
     ("sweep --budget nan", "give a time such as 90s"),
     ("sweep --budget 99999999h", "of 30 days at most"),
     ("report --out /dev/null", "no regular file"),
+    ("report --out -", "'-': standard output is no file. Name one; --markdown prints"),
+    ("report --junit -", "'-': standard output is no file"),
     ("report --junit .", "a directory. Name a file"),
     ("report --junit FILE/x", "not a directory"),
     ("report --fail-on x", "choose one of drop, broken, never"),
