@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.domain.commits import FILE as COMMITS
+from harness.domain.coverage import COVERAGE
+from harness.domain.findings import FILE as FINDING
+from harness.execution.run_directory import CELLS, LEFT_OUT, STATE
+from harness.report.sweep_about import FILE as SWEEP
 from harness.report.write import OTHER_FORMS, beside
 from harness.util.errors import UsageError
 from harness.util.paths import real
@@ -23,6 +28,8 @@ _BEGINNINGS = {
     JUNIT: re.compile(rb"<testsuites\b"),
 }
 """What each form of a report begins with. Markdown has no mark: it is known by its page."""
+_OF_A_RUN = frozenset({CELLS, COMMITS, COVERAGE, FINDING, LEFT_OUT, STATE, SWEEP})
+"""What reports are made from, where it is there."""
 _BEGINNING = 2000
 """Bytes that are looked at."""
 
@@ -39,7 +46,8 @@ def check_targets(
         summary: what Markdown is appended to.
 
     Raises:
-        UsageError: one file is to have two forms, or is there and no report.
+        UsageError: one file is to have two forms, or is there and no report, or would be taken for
+            what a run found.
     """
     forms = {PAGE: page, **{suffix: beside(page, suffix) for suffix in OTHER_FORMS}}
     replaced = [*({} if usual else forms).items(), *([(JUNIT, junit)] if junit else [])]
@@ -48,6 +56,11 @@ def check_targets(
         if real(path) in map(real, written[:at]):
             raise UsageError(
                 f"{path}: two forms of the report would go into it. Give each a file of its own."
+            )
+        if path.name in _OF_A_RUN and any((path.parent / name).is_file() for name in _OF_A_RUN):
+            raise UsageError(
+                f"{path}: this is how a run directory calls what reports are made from. Name "
+                "another file."
             )
     for form, path in replaced:
         known = _is_report(page, PAGE) if form == MARKDOWN else _is_report(path, form)

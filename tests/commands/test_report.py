@@ -135,9 +135,10 @@ RUN = "results/20260201-000000-new"
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--junit", f"{RUN}/cells.jsonl"], "cells.jsonl: is there, and no report"),
-        (["--out", f"{RUN}/cells.jsonl"], "cells.jsonl: is there, and no report"),
-        (["--out", f"{RUN}/run.html"], "run.json: is there, and no report"),
+        (["--junit", f"{RUN}/cells.jsonl"], "cells.jsonl: this is how a run"),
+        (["--out", f"{RUN}/cells.jsonl"], "cells.jsonl: this is how a run"),
+        (["--out", f"{RUN}/layers.html"], "layers.csv: is there, and no report"),
+        (["--out", f"{RUN}/sweep.html"], "sweep.json: this is how a run directory calls what"),
         (["--out", "m.onnx"], "m.onnx: is there, and no report"),
         (["--out", "to-m.html"], "to-m.html: is there, and no report"),
         (["--out", "README.html"], "README.md: is there, and no report"),
@@ -155,7 +156,7 @@ def test_nothing_is_replaced_that_is_no_report(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in (f"{RUN}/run.json", "m.onnx", "README.md"):
+    for name in ("m.onnx", "README.md", f"{RUN}/layers.csv"):
         Path(name).write_text("<p># {")
     Path("to-m.html").symlink_to("m.onnx")
     Path("folder.csv").mkdir()
