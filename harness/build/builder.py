@@ -357,8 +357,7 @@ class Builder:
             )
         if blame == Blame.LACKING:
             raise UnbuildableError(
-                f"{plan.spec.id}: {failed.error}. Install what has {sign}, and run again; the log "
-                f"is {log}."
+                f"{plan.spec.id}: {failed.error}. Install {sign}, and run again; the log is {log}."
             )
         lasting = blame == Blame.NCNN
         error = failed.error if lasting else f"{failed.error} ({sign}: tried again the next time)"

@@ -26,7 +26,9 @@ ANSWERS = "probes.cmake"
 ASKED_AGAIN = "the compiler is asked again"
 
 _FIRST_ERROR = re.compile(
-    r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
+    r"^(?:CMake Error.*(?:\n\s*\n?\s+\S.*)?"
+    r"(?:\n\n\s+\".*\"\n\n\s+is not able to compile a\s+simple test program\.)?"
+    r"|.*(?:fatal )?error: .*|.*undefined reference to .*)$",
     re.MULTILINE,
 )
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")

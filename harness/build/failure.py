@@ -53,11 +53,15 @@ _CRASH = re.compile(
 )
 _HEADER = re.compile(r"fatal error: '?([^':\n]+?)'?(?:: No such file or directory| file not found)")
 _LACKING = re.compile(
-    r"cannot find (-l\S+)|unable to find library (-l\S+)|library not found for (-l\S+)"
+    r"cannot find (-l[^\s:]+)|unable to find library (-l\S+)|library not found for (-l\S+)"
     r"|Could NOT find (\w+)|package configuration file provided by\s+\"(\w+)\""
-    r"|(No CMAKE_C\w*_COMPILER could be found)|(is not able to compile a\s+simple test program)"
-    r"|cannot execute '(\w+)'|(?:c\+\+|g\+\+|gcc|clang\S*): (?:fatal )?error: cannot execute (\S+)"
+    r"|cannot execute '(\w+)'|collect2: fatal error: cannot find '(\w+)'"
+    r"|(?:c\+\+|g\+\+|gcc|clang\S*): (?:fatal )?error: cannot execute '?([^\s':]+)"
 )
+_NO_COMPILER = re.compile(
+    r"No CMAKE_C\w*_COMPILER could be found|is not able to compile a\s+simple test program"
+)
+A_COMPILER = "a compiler that works, with its assembler and linker on PATH"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ class Failure:
         return not self.shortage and not self.is_of_linking
 
     def blame(self, source: Path) -> tuple[Blame, str]:
-        """Return what is to blame, and the sign of it.
+        """Return what is to blame, and the sign of it; of what is lacking, what to install.
 
         Args:
             source: the tree that was compiled: a header of its own is not this machine's to have.
@@ -121,11 +125,13 @@ class Failure:
             return Blame.SHORTAGE, self.shortage
         header = _HEADER.search(self.output)
         if header and not _has(source, header[1].rpartition("/")[2]):
-            return Blame.LACKING, header[1]
+            return Blame.LACKING, f"what has {header[1]}"
         # What is optional is not found without harm before the first error.
-        lacking = _LACKING.search(self.output, max(0, self.output.find("CMake Error")))
-        if lacking:
-            return Blame.LACKING, next(filter(None, lacking.groups()))
+        begin = max(0, self.output.find("CMake Error"))
+        if lacking := _LACKING.search(self.output, begin):
+            return Blame.LACKING, f"what has {next(filter(None, lacking.groups()))}"
+        if _NO_COMPILER.search(self.output, begin):
+            return Blame.LACKING, A_COMPILER
         crash = _CRASH.search(self.output)
         if crash or self.timed_out or self.returncode < 0:
             return Blame.UNKNOWN, crash[0] if crash else self.fate

@@ -107,7 +107,7 @@ def prune(store: Store, *, limit_gib: float | None = None) -> list[StoreEntry]:
 
     Args:
         store: the store.
-        limit_gib: another limit than the store's own; 0 removes all that is not in use.
+        limit_gib: another limit than the store's own; 0 removes all entries that are not in use.
     """
     limit = (store.limit_gib if limit_gib is None else limit_gib) * 2**30 * (1 - OBJECTS_SHARE)
     with store.sessions() as since:

@@ -112,6 +112,8 @@ def _directory(text: str) -> Path:
 
 def _new_file(text: str) -> Path:
     """Return the path of a file to be written: there is none yet, or a regular one."""
+    if text == "-":
+        raise ValueError("standard output is no file. Name one; --markdown prints what is in it")
     path = _path(text)
     if (path.exists() or path.is_symlink()) and not path.is_file():
         what = "a directory" if path.is_dir() else "no regular file"

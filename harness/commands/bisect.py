@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.bisection.result import BisectionResult
+    from harness.analysis.bisection.revision_tester import Variant
     from harness.config.tables import Config
     from harness.domain.findings import Finding
     from harness.domain.records import CellRecord
@@ -77,6 +78,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.threshold is not None:
         options.metric.check(options.threshold)
     config = loaded(options)
+    question = _asked(options, config)
     console = wide_console()
     run = open_run(
         options.results,
@@ -87,10 +89,12 @@ def execute(options: argparse.Namespace) -> int:
     )
     write_atomically(run.path / COMMAND, json.dumps(_plain(options), indent=1))
     reporter = BisectionProgress(console)
-    reporter.say(f"{run.path}: if interrupted, continue with: nox -s bisect -- --resume")
     try:
-        answer = _answer(options, config, run, reporter)
-    except HarnessError:
+        answer = _answer(options, config, question, run, reporter)
+    except HarnessError as error:
+        if isinstance(error, UsageError) and not _memory(run).path.exists():
+            run.discard()
+            raise
         # Whatever ended it would end it again: this is nothing to resume.
         run.close()
         raise
@@ -113,6 +117,33 @@ def execute(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What is asked, as far as it needs no model: what is mistyped is reported at once."""
+
+    store: Store
+    clone: Clone | None
+    points: Sequence[Point]
+    """The range, oldest first, or the one version whose configurations are compared."""
+    variant: Variant
+
+
+def _asked(options: argparse.Namespace, config: Config) -> _Question:
+    store = Store(root=options.builds.resolve())
+    store.prepare()
+    where = options.repo or repository(config.source, options.config.resolve().parent)
+    clone = None
+    if where:
+        clone = Clone.open(where, store=store.sources, log=store.logs / "bisect.log")
+    points = [_version(options.version, clone)] if options.version else _history(options, clone)
+    variant = variant_of(config, *_texts("bad", options, config))
+    return _Question(store=store, clone=clone, points=points, variant=variant)
+
+
+def _memory(run: RunDirectory) -> Memory:
+    return Memory(path=run.path / "measurements.jsonl")
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Answer:
     """What a bisection ends with."""
 
@@ -126,33 +157,30 @@ class _Answer:
 
 
 def _answer(
-    options: argparse.Namespace, config: Config, run: RunDirectory, reporter: BisectionProgress
+    options: argparse.Namespace,
+    config: Config,
+    question: _Question,
+    run: RunDirectory,
+    reporter: BisectionProgress,
 ) -> _Answer:
     """Search, and return the answer in all its forms."""
-    store = Store(root=options.builds.resolve())
-    store.prepare()
-    base = options.config.resolve().parent
-    where = options.repo or repository(config.source, base)
-    clone = None
-    if where:
-        clone = Clone.open(where, store=store.sources, log=store.logs / "bisect.log")
-    # First what needs no model: a mistyped revision is reported at once.
-    points = [_version(options.version, clone)] if options.version else _history(options, clone)
-    variant = variant_of(config, *_texts("bad", options, config))
+    clone, points, variant = question.clone, question.points, question.variant
     request = BisectionSetup(
         config=config,
-        base=base,
-        store=store,
+        base=options.config.resolve().parent,
+        store=question.store,
         jobs=options.jobs,
         retry_failed=options.retry_failed,
         remember=not options.fresh,
         input=options.input or config.bisect.input,
+        layer=options.layer,
         watch=reporter.build_advanced,
         revisions=[points[-1].revision, points[0].revision],
         flags=variant.flags,
         say=reporter.say,
     )
-    tester = revision_tester(request, Memory(path=run.path / "measurements.jsonl"))
+    tester = revision_tester(request, _memory(run))
+    reporter.say(f"{run.path}: if interrupted, continue with: nox -s bisect -- --resume")
     for note in tester.whole.model.notes:
         reporter.say(note)
     bisection = Bisection(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import harness
 from harness.commands.argument_types import checked_words
 from harness.commands.ending import ending_of
-from harness.commands.places import places_of
+from harness.commands.places import check_apart, places_of
 from harness.util.codes import Code
 from harness.util.errors import MachineError, OutputClosedError, UsageError
 from harness.util.interruption import raise_when_asked, raise_when_out_of_time
@@ -168,6 +168,7 @@ def _execute(words: Sequence[str], options: argparse.Namespace, *, own: bool) ->
     if own:
         raise_when_asked()
         raise_when_out_of_time()
+    check_apart(options)
     with confined(places_of(options)), _pinned(options):
         code: int = options.execute(options)
     return code

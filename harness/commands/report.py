@@ -25,6 +25,7 @@ from harness.report.sweep_model import read_sweep
 from harness.report.sweep_page import sweep_markdown
 from harness.report.sweep_terminal import show_sweep
 from harness.report.sweep_write import write_sweep
+from harness.report.targets import check_targets
 from harness.report.terminal import show
 from harness.report.write import OTHER_FORMS, write_files
 from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
@@ -128,10 +129,9 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
-    summary_file = os.environ.get(SUMMARY_VARIABLE, "")
     if options.junit and options.junit.is_dir():
         raise UsageError(f"--junit {options.junit}: a directory. Name a file in it.")
-    if options.github_summary and not summary_file:
+    if options.github_summary and not os.environ.get(SUMMARY_VARIABLE):
         raise UsageError(
             f"--github-summary: ${SUMMARY_VARIABLE} is not set, as it is within a GitHub job. "
             "Leave the option out elsewhere, or use --markdown."
@@ -141,11 +141,14 @@ def execute(options: argparse.Namespace) -> int:
     if any(is_sweep(path) for path in paths):
         return _report_sweep(options, paths)
     report = _assemble(join(folders), options.compare)
-    page = write_files(report, _page(options.out) or _default_page(folders))
+    page = _page(options.out) or _default_page(folders)
+    usual = options.out is None and paths == folders[:1]
+    check_targets(page, usual=usual, junit=options.junit, summary=_summary(options))
+    write_files(report, page)
     if options.junit:
         write_atomically(options.junit, junit(report))
-    if options.github_summary:
-        append_line(Path(summary_file), markdown(report))
+    if summary := _summary(options):
+        append_line(summary, markdown(report))
     console = PlainConsole()
     if options.markdown:
         print(markdown(report))
@@ -170,9 +173,11 @@ def _report_sweep(options: argparse.Namespace, folders: Sequence[Path]) -> int:
         if getattr(options, name):
             raise UsageError(f"--{name} is not for sweeps. Leave it out.")
     report = read_sweep(folders[0], load_corpus())
-    page = write_sweep(report, _page(options.out) or folders[0] / REPORT)
-    if options.github_summary:
-        append_line(Path(os.environ[SUMMARY_VARIABLE]), sweep_markdown(report))
+    page = _page(options.out) or folders[0] / REPORT
+    check_targets(page, usual=options.out is None, summary=_summary(options))
+    write_sweep(report, page)
+    if summary := _summary(options):
+        append_line(summary, sweep_markdown(report))
     console = PlainConsole()
     if options.markdown:
         print(sweep_markdown(report))
@@ -199,6 +204,10 @@ def _assemble(joined: Joined, older: Path | None) -> Report:
         incomplete=joined.incomplete,
         advisories=load_corpus(),
     )
+
+
+def _summary(options: argparse.Namespace) -> Path | None:
+    return Path(os.environ[SUMMARY_VARIABLE]) if options.github_summary else None
 
 
 def _default_page(folders: Sequence[Path]) -> Path:

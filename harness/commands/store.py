@@ -26,7 +26,9 @@ HELP = "list what the build store holds, set its size, remove what was not used 
 DESCRIPTION = """\
 Lists builds, failed builds, sources and reference values with their sizes and last use. The store
 keeps itself below its limit after each build: least recently used first, and nothing that a running
-command uses. Everything in it can be made again.
+command uses. What entries need (the Python binding, glslang), downloads, models and logs have no
+limit; the compiler cache (objects) keeps to a fifth of it by itself. Everything can be made again:
+to be rid of all, delete the directory while nothing uses it.
 """
 EXAMPLES = """\
 examples:
@@ -34,8 +36,14 @@ examples:
   python -m harness store --entries        each entry, the least recently used first
   python -m harness store --limit 40       let it grow to 40 GiB (default: 20)
   python -m harness store --prune          bring it within its limit, remove leftovers of crashes
-  python -m harness store --prune-to 0     remove all that is not in use
+  python -m harness store --prune-to 0     remove all entries that are not in use
 """
+BEYOND = "beyond the limit until the next build, or --prune"
+BEYOND_PRUNED = (
+    "beyond the limit: what a running command uses, and the compiler cache (objects), until it is "
+    "used next"
+)
+"""Why a store may take more than its limit."""
 EXITS = {EXIT_OK: "the store is listed, or pruned", **COMMON_EXITS}
 
 
@@ -73,11 +81,15 @@ def execute(options: argparse.Namespace) -> int:
         removed = prune(store, limit_gib=options.prune_to)
         freed = sum(entry.bytes for entry in removed)
         console.print(f"removed {len(removed)} entries, {_size(freed)}", highlight=False)
-    _show(console, store, entries(store), each=options.entries)
+    total = _show(console, store, entries(store), each=options.entries)
+    if total > store.limit_gib * 2**30:
+        pruned = options.prune or options.prune_to is not None
+        console.print(BEYOND_PRUNED if pruned else BEYOND, highlight=False, soft_wrap=True)
     return EXIT_OK
 
 
-def _show(console: Console, store: Store, found: Sequence[StoreEntry], *, each: bool) -> None:
+def _show(console: Console, store: Store, found: Sequence[StoreEntry], *, each: bool) -> int:
+    """Print what there is, and return how much of it there is a limit for."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("kind", "entries", "size", "last used"):
         table.add_column(heading, justify="right" if heading in ("entries", "size") else "left")
@@ -93,10 +105,13 @@ def _show(console: Console, store: Store, found: Sequence[StoreEntry], *, each: 
             table.add_row(kind, str(len(members)), size, f"{first} … {last}")
     objects = size_of(store.objects)
     table.add_row("objects", "", _size(objects), "")
-    console.print(table)
     total = sum(entry.bytes for entry in found) + objects
+    others = max(0, size_of(store.root) - total)
+    table.add_row("no limit", "", _size(others), "")
+    console.print(table)
     limit = _size(store.limit_gib * 2**30)
     console.print(f"{_size(total)} of at most {limit} in {store.root}", highlight=False)
+    return total
 
 
 def _kind(entry: StoreEntry) -> str:

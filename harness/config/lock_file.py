@@ -150,7 +150,16 @@ def read_lock(path: Path) -> Lock:
 
 
 def lock_path(config: Path) -> Path:
-    """Return where the lock of a configuration file is: beside it."""
+    """Return where the lock of a configuration file is: beside it.
+
+    Raises:
+        ConfigError: the configuration is called like a lock file.
+    """
+    if config.suffix == SUFFIX:
+        raise ConfigError(
+            f"{config}: names that end in {SUFFIX} are those of lock files. Name the "
+            f"configuration, or call it {config.with_suffix('.toml').name}."
+        )
     return config.with_suffix(SUFFIX)
 
 

@@ -39,13 +39,17 @@ def date_of(label: str) -> str:
 
 
 def nearest(version: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Return the versions most like `version`; if it ends in a date, those nearest in time."""
+    """Return the versions most like `version`; if it ends in a date, those nearest in time.
+
+    Each is named once: a tag and a branch may be called the same.
+    """
+    known = list(dict.fromkeys(known))
     wanted = _day(version)
     if wanted is not None:
         dated = [(abs(day - wanted), name) for name in known if (day := _day(name)) is not None]
         if dated:
             return [name for _, name in sorted(dated)[:count]]
-    return get_close_matches(version, known, count, cutoff=0.3) or list(known[:count])
+    return get_close_matches(version, known, count, cutoff=0.3) or known[:count]
 
 
 def _day(version: str) -> int | None:

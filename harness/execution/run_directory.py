@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -61,6 +62,10 @@ class RunDirectory:
     def records(self) -> list[CellRecord]:
         """Return the records so far."""
         return read_records([self.cells])
+
+    def discard(self) -> None:
+        """Remove the directory of a run that did not begin."""
+        shutil.rmtree(self.path)
 
     def close(self) -> None:
         """Mark the run as finished: the same command starts a new one."""

@@ -38,6 +38,8 @@ MAX_BLOBS = 1 << 20
 """Blobs that a file may announce beyond those that it has: ncnn takes memory for all of them."""
 MAX_WORD = 255
 """Bytes of a word, or of a string, that ncnn reads."""
+_ONNX = b"\x08"
+"""What an ONNX model begins with, and no text: the tag of its first field, `ir_version`."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,13 @@ def read_param(path: Path) -> Param:
         ModelError: it cannot be read or is wrong; the message names file, line and field.
     """
     raw = read_bytes(path, limit=TEXT_LIMIT, error=ModelError)
+    if raw.startswith(_ONNX):
+        raise ModelError(
+            f"{path}: looks like an ONNX model, and not like a .param file, which is text and "
+            f"begins with {MAGIC}. Name the .param file that was made of it; ONNX models go to "
+            "`onnx` in [model], or to --onnx of `matrix`, `diagnose` and `bisect`.",
+            code=Code.PARAM,
+        )
     param = parse(decoded(raw, path, error=ModelError), str(path))
     check_structure(param.layers, param.lines, str(path))
     return param

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def write_sweep(report: SweepReport, page: Path) -> Path:
     """Write the page, and the other forms beside it under the same name; return its path."""
+    # The page first: what stands beside one may be replaced, see `targets.py`.
+    write_atomically(page, sweep_html(report))
     for suffix, form in zip(OTHER_FORMS, (sweep_markdown, sweep_csv, sweep_json), strict=True):
         write_atomically(beside(page, suffix), form(report))
-    write_atomically(page, sweep_html(report))
     return page

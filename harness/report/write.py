@@ -27,7 +27,8 @@ def beside(page: Path, suffix: str) -> Path:
 
 def write_files(report: Report, page: Path) -> Path:
     """Write the page, and the other forms beside it under the same name; return its path."""
+    # The page first: what stands beside one may be replaced, see `targets.py`.
+    write_atomically(page, html(report))
     for suffix, form in zip(OTHER_FORMS, (markdown, csv, json_text), strict=True):
         write_atomically(beside(page, suffix), form(report))
-    write_atomically(page, html(report))
     return page

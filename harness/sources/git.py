@@ -63,6 +63,8 @@ ENVIRONMENT: dict[str, str | None] = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+"""Its full id."""
 LOCAL_SECONDS = 300.0
 NETWORK_SECONDS = 3600.0
 
@@ -164,7 +166,8 @@ def find(repo: Path, rev: str) -> str | None:
             timeout=LOCAL_SECONDS,
             env=ENVIRONMENT,
         )
-        if done.ok:
+        # `^HEAD` and the like give what is no commit by itself.
+        if done.ok and _COMMIT.fullmatch(done.text.strip()):
             return done.text.strip()
     return None
 

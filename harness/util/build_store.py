@@ -229,6 +229,11 @@ class Store:
             yield since
 
 
+def is_store(folder: Path) -> bool:
+    """Return whether a directory is a build store: marked as one, and used."""
+    return (folder / TAG).is_file() and (folder / LOCKS).is_dir()
+
+
 def _began(session: Path) -> float:
     """Return when a session began; minus infinity if its file does not say so, or in the future."""
     try:

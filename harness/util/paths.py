@@ -11,13 +11,15 @@ from harness.util.errors import UsageError
 LONGEST_PATH = 4095
 LONGEST_PART = 255
 """In bytes: what Linux takes."""
+MOST_FOLDERS = 200
+"""Within each other: folders are made, and paths followed, one by one."""
 
 
 def known_path(text: str) -> str:
     """Return a text that a file may have as its path; an empty one stays empty.
 
     Raises:
-        ValueError: the system takes no such path.
+        ValueError: the system takes no such path, or nobody has one.
     """
     data = text.encode(errors="surrogateescape")
     if "\0" in text:
@@ -26,6 +28,11 @@ def known_path(text: str) -> str:
         raise ValueError(
             f"longer than the {LONGEST_PART} bytes of a name, or {LONGEST_PATH} of a path, that "
             "there can be"
+        )
+    if (parts := len(Path(text).parts)) > MOST_FOLDERS:
+        raise ValueError(
+            f"{parts} folders within each other, and {MOST_FOLDERS} are the most. Give a path with "
+            "fewer"
         )
     return text
 

@@ -35,7 +35,8 @@ def start(
     Raises:
         MachineError: it does not exist, or cannot be started.
     """
-    merged = {**os.environ, **(env or {})}
+    # Without a PATH programs are found in the system's own places, and are to find others there.
+    merged = {"PATH": os.defpath, **os.environ, **(env or {})}
     try:
         return subprocess.Popen(
             words,

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.failure import Blame, Failure, Step
+from harness.build.failure import A_COMPILER, Blame, Failure, Step
 from tests.source_tree import write_tree
 
 REAL = "x.cpp:3:1: error: 'foo' was not declared in this scope\n"
+_UNABLE = (
+    'CMake Error at CMakeLists.txt:9:\n  The C++ compiler\n\n    "/usr/bin/c++"\n\n'
+    "  is not able to compile a simple test program.\n"
+)
 SAYS = {
     Blame.NCNN: [
         REAL,
@@ -37,8 +41,9 @@ SAYS = {
         "a.cpp:1:10: fatal error: 'omp.h' file not found\n",
         "/usr/bin/ld: cannot find -lgomp: No such file or directory\n",
         "CMake Error at FindX.cmake:230 (message):\n  Could NOT find Vulkan (missing: LIBRARY)\n",
-        'CMake Error at CMakeLists.txt:9:\n  The C++ compiler\n\n    "/usr/bin/c++"\n\n'
-        "  is not able to compile a simple test program.\n",
+        _UNABLE,
+        f"{_UNABLE}\n  collect2: fatal error: cannot find 'ld'\n",
+        "CMake Error at CMakeLists.txt:9:\n  No CMAKE_CXX_COMPILER could be found.\n",
         "c++: fatal error: cannot execute 'cc1plus': execvp: No such file or directory\n",
     ],
     Blame.UNKNOWN: [
@@ -49,6 +54,17 @@ SAYS = {
         "clang: error: unable to execute command: Segmentation fault\n",
     ],
 }
+INSTALL = [
+    "what has vulkan/vulkan.h",
+    "what has omp.h",
+    "what has -lgomp",
+    "what has Vulkan",
+    A_COMPILER,
+    "what has ld",
+    A_COMPILER,
+    "what has cc1plus",
+]
+"""The same of what is lacking."""
 
 
 @pytest.fixture
@@ -66,6 +82,18 @@ def test_who_is_to_blame(tree: Path, output: str, blame: Blame) -> None:
         failure = Failure(step=step, fate="exit code 1", output=output)
         assert failure.blame(tree)[0] == blame
         assert bool(failure.shortage) is (blame == Blame.SHORTAGE)
+
+
+@pytest.mark.parametrize(
+    ("output", "install"),
+    list(zip(SAYS[Blame.LACKING], INSTALL, strict=True)),
+)
+def test_what_to_install(tree: Path, output: str, install: str) -> None:
+    failure = Failure(step="configure", fate="exit code 1", output=output)
+    assert failure.blame(tree)[1] == install
+    if "is not able" in output:
+        said = 'The C++ compiler "/usr/bin/c++" is not able to compile a simple test program.'
+        assert failure.error.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
+from harness.commands import bisect
+from harness.util.errors import MachineError
 from tests import one_layer
 from tests.local_index import NCNN, make_sdist, use_find_links
+from tests.sources.conftest import empty_repository
 
 CONFIG = (
     one_layer.CONFIG
@@ -20,6 +23,8 @@ flags = ["sse2"]
 runs = ["default"]
 """
 )
+
+ENDS = ("--good=20250503", "--bad=20260526")
 
 
 @pytest.fixture(autouse=True)
@@ -42,17 +47,34 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--find-fix", "--good=20260526"], "needs both"),
         (["--resume"], "no interrupted bisection"),
         (["--layer=a", "--whole-model"], "exclude each other"),
+        (["--input=nope", *ENDS], "--input nope: the configuration has random"),
+        (["--layer=NoSuch", *ENDS], "--layer NoSuch: the model has no layer of this name or type"),
+        (["--repo=clone", "--good=master", "--bad=HEAD"], "are the same commit"),
+        (["--repo=clone", "--good=HEAD", "--bad=20200101"], "the ends are swapped"),
     ],
 )
 def test_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    repo = empty_repository(Path("clone"))
+    repo.commit("first")
+    repo.git("tag", "20200101")
+    repo.commit("second")
+    one_layer.write_model(Path())
     assert main(["bisect", "--config=c.toml", *arguments]) == 2
-    assert words in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert words in printed.err
+    # Nothing was begun that could be resumed.
+    assert "--resume" not in printed.out
+    assert not list(Path().glob("results/*"))
 
 
-def test_what_cannot_work_is_not_resumed() -> None:
-    assert main(["bisect", "--config=c.toml", "--version=2020"]) == 2
+def test_what_cannot_work_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MachineError("no compiler")
+
+    monkeypatch.setattr(bisect, "revision_tester", fail)
+    assert main(["bisect", "--config=c.toml", *ENDS]) == 3
     (command,) = Path("results").glob("*/command.json")
-    assert json.loads(command.read_text())["version"] == "2020"
+    assert json.loads(command.read_text())["good"] == "20250503"
     assert main(["bisect", "--resume"]) == 2
 
 

@@ -129,6 +129,59 @@ def test_job_summary_outside_of_a_job_is_refused(
     assert "GITHUB_STEP_SUMMARY is not set" in capsys.readouterr().err
 
 
+RUN = "results/20260201-000000-new"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--junit", f"{RUN}/cells.jsonl"], "cells.jsonl: this is how a run"),
+        (["--out", f"{RUN}/cells.jsonl"], "cells.jsonl: this is how a run"),
+        (["--out", f"{RUN}/layers.html"], "layers.csv: is there, and no report"),
+        (["--out", f"{RUN}/sweep.html"], "sweep.json: this is how a run directory calls what"),
+        (["--out", "m.onnx"], "m.onnx: is there, and no report"),
+        (["--out", "to-m.html"], "to-m.html: is there, and no report"),
+        (["--out", "README.html"], "README.md: is there, and no report"),
+        (["--out", "folder.html"], "folder.csv: is there, and no report"),
+        (["--out", "a.html", "--junit", "a.html"], "a.html: two forms of the report"),
+        (["--out", "a.html", "--junit", "./x/../a.csv"], "a.csv: two forms of the report"),
+        (["--junit", f"{RUN}/report.json"], "report.json: two forms of the report"),
+        (["--out", "summary.html", "--github-summary"], "summary.md: two forms of the report"),
+    ],
+)
+def test_nothing_is_replaced_that_is_no_report(
+    report: Project,
+    words: list[str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("m.onnx", "README.md", f"{RUN}/layers.csv"):
+        Path(name).write_text("<p># {")
+    Path("to-m.html").symlink_to("m.onnx")
+    Path("folder.csv").mkdir()
+    Path("x").mkdir()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    before = _files()
+    assert report(*words) == EXIT_USAGE
+    assert named in capsys.readouterr().err
+    assert _files() == before
+
+
+def _files() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+def test_reports_are_replaced(report: Project) -> None:
+    Path("junit.xml").touch()
+    for _ in range(2):
+        assert report("--out", "site/index.html", "--junit", "junit.xml") == EXIT_OK
+        assert report("--out", RUN) == EXIT_OK
+    Path(RUN, "report.html").write_text("mine?")
+    assert report("--out", RUN) == EXIT_USAGE
+    assert report() == EXIT_OK
+
+
 @pytest.mark.parametrize(
     ("what", "has_broken", "code"),
     [

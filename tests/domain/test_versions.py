@@ -35,5 +35,5 @@ def test_versions_are_in_order_where_all_have_a_date() -> None:
     ],
 )
 def test_nearest(wanted: str, expected: list[str]) -> None:
-    known = ["20250503", "20250916", "20260114", "20260526", "master"]
+    known = ["20250503", "20250916", "20260114", "20260526", "master", "20260114", "master"]
     assert nearest(wanted, known, 2) == expected

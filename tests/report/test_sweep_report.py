@@ -190,6 +190,14 @@ def test_markdown_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert {path.suffix for path in Path("site").iterdir()} == {".html", ".md", ".csv", ".json"}
 
 
+def test_only_reports_are_replaced(folder: Path) -> None:
+    for _ in range(2):
+        assert main(["report", str(folder), "--out", "site/index.html"]) == EXIT_OK
+    assert main(["report", str(folder), "--out", str(folder / "sweep.html")]) == EXIT_USAGE
+    assert not (folder / "sweep.html").exists()
+    assert main(["report", str(folder)]) == EXIT_OK
+
+
 def test_damaged_description_is_refused(folder: Path) -> None:
     (folder / "sweep.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="not what a sweep writes"):

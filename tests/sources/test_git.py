@@ -48,7 +48,7 @@ def test_branch_of_the_remote(repo: Repo, history: dict[str, str], tmp_path: Pat
     assert git.resolve(tmp_path / "clone", "side") == history["side2"]
 
 
-@pytest.mark.parametrize("rev", ["20200115", "", "--all", "no such", "HEAD:src", "0" * 40])
+@pytest.mark.parametrize("rev", ["20200115", "", "--all", "no such", "HEAD:src", "^HEAD", "0" * 40])
 def test_unknown_revision_names_tags(repo: Repo, rev: str) -> None:
     with pytest.raises(SourceError, match=re.escape(f"no revision {rev!r}. Nearest: ")):
         git.resolve(repo.path, rev)

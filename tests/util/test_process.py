@@ -137,6 +137,14 @@ def test_environment_is_set_and_removed(monkeypatch: pytest.MonkeyPatch) -> None
     assert os.environ["HARNESS_GONE"] == "1"
 
 
+def test_without_a_path_children_look_where_their_program_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PATH")
+    assert f"PATH={os.defpath}\n" in capture(["env"], timeout=60).text
+    assert f"PATH={os.defpath}\n" in run(["env"], log=tmp_path / "log", timeout=60).output
+
+
 def test_missing_program_and_directory_are_named(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="no-such-program: program not found"):
         run(["no-such-program"], log=tmp_path / "log", timeout=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.revision_tester import RevisionTester, Variant
-from harness.analysis.bisection.submodel import Subject
+from harness.analysis.bisection.submodel import Subject, layers_called
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.config.axes import with_flags, with_run
 from harness.config.cells import inputs_of, model_of, run_of, to_ask
@@ -38,6 +38,8 @@ class BisectionSetup:
     jobs: int
     input: str = ""
     """Name of the input; empty for the configuration's first."""
+    layer: str = ""
+    """Name or type of the layer that is asked for, which the model must have; empty for none."""
     retry_failed: bool = False
     remember: bool = True
     watch: BuildWatch | None = None
@@ -66,9 +68,12 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
         retry_failed=request.retry_failed,
         watch=request.watch,
     )
+    model = prepare_model(model_of(config, request.base), store, config.limits.model_bytes)
+    if request.layer:
+        layers_called(model.graph, request.layer)
     preparation = ModelPreparation(
         machine=machine,
-        model=prepare_model(model_of(config, request.base), store, config.limits.model_bytes),
+        model=model,
         builds=to_ask(
             config,
             request.base,

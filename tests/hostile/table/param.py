@@ -75,6 +75,7 @@ _HEADERS = tuple(
         ("half", PARAM.replace("2 2", "2.0 2"), ":2", "layer count"),
         ("arabic", PARAM.replace("2 2", "٢ 2"), ":2", "layer count"),
         ("binary", b"\x99\x85\x76\x00" + bytes(40), ":1|line 1"),
+        ("onnx", b"\x08\x0a\x12\x05tests\n\xff", "looks like an ONNX model", "begins with 7767517"),
         ("pickle", b"\x80\x04cposix\nsystem\n(S'touch pwned'\ntR.", ":1|line 1"),
         ("utf-16", PARAM.encode("utf-16"), ":1|line 1", "UTF-8"),
         ("latin-1", PARAM.replace(" r ", " caf\xe9 ").encode("latin-1"), "UTF-8", ":4|line 4"),
