@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING
 
 from harness.util.errors import EXIT_INTERNAL
 from harness.util.limits import GIB, outer_address_space
-from harness.util.process import signal_name
+from harness.util.process import FROM_OUTSIDE, signal_name
 
 if TYPE_CHECKING:
     from harness.util.process import Completed
 
 EXIT_MACHINE = 75
 """A worker could not do its work for want of something (EX_TEMPFAIL of sysexits.h)."""
-FROM_OUTSIDE = frozenset(
-    {
-        signal.SIGKILL,
-        signal.SIGTERM,
-        signal.SIGINT,
-        signal.SIGHUP,
-        signal.SIGQUIT,
-        signal.SIGXCPU,
-        signal.SIGXFSZ,
-    }
-)
-"""Signals that no mistake in a computation raises: somebody sent them, or a limit did."""
 _ADDRESSES = 8 * GIB
 """What a process maps besides what it uses: libraries, stacks of threads, arenas."""
 _REFUSED = re.compile(r"MemoryError|bad_alloc|[Cc]annot allocate memory")

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.domain.spec import THREADS
 from harness.execution.heap import environment
-from harness.execution.mishap import FROM_OUTSIDE, sent
+from harness.execution.mishap import sent
 from harness.execution.session import (
     PLACES,
     Array,
@@ -30,7 +30,7 @@ from harness.execution.session import (
     device_properties,
 )
 from harness.execution.worker_end import MachineLimitError
-from harness.util.process import signal_name
+from harness.util.process import FROM_OUTSIDE, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from harness.reference.finiteness import check_blobs
 from harness.reference.tensors import feeds_of
 from harness.reference.values import Kind, Reference, digests, stored
 from harness.util.codes import Code
-from harness.util.errors import LimitError, ModelError
+from harness.util.errors import CrashError, LimitError, ModelError
 from harness.util.files import sha256_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _of_onnx(
             onnx_values, model, dict(tensors), model.onnx_values, kind, what=model.onnx
         )
         return dict(found)
-    except LimitError:
+    except (LimitError, CrashError):
         raise
     except ModelError:
         if kind == "fp32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from harness.reference import worker
 from harness.reference.values import Reference
 from harness.util.codes import Code
-from harness.util.errors import LimitError, MachineError, ModelError
-from harness.util.process import Processes
+from harness.util.errors import CrashError, LimitError, MachineError, ModelError
+from harness.util.process import FROM_OUTSIDE, Processes
 from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from harness.config.tables import Limits
     from harness.reference.evaluator import Array, Work
     from harness.util.process import Completed
+
+logger = logging.getLogger(__name__)
 
 LAST_LINES = 3
 
@@ -35,7 +38,20 @@ class IsolatedEvaluator:
         """Return what a function gives, as `Evaluator` has it; arrays are read-only.
 
         Raises:
-            MachineError: the process ended for a reason that is not the model's.
+            MachineError: the process ended for a reason that is not the model's, twice.
+        """
+        for last in (False, True):
+            values = self._values(work, given, what=what, last=last)
+            if values is not None:
+                return values
+        raise AssertionError("unreachable")
+
+    def _values(
+        self, work: Work, given: tuple[Any, ...], *, what: Path, last: bool
+    ) -> Mapping[str, Array] | None:
+        """Return what a function gives; None if somebody ended the process, but for the last time.
+
+        That says nothing of the model: it must not be taken for one that cannot be evaluated.
         """
         with scratch_directory("reference-") as scratch:
             call = (work.__module__, work.__name__, given)
@@ -54,6 +70,9 @@ class IsolatedEvaluator:
                 code, _, why = said.partition(" ")
                 raise ModelError(why, code=Code(code))
             exhausted = (scratch / worker.EXHAUSTED).is_file()
+        if -ended.returncode in FROM_OUTSIDE and not ended.timed_out and not last:
+            logger.info("%s is evaluated again: %s", what, ended.fate)
+            return None
         raise self._failure(ended, what, exhausted=exhausted)
 
     def _failure(self, ended: Completed, what: Path, *, exhausted: bool) -> Exception:
@@ -67,11 +86,16 @@ class IsolatedEvaluator:
                 f"{what}: evaluating it takes more than {self.limits.memory_gib:g} GiB of memory. "
                 "Raise `memory_gib` in [limits], or give a smaller model or input."
             )
+        if -ended.returncode in FROM_OUTSIDE:
+            return MachineError(
+                f"{what}: the process that evaluates it was ended from outside by {ended.fate}, as "
+                "the system does when memory is short. Close other programs, and run again.",
+                code=Code.MEMORY,
+            )
         if ended.returncode < 0:
-            return ModelError(
+            return CrashError(
                 f"{what}: the process that evaluates it ended with {ended.fate}. Perhaps memory is "
-                "short: close other programs. If it comes again, simplify the model.",
-                code=Code.NO_REFERENCE,
+                "short: close other programs. If it comes again, simplify the model."
             )
         said = " | ".join(ended.output.strip().splitlines()[-LAST_LINES:])
         return MachineError(

@@ -73,6 +73,12 @@ class LimitError(ModelError):
     usual_code = Code.LIMIT
 
 
+class CrashError(ModelError):
+    """What evaluates a model crashed on it."""
+
+    usual_code = Code.NO_REFERENCE
+
+
 class MachineError(HarnessError):
     """Something this machine lacks: a compiler, disk space, the network."""
 

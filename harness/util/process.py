@@ -46,6 +46,18 @@ STDERR_BYTES = 1 << 20
 Watch = Callable[[str], None]
 TAIL_BYTES = 1 << 20
 """How much of a program's output is returned at most, if nothing else is said."""
+FROM_OUTSIDE = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+    }
+)
+"""Signals that no mistake in a computation raises: somebody sent them, or a limit did."""
 
 
 @dataclass(frozen=True, kw_only=True)

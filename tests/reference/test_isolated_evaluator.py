@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +14,13 @@ from harness.model.param import read_param
 from harness.reference.evaluation import evaluate, evaluate_float64
 from harness.reference.extents import try_extents
 from harness.reference.isolated_evaluator import IsolatedEvaluator
-from harness.util.errors import LimitError, ModelError
+from harness.util.errors import CrashError, LimitError, MachineError, ModelError
 from tests.model.onnx_text import model
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 X = {"x": np.arange(-3, 3, dtype=np.float32).reshape(1, 6)}
 
@@ -76,6 +80,39 @@ def test_what_the_function_refuses_is_said(isolated: IsolatedEvaluator, tmp_path
     with pytest.raises(ModelError) as same:
         evaluate(path, {"z": X["x"]})
     assert (told.value.code, str(told.value)) == (same.value.code, str(same.value))
+
+
+def dies(folder: Path, number: int, times: int) -> dict[str, NDArray[np.float32]]:
+    """End by a signal the first times that it is called, then give what it should."""
+    before = len(list(folder.glob("died-*")))
+    if before < times:
+        (folder / f"died-{before}").touch()
+        os.kill(os.getpid(), number)
+    return X
+
+
+def test_who_is_ended_from_outside_once_is_asked_again(
+    isolated: IsolatedEvaluator, tmp_path: Path
+) -> None:
+    assert list(isolated(dies, tmp_path, signal.SIGKILL, 1, what=tmp_path)) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (signal.SIGKILL, MachineError, "was ended from outside by SIGKILL"),
+        (signal.SIGSEGV, CrashError, "ended with SIGSEGV"),
+    ],
+)
+def test_how_it_ended_is_told(
+    number: int,
+    kind: type[Exception],
+    message: str,
+    isolated: IsolatedEvaluator,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(kind, match=message):
+        isolated(dies, tmp_path, number, 9, what=tmp_path)
 
 
 @pytest.mark.parametrize("run", [evaluate, evaluate_float64])

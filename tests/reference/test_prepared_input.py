@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -12,13 +12,16 @@ from onnx import TensorProto, helper
 from harness.domain.spec import InputSpec, ModelSpec
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
-from harness.util.errors import MachineError
+from harness.util.errors import CrashError, MachineError
 from tests import one_layer
 from tests.evaluating import here
 from tests.proven import preparation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from harness.reference.evaluator import Array, Work
 
 SHAPE = (1, 2, 4)
 
@@ -39,6 +42,23 @@ def test_nothing_is_kept_of_a_model_that_changes_meanwhile(tmp_path: Path) -> No
         prepare_input(other, model, store, here)
     assert set((tmp_path / "store" / "references").iterdir()) == kept
     assert prepare_input(item, model, store, here).reference.directory == good.reference.directory
+
+
+def test_an_evaluator_that_crashes_is_not_taken_for_one_that_cannot(tmp_path: Path) -> None:
+    one_layer.write_model(tmp_path)
+    onnx_file, param, weights = (str(tmp_path / f"m.{kind}") for kind in ("onnx", "param", "bin"))
+    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
+    item = InputSpec(name="i", random=1, shape=(1, 40, 120))
+    store = Store(root=tmp_path / "store")
+    model = preparation(spec, [item], store).model
+
+    def crashing(work: Work, *given: Any, what: Path) -> Mapping[str, Array]:
+        if any(isinstance(each, str) and each == "float64" for each in given):
+            raise CrashError("SIGSEGV")
+        return here(work, *given, what=what)
+
+    with pytest.raises(CrashError):
+        prepare_input(item, model, store, crashing)
 
 
 def test_the_same_tensors_go_crosswise_into_blobs_of_the_same_names(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from harness.reference.tensors import feeds_of, tensors_of
 from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.codes import Code
-from harness.util.errors import BuildError, HarnessError, LimitError, ModelError
+from harness.util.errors import BuildError, CrashError, HarnessError, LimitError, ModelError
 from harness.util.files import sha256_of
 from harness.util.scratch import scratch_directory
 from harness.util.sealed import read_sealed, write_sealed
@@ -193,7 +193,7 @@ class ModelPreparation:
         self.say("evaluating the ONNX file in float64")
         try:
             return [self._values(tensors, "float64") for tensors in inputs]
-        except LimitError:
+        except (LimitError, CrashError):
             raise
         except ModelError:
             return None
