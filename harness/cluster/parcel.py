@@ -43,6 +43,7 @@ def packed(at_hand: ModelAtHand) -> Parcel:
     """Read all files of a model and its inputs.
 
     Raises:
+        MachineError: the model's files were changed meanwhile.
         OSError: one cannot be read.
     """
     folders = {
@@ -55,10 +56,12 @@ def packed(at_hand: ModelAtHand) -> Parcel:
         )
     }
     model = at_hand.model
+    files = {PARAM: model.param.read_bytes(), BIN: model.bin.read_bytes()}
+    model.check()
     return Parcel(
         at_hand=at_hand,
         digest=model.digest,
-        model={PARAM: model.param.read_bytes(), BIN: model.bin.read_bytes()},
+        model=files,
         references={
             folder.name: {path.name: path.read_bytes() for path in folder.iterdir()}
             for folder in sorted(folders)
@@ -86,7 +89,7 @@ def unpacked(parcel: Parcel, store: Store) -> ModelAtHand:
                 with disk_trouble_explained(target), directory_atomically(target) as work:
                     _fill(work, files)
     return ModelAtHand(
-        model=replace(model, param=folder / PARAM, bin=folder / BIN),
+        model=replace(model, param=folder / PARAM, bin=folder / BIN, states=()),
         inputs={name: _moved(item, store) for name, item in parcel.at_hand.inputs.items()},
     )
 
