@@ -6,11 +6,13 @@ import importlib
 import json
 import shlex
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import harness
 from harness.analysis.conversion.preparation import ModelPreparation
+from harness.build.toolchain import find_compiler
 from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -309,8 +311,20 @@ def _key(config: Config, matrix: Matrix) -> str:
             "cells": [asdict(cell) for cell in matrix.cells],
             "tolerance": config.tolerance.model_dump(),
             "limits": config.limits.model_dump(),
+            "compilers": _compilers(matrix),
         }
     )
+
+
+def _compilers(matrix: Matrix) -> list[list[str]]:
+    """Return what compiles here: cells of two compilers are not one run, though called the same."""
+    found = []
+    for flags in dict.fromkeys(build.flags for build in matrix.builds):
+        name = flags.target.compiler if flags.target else flags.compiler
+        with suppress(MachineError):
+            compiler = find_compiler(name)
+            found.append([flags.name, str(compiler.path), compiler.version])
+    return found
 
 
 def _list(matrix: Matrix, *, as_json: bool) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.build.toolchain import Compiler
+from harness.commands import matrix
 from harness.commands.matrix import _run
 from harness.config.cells import Matrix, expand
 from harness.config.loading import load_config
@@ -56,3 +58,17 @@ def test_only_what_was_skipped_is_tried_again(
     records = _run(engine, Matrix(cells=cells, left_out=()), run, reporter, "")
     assert engine.ran == (["a", "b"] if again else ["b"])
     assert [record.verdict for record in records] == [Verdict.OK if again else verdict, Verdict.OK]
+
+
+def test_with_another_compiler_it_is_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(Path("configs/default.toml"))
+    cells = expand(config, base=Path("configs"), generate=lambda _: ()).cells
+    keys = set()
+    for name in ("a", "b", "a"):
+        monkeypatch.setattr(
+            matrix, "find_compiler", lambda _, name=name: Compiler(path=Path(name), version="1")
+        )
+        keys.add(matrix._key(config, Matrix(cells=cells, left_out=())))
+    assert len(keys) == 2
