@@ -116,11 +116,14 @@ def run_text(base: str, changes: Mapping[str, str]) -> str:
     """Return the text that `with_run` takes for changes to a set of run options.
 
     Args:
-        base: name of the set.
+        base: name of the set, perhaps with changes of its own.
         changes: values of options by name.
     """
     pairs = [f"{name}={value}" for name, value in sorted(changes.items())]
-    return ",".join(pairs if base == BASELINE and pairs else [base, *pairs])
+    parts = [part for part in base.split(",") if part.partition("=")[0] not in changes]
+    if pairs and parts == [BASELINE]:
+        parts = []
+    return ",".join([*parts, *pairs]) or BASELINE
 
 
 def _parsed(text: str, option: str, known: Collection[str]) -> tuple[str, dict[str, str]]:

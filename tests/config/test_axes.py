@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config.axes import with_axes
+from harness.config.axes import run_text, with_axes
 from harness.config.cells import expand
 from harness.config.loading import load_config
 from harness.config.tables import Config, with_repository
@@ -71,3 +71,19 @@ def test_axes_that_are_none(
 def test_a_repository_serves_a_configuration_without_one(config: Config) -> None:
     cell = expand(with_repository(config, "/ncnn"), base=Path()).cells[0]
     assert (cell.build.revision.kind, cell.build.revision.where) == ("git", "/ncnn")
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "text"),
+    [
+        ("default", {}, "default"),
+        ("default", {"b": "1", "a": "0"}, "a=0,b=1"),
+        ("fp16-off", {"a": "0"}, "fp16-off,a=0"),
+        ("fp16-off,a=1,b=2", {"a": "0"}, "fp16-off,b=2,a=0"),
+        ("a=1", {"a": "0"}, "a=0"),
+    ],
+)
+def test_a_change_takes_the_place_of_an_earlier_one(
+    base: str, changes: dict[str, str], text: str
+) -> None:
+    assert run_text(base, changes) == text
