@@ -85,6 +85,7 @@ def _fault(
     strike: Callable[[Stage], Ended],
     *,
     killed: bool = False,
+    loses: bool = False,
     start: Start = "fetched",
 ) -> Fault:
     return Fault(
@@ -96,6 +97,7 @@ def _fault(
         strike=strike,
         start=start,
         tidies="nothing" if killed else "all",
+        loses=loses,
     )
 
 
@@ -126,6 +128,8 @@ FAULTS = (
         "pruning",
         "`store --prune-to 0`, again and again",
         _beside("store", "--builds", "STORE", "--prune-to", "0"),
+        # The last of these comes when nobody uses the store any more.
+        loses=True,
     ),
     _fault("reporting", "`report`, again and again", _beside("report", "RESULTS"), start="built"),
 )
