@@ -122,7 +122,8 @@ def confined(places: Places) -> Iterator[None]:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    check = _CHECKS.get(event)
+    # While Python ends, names of this module become None before the last files are closed.
+    check = _CHECKS.get(event) if _CHECKS else None
     if check is not None and _active is not None:
         check(_active, arguments)
 
