@@ -73,7 +73,7 @@ def ending_of(error: BaseException, words: Sequence[str], results: Path | None) 
         return Ending(EXIT_ENVIRONMENT, printable(f"error[{Code.DISK}]: {said}"))
     place = save_traceback(error, words, results)
     seen = f"The traceback is in {place}." if place else "The traceback could not be saved."
-    if isinstance(error, MemoryError):
+    if _is_of_memory(error):
         return Ending(
             EXIT_ENVIRONMENT,
             f"error[{Code.MEMORY}]: there is not enough memory for this. Close other programs, "
@@ -86,6 +86,16 @@ def ending_of(error: BaseException, words: Sequence[str], results: Path | None) 
             f"please report it with that file. {seen}"
         ),
     )
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    """Return whether an error came of want of memory, perhaps while another one was tidied up."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or "can't start new thread" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _brief(error: BaseException) -> str:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def tidied_up(first: Exception) -> Exception:
+    """An error while another one is tidied up."""
+    second = RuntimeError("cannot join thread before it is started")
+    second.__context__ = first
+    return second
+
+
 def disk(code: int, name: str | None = None) -> OSError:
     return OSError(code, os.strerror(code), name)
 
@@ -25,6 +32,9 @@ def disk(code: int, name: str | None = None) -> OSError:
     [
         (ModelError("m.param: torn. Restore it."), 2, "error[M01]: m.param: torn. Restore it."),
         (ModelError("a\x1b[2Jb\x07"), 2, "error[M01]: a\\x1b[2Jb\\x07"),
+        (tidied_up(MemoryError()), 3, "error[E12]: there is not enough memory"),
+        (tidied_up(RuntimeError("can't start new thread")), 3, "error[E12]: there is not enough"),
+        (tidied_up(ValueError()), 70, "internal error[X01]: RuntimeError: cannot join"),
         (KeyboardInterrupt(), 130, "interrupted; the same command continues"),
         (OutOfTimeError(), 3, "error[E12]: the processor time that this shell allows"),
         (OutputClosedError("gone"), 141, ""),
