@@ -19,13 +19,6 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # What compiles takes all cores, and shares what it has built: one after the other.
-    if item.get_closest_marker("native"):
-        item.add_marker(pytest.mark.xdist_group("native"))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("native") and not shutil.which("c++"):
         pytest.skip("no C++ compiler: apt-get install g++")

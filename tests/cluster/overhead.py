@@ -57,7 +57,7 @@ def main(workers: int, count: int) -> None:
             n_workers=workers,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=100,
         ) as local,
         connected(local.scheduler_address) as cluster,

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from harness.domain.spec import CellSpec
     from harness.execution.progress import MatrixEvent
 
+# Dask complains of connections that are lost, which is what happens here.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 FLAGS = [FlagSet(name=f"f{number}") for number in range(3)]
 ODD = FlagSet(name="odd", needs=frozenset({"no_such_feature"}))
 
@@ -51,7 +54,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def local() -> Iterator[LocalCluster]:
     with LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs=100
+        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=100
     ) as made:
         yield made
 

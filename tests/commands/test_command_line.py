@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -148,11 +149,16 @@ def test_little_processor_time_is_told(tmp_path: Path) -> None:
 
 
 def _ended(number: int) -> bool:
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
+    """Wait until a process has ended, as one does soon that was killed."""
+    for _ in range(1000):
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_a_mistake_of_the_harness_is_one_line(tmp_path: Path) -> None:
