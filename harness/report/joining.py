@@ -44,7 +44,8 @@ def run_directories(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
-    if any((folder / name).exists() for name in (CELLS, FINDING, SWEEP, STATE)):
+    # Not `Path.exists`, which raises where a directory may not be entered.
+    if any(os.path.exists(folder / name) for name in (CELLS, FINDING, SWEEP, STATE)):  # noqa: PTH110
         yield folder
         return
     if depth:
