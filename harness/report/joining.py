@@ -38,8 +38,11 @@ class Joined:
 def run_directories(folder: Path) -> list[Path]:
     """Return a run directory as it is, of another one those below it, in the order of names.
 
-    Links are not followed. A directory with neither is returned as it is.
+    Links are not followed. A directory with neither is returned as it is; so is the root of the
+    file system, in which everybody's runs are.
     """
+    if folder.resolve().parent == folder.resolve():
+        return [folder]
     return list(_below(folder, DEEPEST)) or [folder]
 
 
