@@ -10,15 +10,15 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
 from harness.build.toolchain import ANSWER_SECONDS
+from harness.domain.code_digest import code_digest
 from harness.domain.records import CellRecord
 from harness.domain.spec import CellSpec, content_key
 from harness.execution.session import USE_VULKAN
-from harness.util.files import sha256_of, stamp
+from harness.util.files import stamp
 from harness.util.process import capture
 from harness.util.sealed import read_sealed, write_sealed
 
@@ -59,7 +59,7 @@ class CellMemory:
             return ""  # on which driver it would run is not known before
         return content_key(
             {
-                "harness": [harness.__version__, _measuring_digest()],
+                "harness": [harness.__version__, code_digest(MEASURING)],
                 "build": build.record.key,
                 "runner": [*build.runner, *(_version_of(build.runner[0]) if build.runner else "")],
                 "options": options,
@@ -91,14 +91,6 @@ class CellMemory:
         if not (key and record.verdict.has_numbers) or self.store.is_read_only:
             return
         write_sealed(self.store.measurements / key / RECORD, record.model_dump_json())
-
-
-@cache
-def _measuring_digest() -> str:
-    """Return a digest of the code that measures."""
-    root = Path(harness.__file__).parent
-    files = [path for name in MEASURING for path in sorted((root / name).rglob("*.py"))]
-    return content_key({str(path.relative_to(root)): sha256_of(path) for path in files})
 
 
 @cache

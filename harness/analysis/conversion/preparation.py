@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import permutations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from harness.analysis.conversion.exact_run import ExactRun
 from harness.analysis.conversion.onnx_side import OnnxSide
 from harness.analysis.conversion.proof import ConversionProof
 from harness.analysis.conversion.walk import ModelSide, Trial
+from harness.domain.code_digest import code_digest
 from harness.domain.spec import CellSpec, InputSpec, content_key
 from harness.execution.cell_runner import job_of
 from harness.execution.job import JobInput
@@ -29,12 +28,12 @@ from harness.reference.values import digests
 from harness.sources.options import most_exact, read_option_fields
 from harness.util.codes import Code
 from harness.util.errors import BuildError, CrashError, HarnessError, LimitError, ModelError
-from harness.util.files import sha256_of
 from harness.util.scratch import scratch_directory
 from harness.util.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -129,7 +128,7 @@ class ModelPreparation:
             "names": list(model.spec.names),
             "non_finite": model.spec.non_finite,
             "inputs": [digests(tensors) for tensors in inputs],
-            "code": [harness.__version__, _proving_digest()],
+            "code": [harness.__version__, code_digest(PROVING)],
             "limits": [tolerance.layer, tolerance.floors],
         }
         names = [f"{build.id}/{run.name if run else ''}" for build, run in self.builds]
@@ -299,11 +298,3 @@ def _read(file: Path) -> Conversion | None:
         return None if text is None else Conversion.model_validate_json(text)
     except ValueError:
         return None  # of another version of the harness
-
-
-@cache
-def _proving_digest() -> str:
-    """Return a digest of the code that proves."""
-    root = Path(harness.__file__).parent
-    files = [path for name in PROVING for path in sorted((root / name).rglob("*.py"))]
-    return content_key({str(path.relative_to(root)): sha256_of(path) for path in files})
