@@ -57,7 +57,8 @@ def offered(compilers: Iterable[str], targets: Iterable[Target]) -> frozenset[st
         with suppress(MachineError):
             compiler_of(target)
             found.add(f"target {target.name}")
-    if vulkan_devices():
+    devices, _ = vulkan_devices()
+    if devices:
         found.add(VULKAN)
     return frozenset(found)
 

@@ -173,18 +173,17 @@ def _in_a_process(module: ModuleType) -> tuple[str, str]:
     return (done.text, "") if done.ok else ("", reason)
 
 
-def vulkan_devices() -> tuple[str, ...]:
-    """Return the names of Vulkan's devices; none where it is not usable."""
-    printed, _ = _in_a_process(vulkan_probe)
-    return tuple(line for line in printed.splitlines() if line)
+def vulkan_devices() -> tuple[tuple[str, ...], str]:
+    """Return the names of Vulkan's devices, and why there are none to be told."""
+    printed, trouble = _in_a_process(vulkan_probe)
+    return tuple(filter(None, printed.splitlines())), trouble
 
 
 def _vulkan() -> Vulkan:
-    printed, trouble = _in_a_process(vulkan_probe)
+    devices, trouble = vulkan_devices()
     headers = True
     with suppress(MachineError):  # said already: without a compiler they are of no interest
         headers = has_headers(find_compiler(""))
-    devices = tuple(line for line in printed.splitlines() if line)
     return Vulkan(devices=devices, trouble=trouble, headers=headers)
 
 

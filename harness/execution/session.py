@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from harness.build.extension import load_binding
+from harness.build.packages import INSTALL, VULKAN_DRIVER
 from harness.domain.spec import THREADS
 from harness.execution.heap import Heap
 
@@ -27,7 +28,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 POOLS = ("use_local_pool_allocator",)
 """Options by which ncnn keeps the memory of blobs: what it keeps, the C library cannot fill."""
 USE_VULKAN = "use_vulkan_compute"
-DEVICE_REMEDY = "apt-get install mesa-vulkan-drivers"
+DEVICE_REMEDY = f"{INSTALL} {VULKAN_DRIVER}"
 ENOUGH = 0.1
 """Seconds of repeated passes after which there are no more of them."""
 PLACES = {-1: "", 0: "cpu", 1: "vulkan"}
