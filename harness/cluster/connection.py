@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dask.config
+from distributed import Client, WorkerPlugin
 
-# Imported, distributed would write its settings, all of them comments, into the home directory.
-_ensure_file, dask.config.ensure_file = dask.config.ensure_file, lambda *_, **__: None
-import distributed  # noqa: E402
-from distributed import Client, WorkerPlugin  # noqa: E402
-
-dask.config.ensure_file = _ensure_file
-
-from harness.cluster import capability  # noqa: E402
-from harness.cluster.placement import WorkerState  # noqa: E402
-from harness.cluster.release import release  # noqa: E402
-from harness.util.codes import Code  # noqa: E402
-from harness.util.errors import MachineError  # noqa: E402
+from harness.cluster import capability
+from harness.cluster.placement import WorkerState
+from harness.cluster.release import release
+from harness.util.codes import Code
+from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +42,10 @@ class Announcement(WorkerPlugin):
 
     async def setup(self, worker: Worker) -> None:
         """Tell Dask; with other code than the sender's there is nothing to be told."""
-        if release() != self.code:
+        # Both take a while, in which the worker has to go on answering.
+        if await asyncio.to_thread(release) != self.code:
             return
-        names = capability.offered(self.compilers, self.targets)
+        names = await asyncio.to_thread(capability.offered, self.compilers, self.targets)
         await worker.set_resources(**capability.as_resources(names))
 
 
@@ -84,8 +80,11 @@ class Cluster:
 
     def refused(self) -> list[str]:
         """Return the workers that are given nothing, since their harness is another one."""
-        about = self._about()
-        return sorted(str(about[address]["name"]) for address in set(about) - set(self.workers()))
+        return sorted(
+            str(about["name"])
+            for about in self._about().values()
+            if not capability.from_resources(about["resources"])
+        )
 
     def gone(self, why: object = "") -> MachineError:
         """Return what to say when the scheduler does not answer any more."""
@@ -139,6 +138,3 @@ def connected(address: str) -> Iterator[Cluster]:
         yield Cluster(client=client, address=where)
     finally:
         client.close(timeout=5)
-
-
-__all__ = ["Announcement", "Cluster", "connected", "distributed"]

@@ -203,7 +203,8 @@ class _Work:
             unit.deaths = TRIES
             yield from self._given_up(unit)
         elif error is not None:
-            yield from self._instead(unit, Verdict.SKIPPED, _words(error))
+            reason = f"{type(error).__name__} on its worker: {error}"
+            yield from self._instead(unit, Verdict.SKIPPED, reason)
         elif unit.is_build:
             yield from self._built(unit, address, future.result())
         else:
@@ -264,11 +265,6 @@ class _Work:
         record = self.engine.runner.unrun(cell, instead)
         failure = {Verdict.BROKEN: Failure.RUN, Verdict.SKIPPED: Failure.MACHINE}.get(verdict)
         return record.model_copy(update={"failure": failure})
-
-
-def _words(error: BaseException) -> str:
-    """Return what is said of an error on a worker."""
-    return f"{type(error).__name__} on its worker: {error}"
 
 
 def _finished(spec: BuildSpec, instead: NotBuilt) -> BuildFinished:
