@@ -21,19 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from harness.model.prepared_model import PreparedModel
     from harness.reference.evaluator import Array, Work
 
 SHAPE = (1, 2, 4)
+ITEM = InputSpec(name="i", random=1, shape=(1, 40, 120))
+
+
+def one_layer_model(folder: Path, store: Store) -> PreparedModel:
+    """A model whose files are in a folder, its conversion proved."""
+    one_layer.write_model(folder)
+    onnx_file, param, weights = (str(folder / f"m.{kind}") for kind in ("onnx", "param", "bin"))
+    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
+    return preparation(spec, [ITEM], store).model
 
 
 def test_nothing_is_kept_of_a_model_that_changes_meanwhile(tmp_path: Path) -> None:
-    one_layer.write_model(tmp_path)
-    onnx_file, param, weights = (str(tmp_path / f"m.{kind}") for kind in ("onnx", "param", "bin"))
-    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
-    item = InputSpec(name="i", random=1, shape=(1, 40, 120))
     store = Store(root=tmp_path / "store")
-    model = preparation(spec, [item], store).model
-    good = prepare_input(item, model, store, here)
+    model = one_layer_model(tmp_path, store)
+    good = prepare_input(ITEM, model, store, here)
     content = (tmp_path / "m.bin").read_bytes()
     (tmp_path / "m.bin").write_bytes(content[:4] + bytes(4) + content[8:])
     other = InputSpec(name="j", random=2, shape=(1, 40, 120))
@@ -41,16 +47,12 @@ def test_nothing_is_kept_of_a_model_that_changes_meanwhile(tmp_path: Path) -> No
     with pytest.raises(MachineError, match=r"m\.bin: changed while it was used.*Run the same"):
         prepare_input(other, model, store, here)
     assert set((tmp_path / "store" / "references").iterdir()) == kept
-    assert prepare_input(item, model, store, here).reference.directory == good.reference.directory
+    assert prepare_input(ITEM, model, store, here).reference.directory == good.reference.directory
 
 
 def test_an_evaluator_that_crashes_is_not_taken_for_one_that_cannot(tmp_path: Path) -> None:
-    one_layer.write_model(tmp_path)
-    onnx_file, param, weights = (str(tmp_path / f"m.{kind}") for kind in ("onnx", "param", "bin"))
-    spec = ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)
-    item = InputSpec(name="i", random=1, shape=(1, 40, 120))
     store = Store(root=tmp_path / "store")
-    model = preparation(spec, [item], store).model
+    model = one_layer_model(tmp_path, store)
 
     def crashing(work: Work, *given: Any, what: Path) -> Mapping[str, Array]:
         if any(isinstance(each, str) and each == "float64" for each in given):
@@ -58,7 +60,7 @@ def test_an_evaluator_that_crashes_is_not_taken_for_one_that_cannot(tmp_path: Pa
         return here(work, *given, what=what)
 
     with pytest.raises(CrashError):
-        prepare_input(item, model, store, crashing)
+        prepare_input(ITEM, model, store, crashing)
 
 
 def test_the_same_tensors_go_crosswise_into_blobs_of_the_same_names(tmp_path: Path) -> None:
