@@ -22,6 +22,8 @@ from faults.table import (
 from harness.util.errors import EXIT_INTERNAL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from faults.baseline import Baseline
     from faults.fault import Fault
     from faults.run import Ended
@@ -184,13 +186,15 @@ class _Trial:
     def _words(self, ended: Ended) -> str:
         """Return what happened without anything that chance decides."""
         if self.result.wrong:
-            return "; ".join(dict.fromkeys(_steady(line, self.stage) for line in self.result.wrong))
+            return "; ".join(
+                dict.fromkeys(steady(line, self.stage.root) for line in self.result.wrong)
+            )
         codes = {self.code if code == SAME else code for code in self.fault.codes}
         fate = f"{ended.fate}; " if len(codes) == 1 else ""
         return f"{fate}the next run has the undisturbed table"
 
     def _said(self, ended: Ended) -> str:
-        return _steady(ended.line(self.fault.says), self.stage) if self.fault.says else ""
+        return steady(ended.line(self.fault.says), self.stage.root) if self.fault.says else ""
 
 
 def _last_line(text: str) -> str:
@@ -199,10 +203,12 @@ def _last_line(text: str) -> str:
     return lines[-1][:200] if lines else ""
 
 
-def _steady(text: str, stage: Stage) -> str:
-    """Return a line without the numbers and names that differ from run to run."""
-    text = text.replace(str(stage.root), "STAGE")
+def steady(text: str, root: Path) -> str:
+    """Return a line without the times, numbers and names that differ from run to run."""
+    text = text.replace(str(root), "STAGE")
+    text = re.sub(r"^\d\d:\d\d:\d\d ", "", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b", "…", text)
     text = re.sub(r"\b\d{8}-\d{6}\b", "…", text)
+    text = re.sub(r"/tmp/ncnn-matrix-([a-z]+)-\w{8}(?=/)", r"/tmp/ncnn-matrix-\1-…", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:…", text)
     return re.sub(r"\b\d+(\.\d+)? (MiB|GiB|s\b)", r"… \2", text)
