@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from jinja2 import Environment, StrictUndefined
+from pydantic import BaseModel, BeforeValidator
 
 from harness.util.files import write_atomically
 
@@ -37,6 +39,8 @@ TITLES = {
 """Sections of the page by the kind of fault."""
 FINE, FAILED, NOT_TRIED = "as expected: ", "**not as expected**: ", "not tried"
 """How the words begin that say what happened."""
+LONGEST = 160
+"""Characters of a hostile input, and of what is said of it, that are shown."""
 HEAD = "| fault | where | how | expected | what happened | said |\n|---|---|---|---|---|---|"
 
 
@@ -60,7 +64,7 @@ def write_page(
     *,
     faults: Sequence[Fault] = (),
     outcomes: Sequence[Outcome] = (),
-    hostile: Sequence[dict[str, str]] | None = None,
+    hostile: Sequence[HostileCase] | None = None,
 ) -> None:
     """Bring what is given up to date in the page, and leave the rest as it is.
 
@@ -102,13 +106,14 @@ def _faults(faults: Sequence[Fault], lines: Sequence[str]) -> str:
     )
 
 
-def _hostile(cases: Sequence[dict[str, str]]) -> str:
-    kinds = sorted(Counter(case["kind"] for case in cases).items())
+def _hostile(cases: Sequence[HostileCase]) -> str:
+    kinds = sorted(Counter(case.kind for case in cases).items())
     rows = [
-        _row(f"`{case['id']}`", case["input"], case["expected"], case["happened"])
-        for case in sorted(cases, key=lambda case: (case["kind"], case["id"]))
+        _row(f"`{case.id}`", _shortened(case.input), case.expected.words, case.happened.words)
+        for case in sorted(cases, key=lambda case: (case.kind, case.id))
     ]
-    return _rendered("hostile.md.j2", count=len(cases), kinds=kinds, rows=rows)
+    wrong = sum(bool(case.happened.faults) for case in cases)
+    return _rendered("hostile.md.j2", count=len(cases), wrong=wrong, kinds=kinds, rows=rows)
 
 
 def _rendered(name: str, **values: object) -> str:
@@ -119,10 +124,67 @@ def _rendered(name: str, **values: object) -> str:
     return environment.from_string(text).render(**values)
 
 
-def hostile_cases(paths: Iterable[Path]) -> list[dict[str, str]]:
-    """Return the cases in files of JSON lines: `id`, `kind`, `input`, `expected`, `happened`."""
+def _encodable(text: str) -> str:
+    """Return a text in which halves of surrogate pairs are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+Text = Annotated[str, BeforeValidator(_encodable)]
+
+
+class _Ends(BaseModel):
+    """What an input may do."""
+
+    exit: list[int]
+    names: list[str] = []
+    """Regular expressions, each of which something that is said has to match."""
+
+    @property
+    def words(self) -> str:
+        """In words."""
+        codes = f"exit code {' or '.join(map(str, self.exit))}"
+        return ", naming ".join([codes, *map(_shortened, self.names[:1])])
+
+
+class _Happened(BaseModel):
+    """What it did."""
+
+    exit: int
+    said: Text = ""
+    faults: list[Text] = []
+    """What is wrong with it."""
+
+    @property
+    def words(self) -> str:
+        """In words that are the same every time."""
+        said = re.sub(r"^\d\d:\d\d:\d\d ", "", self.said.split("\n")[0])
+        said = re.sub(r"(/[\w.-]+)+/hostile\d+", "HERE", said)
+        words = ": ".join(filter(None, [f"exit code {self.exit}", _shortened(said)]))
+        return f"{FAILED}{'; '.join(self.faults)} ({words})" if self.faults else words
+
+
+class HostileCase(BaseModel):
+    """One hostile input, as its suite tells of it."""
+
+    id: Text
+    kind: Text
+    input: Text
+    expected: _Ends
+    happened: _Happened
+
+
+def hostile_cases(paths: Iterable[Path]) -> list[HostileCase]:
+    """Return the cases in files of JSON lines.
+
+    Raises:
+        ValidationError: a line is none.
+    """
     lines = (line for path in paths for line in path.read_text(encoding="utf-8").split("\n"))
-    return [json.loads(line) for line in lines if line]
+    return [HostileCase.model_validate(json.loads(line)) for line in lines if line]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _row(*cells: str) -> str:
