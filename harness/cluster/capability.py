@@ -6,17 +6,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.build.runner import compiler_of
-from harness.build.toolchain import cpu_features, find_compiler, layer_arch
+from harness.build.toolchain import cpu_description, cpu_features, find_compiler, layer_arch
 from harness.doctor.probing import vulkan_devices
+from harness.domain.spec import content_key
 from harness.execution.session import USE_VULKAN
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from harness.domain.spec import CellSpec, Target
+    from harness.domain.spec import CellSpec, FlagSet, RunSpec, Target
 
 VULKAN = "Vulkan"
+KIND = "kind "
+"""How the name begins that is the same at workers whose numbers may stand side by side."""
 PREFIX = "ncnn "
 """Before each name, since others have resources at the same workers."""
 
@@ -28,16 +31,17 @@ def required(cells: Iterable[CellSpec], arch: str) -> frozenset[str]:
         cells: the cells; they have one build.
         arch: ncnn's folder with the kernels of builds that name no target, such as `x86`.
     """
-    found: set[str] = set()
-    for cell in cells:
-        flags = cell.build.flags
-        if flags.target:
-            found.add(f"target {flags.target.name}")
-            continue
-        found |= {f"kernels {arch}", f"compiler {flags.compiler or 'C++'}"}
-        found |= {f"cpu {feature}" for feature in flags.needs}
-        if dict(cell.run.options).get(USE_VULKAN):
-            found.add(VULKAN)
+    return frozenset().union(*(needs_of(cell.build.flags, cell.run, arch) for cell in cells))
+
+
+def needs_of(flags: FlagSet, run: RunSpec, arch: str) -> frozenset[str]:
+    """Return what a worker needs that is to compile one way and run one way, see `required`."""
+    if flags.target:
+        return frozenset({f"target {flags.target.name}"})
+    found = {f"kernels {arch}", f"compiler {flags.compiler or 'C++'}"}
+    found |= {f"cpu {feature}" for feature in flags.needs}
+    if dict(run.options).get(USE_VULKAN):
+        found.add(VULKAN)
     return frozenset(found)
 
 
@@ -49,18 +53,32 @@ def offered(compilers: Iterable[str], targets: Iterable[Target]) -> frozenset[st
         targets: those that flag sets are for.
     """
     found = {f"kernels {layer_arch()}", *(f"cpu {feature}" for feature in cpu_features())}
+    versions = []
     for compiler in ("", *compilers):
         with suppress(MachineError):
-            find_compiler(compiler)
+            versions.append(find_compiler(compiler).version)
             found.add(f"compiler {compiler or 'C++'}")
     for target in targets:
         with suppress(MachineError):
-            compiler_of(target)
+            versions.append(f"{compiler_of(target).version}, {target.emulator}")
             found.add(f"target {target.name}")
     devices, _ = vulkan_devices()
     if devices:
         found.add(VULKAN)
+    found.add(f"{KIND}{_kind(versions, devices)}")
     return frozenset(found)
+
+
+def _kind(versions: Sequence[str], devices: Sequence[str]) -> str:
+    """Return what is the same only where the same work gives the same numbers."""
+    all_of_it = content_key([cpu_features(), *versions, *devices])
+    first = [f"compiled by {version}" for version in versions[:1]]
+    return ", ".join([cpu_description(), *first, all_of_it[:6]])
+
+
+def kind_of(offers: Iterable[str]) -> str:
+    """Return the kind among what a worker offers."""
+    return next((n.removeprefix(KIND) for n in offers if n.startswith(KIND)), "")
 
 
 def lacking(needed: Collection[str], workers: Mapping[str, Collection[str]]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dask.config
 from distributed import Client, WorkerPlugin
@@ -20,7 +22,7 @@ from harness.util.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from distributed import Worker
+    from distributed import Future, Worker
 
     from harness.domain.spec import Target
 
@@ -86,6 +88,18 @@ class Cluster:
             if not capability.from_resources(about["resources"])
         )
 
+    def give(self, name: str, value: object) -> Future:
+        """Hand something to the scheduler, which gives it to each worker that needs it, once.
+
+        Args:
+            name: what Dask's dashboard calls it.
+            value: what stands in the place of the future, where that is an argument.
+        """
+        # What is scattered is lost with the worker that has it; a task's argument is not.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self.client.submit(_same, value, key=f"{name} {uuid4().hex[:8]}", priority=2)
+
     def gone(self, why: object = "") -> MachineError:
         """Return what to say when the scheduler does not answer any more."""
         words = f" ({why})" if str(why) else ""
@@ -101,6 +115,10 @@ class Cluster:
         except (OSError, TimeoutError, KeyError, ValueError, RuntimeError) as error:
             raise self.gone(error) from error
         return about
+
+
+def _same(value: object) -> object:
+    return value
 
 
 @contextmanager

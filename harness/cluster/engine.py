@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
-
-from distributed import as_completed
-from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
 
 from harness.build.toolchain import layer_arch
 from harness.cluster import unit as unit_work
 from harness.cluster.capability import lacking, required
+from harness.cluster.dispatch import Dispatch, Ended, GivenUp
 from harness.cluster.parcel import packed
-from harness.cluster.placement import TRIES, Placement, Unit, is_to_blame
+from harness.cluster.placement import Unit
 from harness.domain.records import Failure, Verdict
 from harness.execution.engine import ModelAtHand, NoModel, groups
 from harness.execution.making import NotBuilt, blank
@@ -38,10 +33,6 @@ if TYPE_CHECKING:
     from harness.domain.spec import BuildSpec, CellSpec, ModelSpec
     from harness.execution.cell_runner import CellRunner
     from harness.execution.progress import MatrixEvent
-
-TICK_SECONDS = 0.01
-CHECK_SECONDS = 1.0
-"""How often it is looked which workers there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +60,7 @@ class ClusterEngine:
                 self.notify(CellFinished(record=record))
                 yield record
         finally:
-            work.cancel()
+            work.dispatch.cancel()
             self.cluster.client.unsubscribe_topic(unit_work.TOPIC)
 
     def has_build(self, spec: BuildSpec) -> bool:
@@ -82,23 +73,14 @@ class ClusterEngine:
         if spec not in self._sent:
             at_hand = self.models[spec]
             assert isinstance(at_hand, ModelAtHand)
-            self._sent[spec] = self._send(f"model {spec.name} {spec.label}", packed(at_hand))
+            self._sent[spec] = self.cluster.give(f"model {spec.name} {spec.label}", packed(at_hand))
         return self._sent[spec]
 
     def settings_future(self) -> Future:
         """Return the settings, which travel to each worker once as well."""
         if None not in self._sent:
-            self._sent[None] = self._send("settings", self.settings)
+            self._sent[None] = self.cluster.give("settings", self.settings)
         return self._sent[None]
-
-    def _send(self, name: str, value: object) -> Future:
-        """Hand something to the scheduler, which gives it to each worker that needs it."""
-        # What is scattered is lost with the worker that has it; a task's argument is not.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sending large graph")
-            return self.cluster.client.submit(
-                _same, value, key=f"{name} {uuid4().hex[:8]}", priority=2
-            )
 
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """Show what a worker is at."""
@@ -110,8 +92,12 @@ class ClusterEngine:
             self.notify(BuildStarted(build=build))
 
 
-def _same(value: object) -> object:
-    return value
+@dataclass(eq=False, kw_only=True)
+class _CellUnit(Unit):
+    """A build with all its cells, or cells of one that differ in their input only."""
+
+    cells: Sequence[CellSpec]
+    is_build: bool
 
 
 class _Work:
@@ -119,16 +105,11 @@ class _Work:
 
     def __init__(self, engine: ClusterEngine) -> None:
         self.engine = engine
-        self.client = engine.cluster.client
-        self.placement = Placement()
-        self.running: dict[Future, tuple[Unit, str]] = {}
-        self.completed = as_completed(loop=self.client.loop)
+        self.dispatch: Dispatch[_CellUnit] = Dispatch(cluster=engine.cluster, begin=self._begun)
 
     def records(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         arch = layer_arch()
-        workers = self.engine.cluster.workers()
-        self.placement.update(workers)
-        offers = {address: worker.offers for address, worker in workers.items()}
+        offers = {address: w.offers for address, w in self.dispatch.workers().items()}
         able: dict[BuildSpec, list[CellSpec]] = defaultdict(list)
         reasons: dict[frozenset[str], str] = {}
         for cell in cells:
@@ -144,73 +125,45 @@ class _Work:
                 able[cell.build].append(cell)
         for spec in dict.fromkeys(cell.build for cell in cells):
             if spec in able:
-                needs = required(able[spec], arch)
-                self.placement.add(Unit(cells=able[spec], needs=needs, is_build=True))
+                self._add(able[spec], is_build=True)
             else:
                 why = "no worker can run it"
                 self.engine.notify(BuildFinished(build=spec.id, left_out=why))
-        try:
-            yield from self._all()
-        except (OSError, TimeoutError, FutureCancelledError) as error:
-            raise self.engine.cluster.gone() from error
+        for event in self.dispatch.events():
+            yield from self._outcome(event)
 
-    def _all(self) -> Iterator[CellRecord]:
-        """Start what can be started, and yield what comes of it, until all is done."""
-        checked = time.monotonic()
-        while True:
-            for unit, address in self.placement.assigned():
-                self._start(unit, address)
-            while self.completed.has_ready():
-                yield from self._ended(next(self.completed))
-            if time.monotonic() - checked >= CHECK_SECONDS:
-                checked = time.monotonic()
-                yield from self._checked()
-            if not self.running and not self.placement.is_waiting:
-                return
-            if not self.completed.has_ready():
-                time.sleep(TICK_SECONDS)
+    def _add(self, cells: Sequence[CellSpec], *, is_build: bool, home: str = "") -> None:
+        needs = required(cells, layer_arch())
+        self.dispatch.add(
+            _CellUnit(cells=cells, needs=needs, is_build=is_build, whole=is_build, home=home)
+        )
 
-    def cancel(self) -> None:
-        """Let go of what is still under way."""
-        if self.running:
-            self.client.cancel([*self.running], force=True)
-
-    def _start(self, unit: Unit, address: str) -> None:
+    def _begun(self, unit: _CellUnit, address: str) -> Future:
         cell = unit.cells[0]
-        common = self.engine.settings_future()
+        submit, common = self.engine.cluster.client.submit, self.engine.settings_future()
         place = {"workers": [address], "pure": False}
         if unit.is_build:
             key = f"build {cell.build.id} {uuid4().hex[:8]}"
-            future = self.client.submit(unit_work.make, common, cell.build, key=key, **place)
-        else:
-            key = f"run {cell.place} {uuid4().hex[:8]}"
-            parcel = self.engine.parcel(cell.model)
-            future = self.client.submit(
-                unit_work.run, common, list(unit.cells), parcel, key=key, **place
-            )
-        self.running[future] = (unit, address)
-        self.completed.add(future)
+            return submit(unit_work.make, common, cell.build, key=key, **place)
+        key = f"run {cell.place} {uuid4().hex[:8]}"
+        parcel = self.engine.parcel(cell.model)
+        return submit(unit_work.run, common, list(unit.cells), parcel, key=key, **place)
 
-    def _ended(self, future: Future) -> Iterator[CellRecord]:
-        if future not in self.running:
-            return  # its worker was gone
-        unit, address = self.running.pop(future)
-        self.placement.done(unit, address)
-        if future.cancelled():
-            raise FutureCancelledError(key=future.key, reason="lost")
-        error: BaseException | None = future.exception()
-        if isinstance(error, KilledWorker):
-            unit.deaths = TRIES
-            yield from self._given_up(unit)
-        elif error is not None:
-            reason = f"{type(error).__name__} on its worker: {error}"
+    def _outcome(self, event: Ended[_CellUnit] | GivenUp[_CellUnit]) -> Iterator[CellRecord]:
+        unit = event.unit
+        if isinstance(event, GivenUp):
+            blamed = Verdict.BUILD_FAILED if unit.is_build else Verdict.BROKEN
+            verdict = blamed if event.to_blame else Verdict.SKIPPED
+            yield from self._instead(unit, verdict, event.reason)
+        elif event.error is not None:
+            reason = f"{type(event.error).__name__} on its worker: {event.error}"
             yield from self._instead(unit, Verdict.SKIPPED, reason)
         elif unit.is_build:
-            yield from self._built(unit, address, future.result())
+            yield from self._built(unit, event.address, cast("unit_work.Made", event.value))
         else:
-            yield from future.result()
+            yield from cast("list[CellRecord]", event.value)
 
-    def _built(self, unit: Unit, address: str, made: unit_work.Made) -> Iterator[CellRecord]:
+    def _built(self, unit: _CellUnit, address: str, made: unit_work.Made) -> Iterator[CellRecord]:
         """Let the cells of a build wait for where it is, or yield what stands in for them."""
         spec = unit.cells[0].build
         if made.instead:
@@ -227,33 +180,9 @@ class _Work:
             )
         )
         for group in groups(unit.cells):
-            needs = required(group, layer_arch())
-            self.placement.add(Unit(cells=group, needs=needs, is_build=False, home=address))
+            self._add(group, is_build=False, home=address)
 
-    def _checked(self) -> Iterator[CellRecord]:
-        """Look which workers there are, and yield what is given up.
-
-        Raises:
-            MachineError: the scheduler is gone.
-        """
-        lost = self.placement.update(self.engine.cluster.workers())
-        futures = [future for future, (unit, _) in self.running.items() if unit in lost]
-        if futures:
-            self.client.cancel(futures, force=True)
-        for future in futures:
-            unit, _ = self.running.pop(future)
-            if is_to_blame(unit):
-                yield from self._given_up(unit)
-            else:
-                self.placement.add(unit)
-        for unit, why in self.placement.hopeless():
-            yield from self._instead(unit, Verdict.SKIPPED, why)
-
-    def _given_up(self, unit: Unit) -> Iterator[CellRecord]:
-        verdict = Verdict.BUILD_FAILED if unit.is_build else Verdict.BROKEN
-        return self._instead(unit, verdict, f"it ended its worker, {unit.deaths} times")
-
-    def _instead(self, unit: Unit, verdict: Verdict, reason: str) -> Iterator[CellRecord]:
+    def _instead(self, unit: _CellUnit, verdict: Verdict, reason: str) -> Iterator[CellRecord]:
         """Yield records in place of what a unit did not give."""
         if unit.is_build:
             self.engine.notify(BuildFinished(build=unit.cells[0].build.id, error=reason))

@@ -11,14 +11,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.cluster.capability import lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from harness.domain.spec import CellSpec
+    from collections.abc import Callable, Iterator, Mapping
 
 TRIES = 4
 """How many workers a unit may end before it is given up."""
@@ -36,36 +34,37 @@ class WorkerState:
 
 @dataclass(eq=False, kw_only=True)
 class Unit:
-    """A build with all its cells, or cells of one that differ in their input only."""
+    """Something that one worker does at a time."""
 
-    cells: Sequence[CellSpec]
     needs: frozenset[str]
-    is_build: bool
+    """What the worker must offer, see `capability.required`."""
+    whole: bool
+    """Whether it takes a worker for itself, as what compiles with all cores does."""
     home: str = ""
-    """Address of the worker that has the build of a run."""
+    """Address of the worker that has what it needs, such as the build of a run; empty for any."""
     deaths: int = 0
     """How many workers died while they had it."""
 
     def slots(self, worker: WorkerState) -> int:
-        """Return how many of a worker's threads it takes: all for a build, or if it is to be alone.
+        """Return how many of a worker's threads it takes."""
+        return worker.threads if self.whole or self.deaths else 1
 
-        A build uses all cores.
-        """
-        return worker.threads if self.is_build or self.deaths else 1
+
+U = TypeVar("U", bound=Unit)
 
 
 @dataclass(kw_only=True)
-class Placement:
+class Placement(Generic[U]):
     """Units that wait or are under way, and the workers that there are."""
 
     clock: Callable[[], float] = time.monotonic
     workers: dict[str, WorkerState] = field(default_factory=dict)
-    _busy: dict[str, dict[Unit, int]] = field(default_factory=dict)
+    _busy: dict[str, dict[U, int]] = field(default_factory=dict)
     """By worker: what it has, and how many threads that takes."""
-    _home: dict[str, deque[Unit]] = field(default_factory=dict)
-    """Runs whose build is at a worker."""
-    _free: deque[Unit] = field(default_factory=deque)
-    """Builds, and runs whose worker is gone."""
+    _home: dict[str, deque[U]] = field(default_factory=dict)
+    """What is to be done at a worker."""
+    _free: deque[U] = field(default_factory=deque)
+    """What any worker may do, or whose worker is gone."""
     _missed: dict[frozenset[str], float] = field(default_factory=dict)
     """Since when no worker has what units need."""
 
@@ -74,21 +73,21 @@ class Placement:
         """Whether there is anything that has not been started."""
         return bool(self._free or any(self._home.values()))
 
-    def add(self, unit: Unit) -> None:
+    def add(self, unit: U) -> None:
         """Let a unit wait for its turn."""
         if unit.home in self.workers and not unit.deaths:
             self._home.setdefault(unit.home, deque()).append(unit)
         else:
             self._free.append(unit)
 
-    def assigned(self) -> Iterator[tuple[Unit, str]]:
+    def assigned(self) -> Iterator[tuple[U, str]]:
         """Yield which units start now, and where."""
         for address, worker in self.workers.items():
             while unit := self._next(address, worker):
                 self._busy.setdefault(address, {})[unit] = unit.slots(worker)
                 yield unit, address
 
-    def _next(self, address: str, worker: WorkerState) -> Unit | None:
+    def _next(self, address: str, worker: WorkerState) -> U | None:
         left = worker.threads - sum(self._busy.get(address, {}).values())
         if left <= 0:
             return None
@@ -101,11 +100,19 @@ class Placement:
                 return unit
         return None
 
-    def done(self, unit: Unit, address: str) -> None:
+    def remove(self, unit: U) -> bool:
+        """Forget a unit that has not been started, and return whether there was one."""
+        for queue in (self._free, *self._home.values()):
+            if unit in queue:
+                queue.remove(unit)
+                return True
+        return False
+
+    def done(self, unit: U, address: str) -> None:
         """Let a worker have the next."""
         self._busy.get(address, {}).pop(unit, None)
 
-    def update(self, workers: Mapping[str, WorkerState]) -> list[Unit]:
+    def update(self, workers: Mapping[str, WorkerState]) -> list[U]:
         """Take note of which workers there are, and return what those had that are gone.
 
         Whoever called decides whether to add it again, see `is_to_blame`.
@@ -120,7 +127,7 @@ class Placement:
         self.workers = dict(workers)
         return lost
 
-    def hopeless(self) -> list[tuple[Unit, str]]:
+    def hopeless(self) -> list[tuple[U, str]]:
         """Return, with the reason, what has waited long for a worker that can do it."""
         offers = {address: worker.offers for address, worker in self.workers.items()}
         reasons = {needs: lacking(needs, offers) for needs in {unit.needs for unit in self._free}}

@@ -11,6 +11,7 @@ from distributed import get_worker
 
 from harness.cluster.unit import Made
 from harness.domain.records import Verdict
+from harness.util.codes import Code
 from harness.util.errors import MachineError
 from tests.records import cell as record
 
@@ -51,3 +52,19 @@ def run(folder: Path, cells: Sequence[CellSpec], parcel: Any) -> list[CellRecord
         )
         for each in cells
     ]
+
+
+def errand(folder: Path, name: str) -> str:
+    """Do what a name says, and return it; nothing else may be under way on the worker."""
+    busy = folder / f"busy-{os.getpid()}"
+    assert not busy.exists()
+    busy.touch()
+    (folder / f"process-{os.getpid()}").touch()
+    if name == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == FULL:
+        busy.unlink()
+        raise MachineError("no space left", code=Code.LIMIT)
+    time.sleep(1.0 if name == SLOW else 0.05)
+    busy.unlink()
+    return name

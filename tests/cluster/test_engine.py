@@ -12,7 +12,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from distributed import LocalCluster
 
 from harness.cluster import engine as engine_module
 from harness.cluster import unit
@@ -30,8 +29,10 @@ from tests.cluster import stand_ins
 from tests.cluster.specs import MODEL, cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from distributed import LocalCluster
 
     from harness.domain.records import CellRecord
     from harness.domain.spec import CellSpec
@@ -49,14 +50,6 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unit, "make", stand_ins.make)
     monkeypatch.setattr(unit, "run", stand_ins.run)
     monkeypatch.setattr(engine_module, "packed", lambda at_hand: at_hand)
-
-
-@pytest.fixture
-def local() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=100
-    ) as made:
-        yield made
 
 
 def started(cluster: Cluster, folder: Path, events: list[MatrixEvent]) -> ClusterEngine:

@@ -10,11 +10,8 @@ from harness.cluster.placement import (
     WorkerState,
     is_to_blame,
 )
-from harness.domain.spec import FlagSet
-from tests.cluster.specs import cell
 
 X86, ARM = frozenset({"kernels x86"}), frozenset({"kernels arm"})
-CELLS = [cell(FlagSet(name="f"))]
 
 
 def workers(**threads: int) -> dict[str, WorkerState]:
@@ -22,15 +19,15 @@ def workers(**threads: int) -> dict[str, WorkerState]:
 
 
 def build(needs: frozenset[str] = X86) -> Unit:
-    return Unit(cells=CELLS, needs=needs, is_build=True)
+    return Unit(needs=needs, whole=True)
 
 
 def run(home: str = "") -> Unit:
-    return Unit(cells=CELLS, needs=X86, is_build=False, home=home)
+    return Unit(needs=X86, whole=False, home=home)
 
 
-def placement(*units: Unit, **threads: int) -> Placement:
-    made = Placement()
+def placement(*units: Unit, **threads: int) -> Placement[Unit]:
+    made: Placement[Unit] = Placement()
     made.update(workers(**threads))
     for unit in units:
         made.add(unit)
@@ -85,7 +82,7 @@ def test_what_saw_a_worker_die_runs_alone_and_only_then_is_given_up() -> None:
 
 def test_what_no_worker_can_do_any_more_is_waited_for_and_then_left_out() -> None:
     now = [0.0]
-    made = Placement(clock=lambda: now[0])
+    made: Placement[Unit] = Placement(clock=lambda: now[0])
     made.update(workers(a=1))
     unit = build(ARM)
     made.add(unit)
