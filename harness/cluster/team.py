@@ -158,9 +158,16 @@ class Team:
             for errand in errands:
                 self.drop(errand)
 
-    def drop(self, errand: Errand) -> None:
-        """Let go of what has not begun; what has goes to its end."""
-        self._dispatch.drop(errand)
+    def drop(self, errand: Errand) -> bool:
+        """Let go of what has not begun, and return whether that was so; what has goes on."""
+        return self._dispatch.drop(errand)
+
+    def ask_all(self, function: Callable[[Settings], Any]) -> list[Any]:
+        """Return what a function says on each worker, whatever they are at; on those that can."""
+        answers = self.cluster.client.run(
+            function, self._settings, workers=self.members(), on_error="ignore"
+        )
+        return [*answers.values()]
 
     def _turn(self) -> bool:
         """Return whether anything came to its end."""

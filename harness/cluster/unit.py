@@ -76,7 +76,7 @@ def make(settings: Settings, spec: BuildSpec) -> Made:
         MachineError: something stops all builds of this worker, such as a full disk.
     """
     events: list[MatrixEvent] = []
-    station = _station(settings)
+    station = station_of(settings)
 
     def notify(event: MatrixEvent) -> None:
         events.append(event)
@@ -96,24 +96,29 @@ def run(settings: Settings, cells: Sequence[CellSpec], parcel: Parcel) -> list[C
     Raises:
         MachineError: something stops this worker, such as a full disk.
     """
-    station = _station(settings)
+    station = station_of(settings)
     built = Maker(resolver=station.resolver, notify=_tell).make(cells[0].build)
     if isinstance(built, NotBuilt):
         return [station.cells.unrun(cell, built) for cell in cells]
     at_hand = unpacked(parcel, station.store)
     inputs = [at_hand.inputs[cell.input.name] for cell in cells]
     records = station.cells.run(cells, built, at_hand.model, inputs)
-    where = {"worker": str(get_worker().name)}
+    where = {"worker": worker_name()}
     return [r.model_copy(update={"machine": {**r.machine, **where}}) for r in records]
+
+
+def worker_name() -> str:
+    """Return the name of the worker that we are in."""
+    return str(get_worker().name)
 
 
 def is_made(settings: Settings, spec: BuildSpec) -> bool:
     """Return whether a build is in the worker's store."""
-    maker = Maker(resolver=_station(settings).resolver, notify=_tell)
+    maker = Maker(resolver=station_of(settings).resolver, notify=_tell)
     return maker.is_made(spec)
 
 
-def _station(settings: Settings) -> LocalMachine:
+def station_of(settings: Settings) -> LocalMachine:
     """Return this machine, prepared once for each set of settings."""
     store = store_of_worker()
     config = settings.config
@@ -139,7 +144,7 @@ def _tell(event: MatrixEvent) -> None:
     """Let whoever listens know what this worker is at."""
     worker = get_worker()
     # Dask itself adds the worker's address, as `worker`.
-    words = {"name": str(worker.name)}
+    words = {"name": worker_name()}
     if isinstance(event, BuildStarted):
         worker.log_event(TOPIC, {**words, "build": event.build})
     elif isinstance(event, BuildAdvanced):

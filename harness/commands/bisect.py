@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import shlex
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,14 @@ from harness.analysis.bisection.search_driver import Terms
 from harness.commands.arguments import loaded
 from harness.commands.bisect_arguments import DESCRIPTION, EXAMPLES, EXITS, HELP, add_arguments
 from harness.commands.conclusion import conclude
+from harness.commands.engines import cluster_of, team_of
 from harness.commands.places import places_of
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.cells import repository
 from harness.config.loading import config_text
 from harness.domain.commits import FILE, FaultyCommit
-from harness.domain.spec import content_key
+from harness.domain.formatting import count
+from harness.domain.spec import BuildSpec, content_key
 from harness.execution.run_directory import RunDirectory, open_run, read_state
 from harness.report.bisection_finding import (
     as_finding,
@@ -38,16 +42,23 @@ from harness.report.console import wide_console
 from harness.report.markdown import finding_markdown
 from harness.util.build_store import Store
 from harness.util.codes import Code
-from harness.util.errors import EXIT_OK, EXIT_SUSPECTS, HarnessError, UsageError
+from harness.util.errors import (
+    EXIT_OK,
+    EXIT_SUSPECTS,
+    HarnessError,
+    MachineError,
+    UsageError,
+)
 from harness.util.files import write_atomically
 from harness.util.kept import kept_value
 from harness.util.places import active, confine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from harness.analysis.bisection.bed import Bed, Variant
     from harness.analysis.bisection.result import BisectionResult
-    from harness.analysis.bisection.revision_tester import Variant
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.config.tables import Config
     from harness.domain.findings import Finding
     from harness.domain.records import CellRecord
@@ -95,8 +106,9 @@ def execute(options: argparse.Namespace) -> int:
         if isinstance(error, UsageError) and not _memory(run).path.exists():
             run.discard()
             raise
-        # Whatever ended it would end it again: this is nothing to resume.
-        run.close()
+        if not isinstance(error, MachineError):
+            # Whatever ended it would end it again: this is nothing to resume.
+            run.close()
         raise
     except KeyboardInterrupt:
         reporter.say("interrupted; continue with: nox -s bisect -- --resume")
@@ -164,7 +176,7 @@ def _answer(
     reporter: BisectionProgress,
 ) -> _Answer:
     """Search, and return the answer in all its forms."""
-    clone, points, variant = question.clone, question.points, question.variant
+    points, variant = question.points, question.variant
     request = BisectionSetup(
         config=config,
         base=options.config.resolve().parent,
@@ -179,7 +191,48 @@ def _answer(
         flags=variant.flags,
         say=reporter.say,
     )
-    tester = revision_tester(request, _memory(run))
+    with _bed(options, config, question, reporter) as bed:
+        tester = revision_tester(request, _memory(run))
+        if bed:
+            tester = replace(tester, bed=bed)
+        return _found(options, config, question, run, reporter, tester)
+
+
+@contextmanager
+def _bed(
+    options: argparse.Namespace,
+    config: Config,
+    question: _Question,
+    reporter: BisectionProgress,
+) -> Iterator[Bed | None]:
+    """Yield where revisions are measured if that is a cluster."""
+    sides = ("bad", "good") if options.version else ("bad",)
+    variants = [variant_of(config, *_texts(side, options, config)) for side in sides]
+    revision = question.points[-1].revision
+    builds = [BuildSpec(revision=revision, flags=v.flags, layers=None) for v in variants]
+    with cluster_of(options, builds) as cluster:
+        if cluster is None:
+            yield None
+            return
+        ways = [(variant.flags, variant.run) for variant in variants]
+        with team_of(cluster, options, config, ways, reporter.build_advanced) as team:
+            members, others = len(team.members()), len(cluster.workers())
+            others -= members
+            left = f"; {others} of another kind are given nothing" if others else ""
+            reporter.say(f"measuring on {count(members, 'worker')}: {team.kind}{left}")
+            bed: Bed = importlib.import_module("harness.cluster.bed").ClusterBed(team=team)
+            yield bed
+
+
+def _found(
+    options: argparse.Namespace,
+    config: Config,
+    question: _Question,
+    run: RunDirectory,
+    reporter: BisectionProgress,
+    tester: RevisionTester,
+) -> _Answer:
+    clone, points, variant = question.clone, question.points, question.variant
     reporter.say(f"{run.path}: if interrupted, continue with: nox -s bisect -- --resume")
     for note in tester.whole.model.notes:
         reporter.say(note)

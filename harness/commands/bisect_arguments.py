@@ -16,6 +16,7 @@ from harness.commands.arguments import (
     add_model,
     add_results,
 )
+from harness.commands.engines import add_scheduler
 from harness.util.errors import EXIT_NOT_REPRODUCIBLE, EXIT_OK, EXIT_SUSPECTS
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="compile builds again that failed before"
     )
     add_jobs(work)
+    add_scheduler(work)
     add_builds(work)
     add_locked(work)
     add_results(work, "where the answer goes")

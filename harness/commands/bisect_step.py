@@ -20,7 +20,8 @@ from harness.util.printable import printable
 if TYPE_CHECKING:
     import argparse
 
-    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.bed import Variant
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.config.tables import Config
 
 HELP = "one verdict on the checked-out commit, for `git bisect run`"

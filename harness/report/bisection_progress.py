@@ -49,6 +49,9 @@ class BisectionProgress:
             time = "" if event.seconds is None else f", about {duration(event.seconds)}"
             counts = f"{left} left, {steps} to go{time}"
             self._print(Text(f"{event.purpose:<8} {event.point.name}\n         {counts}"))
+            if event.beside:
+                names = ", ".join(point.name for point in event.beside)
+                self._print(Text(f"         beside it: {names}", style="dim"))
             return
         verdict = f"{event.outcome}: " if event.outcome else ""
         text = Text("         ")

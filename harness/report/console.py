@@ -63,18 +63,18 @@ class Ticker:
         self._console = console
         self._every = every
         self._at_once = at_once
-        self._subject = ""
-        self._told = 0.0
+        self._told: dict[str, float] = {}
+        """When something was said last, by what it was about: several things may be under way."""
 
     def __call__(self, text: str) -> None:
         """Tell something new, and how far the same thing is only now and then."""
         subject, now = text.partition(":")[0], time.monotonic()
-        fresh = subject != self._subject
-        if fresh and not self._at_once:
-            self._subject, self._told = subject, now
-        elif fresh or now - self._told >= self._every:
+        told = self._told.get(subject)
+        if told is not None and now - told < self._every:
+            return
+        if told is not None or self._at_once:
             self._console.print(Text(f"… {text}", style="dim"), highlight=False, soft_wrap=True)
-            self._subject, self._told = subject, now
+        self._told[subject] = now
 
     def build_advanced(self, build: str, done: int, total: int) -> None:
         """Tell how far a build is."""

@@ -30,9 +30,10 @@ from harness.util.errors import LacksLayerError, NotReproducibleError, UsageErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
-    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.search_result import SearchResult
     from harness.analysis.delta_debugging import Progress
 

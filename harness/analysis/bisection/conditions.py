@@ -16,8 +16,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.analysis.bisection.bed import Variant
 from harness.analysis.bisection.point_outcomes import LEAD
-from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.delta_debugging import Result
 from harness.domain.outcomes import Event
 from harness.domain.spec import THREADS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from harness.analysis.bisection.bed import Variant
 from harness.analysis.bisection.criterion import Criterion, Observation, criterion_between
 from harness.analysis.bisection.point_outcomes import LEAD, PointOutcome, settle
-from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.delta_debugging import DeltaDebugger, MinimalSet, Progress, Result
 from harness.domain.formatting import option_text
 from harness.domain.outcomes import Outcome
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.bisection.history import Point
     from harness.analysis.bisection.measurement import Measurement
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.search_driver import Terms
     from harness.analysis.bisection.submodel import Subject
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+from harness.analysis.bisection.bed import LocalBed, Variant
+from harness.analysis.bisection.revision_tester import RevisionTester
 from harness.analysis.bisection.submodel import Subject, layers_called
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.config.axes import with_flags, with_run
@@ -88,8 +89,8 @@ def revision_tester(request: BisectionSetup, session: Memory) -> RevisionTester:
     whole = Subject(model=model, input=preparation.input(specs[name]))
     machine.check()
     return RevisionTester(
+        bed=LocalBed(resolver=machine.resolver, runner=machine.cells),
         resolver=machine.resolver,
-        runner=machine.cells,
         whole=whole,
         session=session,
         remember=request.remember,

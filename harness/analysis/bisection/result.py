@@ -16,9 +16,9 @@ from harness.sources import git
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
-    from harness.analysis.bisection.revision_tester import Variant
     from harness.analysis.bisection.search_result import SearchResult
 
 

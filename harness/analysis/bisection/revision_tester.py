@@ -1,57 +1,33 @@
-"""Builds a revision, runs something on it, and says what came of it as a measurement."""
+"""Measures revisions, and remembers what came of them."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import harness
+from harness.analysis.bisection.bed import Bed, Trial
 from harness.analysis.bisection.measurement import Measurement, Memory
 from harness.build.plan import core_digest
-from harness.domain.outcomes import Event
-from harness.domain.records import CellRecord, Failure, Verdict
-from harness.domain.spec import (
-    BuildSpec,
-    CellSpec,
-    FlagSet,
-    InputSpec,
-    Revision,
-    RunSpec,
-    content_key,
-)
-from harness.execution.cell_runner import CellRunner, machine
-from harness.util.errors import BuildError, LacksLayerError
+from harness.domain.spec import content_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Point
     from harness.analysis.bisection.submodel import Subject
-    from harness.build.builder import Build
     from harness.build.resolver import BuildResolver
-
-_EVENTS = {
-    Failure.TIMEOUT: Event.TIMEOUT,
-    Failure.LACKS_LAYER: Event.LACKS_LAYER,
-    Failure.LOAD: Event.LOAD_FAILED,
-    Failure.RUN: Event.RUN_FAILED,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """How a revision is compiled and run."""
-
-    flags: FlagSet
-    run: RunSpec
+    from harness.domain.records import CellRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class RevisionTester:
     """What measuring takes."""
 
+    bed: Bed
     resolver: BuildResolver
-    runner: CellRunner
+    """Where sources come from, to be read here."""
     whole: Subject
     """The whole model: a build that has all its layers serves for each of them too."""
     session: Memory
@@ -59,9 +35,13 @@ class RevisionTester:
     remember: bool = True
     """Whether measurements of earlier bisections may be used."""
 
+    @property
+    def width(self) -> int:
+        """How many revisions are measured at the same time."""
+        return self.bed.width
+
     def memory(self, subject: Subject, variant: Variant) -> Memory:
         """Return the memory of everything that was measured under the same conditions."""
-        compiler = self.resolver.compiler(variant.flags)
         flags = {k: v for k, v in asdict(variant.flags).items() if k != "name"}
         run = {k: v for k, v in asdict(variant.run).items() if k != "name"}
         key = content_key(
@@ -70,9 +50,8 @@ class RevisionTester:
                 "core": core_digest(),
                 "subject": subject.key,
                 "flags": flags,
-                "compiler": [str(compiler.path), compiler.version],
                 "run": run,
-                "cpu": machine()["cpu"],
+                **self.bed.conditions(variant.flags),
             }
         )
         return Memory(path=self.resolver.store.bisections / f"{key}.jsonl")
@@ -84,7 +63,7 @@ class RevisionTester:
 
         Args:
             subject: what was run.
-            setting: how it was compiled and run.
+            variant: how it was compiled and run.
             this_session: leave out what earlier bisections measured.
         """
         mine = {each.finished for found in self.session.by_point().values() for each in found}
@@ -102,28 +81,18 @@ class RevisionTester:
             MachineError: something that has nothing to do with the revision.
             SourceError: its source cannot be had.
         """
-        started = time.monotonic()
-        lasting = True
-        blank = Measurement(point=point.id, event=Event.RUN_FAILED, alone=subject.alone)
-        try:
-            build = self.build(point.revision, subject, variant)
-        except LacksLayerError as error:
-            found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
-        except BuildError as error:
-            lasting = error.lasting
-            found = blank.model_copy(update=_failed(error))
-        else:
-            found = _measurement(blank, self._launched(point.revision, build, subject, variant))
-        found = found.model_copy(
-            update={
-                "seconds": round(time.monotonic() - started, 2),
-                "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
-            }
-        )
-        if lasting and found.event is not Event.MACHINE:
+        found, lasting = self.bed.measure(self._trial(point, subject, variant))
+        if lasting:
             self.memory(subject, variant).append(found)
         self.session.append(found)
         return found
+
+    def look_ahead(self, wanted: Iterable[tuple[Point, Subject]], variant: Variant) -> None:
+        """Take note of what will be measured soon, the most probable first.
+
+        What is measured at the same time costs no time; nobody need ask for it in the end.
+        """
+        self.bed.look_ahead([self._trial(point, subject, variant) for point, subject in wanted])
 
     def cell(self, point: Point, variant: Variant) -> CellRecord | None:
         """Run the whole model once more and return all of it, or None if no build has it all.
@@ -131,95 +100,26 @@ class RevisionTester:
         Raises:
             SourceError: the revision's source cannot be had.
         """
-        build = self._find_whole(point.revision, variant)
-        return self._launched(point.revision, build, self.whole, variant) if build else None
+        return self.bed.record(self._trial(point, self.whole, variant))
 
-    def build(self, revision: Revision, subject: Subject, variant: Variant) -> Build:
-        """Return the build for a subject: one with all layers if it is there, else its own.
-
-        Raises:
-            BuildError: it does not configure or compile, or lacks a layer.
-            MachineError: something is missing here, such as a feature of the CPU.
-        """
-        if subject.alone:
-            whole = self._find_whole(revision, variant)
-            if whole:
-                return whole
-        return self.resolver.build(_spec(revision, subject, variant))
-
-    def is_built(self, point: Point, variant: Variant) -> bool:
-        """Return whether some build of this revision and these flags is there.
+    def built(self, points: Sequence[Point], variant: Variant) -> frozenset[str]:
+        """Return the ids of the revisions of which some build with these flags is there.
 
         It may lack the layers asked for: this is for choosing among points, not for use.
         """
-        pattern = f"{point.revision.label}-{variant.flags.name}-*"
-        return any(self.resolver.store.modules.glob(pattern))
+        names = self.bed.builds()
+        found = set()
+        for point in points:
+            prefix = f"{point.revision.label}-{variant.flags.name}-"
+            if any(name.startswith(prefix) for name in names):
+                found.add(point.id)
+        return frozenset(found)
 
-    def _find_whole(self, revision: Revision, variant: Variant) -> Build | None:
-        if self.resolver.lacking(variant.flags):
-            return None
-        try:
-            return self.resolver.find(self.resolver.plan(_spec(revision, self.whole, variant)))
-        except BuildError:
-            return None
-
-    def _launched(
-        self, revision: Revision, build: Build, subject: Subject, variant: Variant
-    ) -> CellRecord:
-        cell = CellSpec(
-            build=BuildSpec(revision=revision, flags=variant.flags, layers=None),
-            run=variant.run,
-            model=subject.model.spec,
-            input=InputSpec(name=subject.input.name),
+    def _trial(self, point: Point, subject: Subject, variant: Variant) -> Trial:
+        return Trial(
+            point=point.id,
+            revision=point.revision,
+            variant=variant,
+            subject=subject,
+            every_layer=self.whole.model.graph.layer_types(),
         )
-        # What was measured before is in this tester's own memory, by revision.
-        return self.runner.run(
-            [cell],
-            build,
-            subject.model,
-            [subject.input],
-            alone=not subject.alone,
-            recall=False,
-            # A search measures again what it doubts, and may be after a crash that comes and goes.
-            again=False,
-        )[0]
-
-
-def _spec(revision: Revision, subject: Subject, variant: Variant) -> BuildSpec:
-    layers = subject.model.graph.layer_types()
-    return BuildSpec(revision=revision, flags=variant.flags, layers=layers)
-
-
-def _measurement(blank: Measurement, record: CellRecord) -> Measurement:
-    event, detail = _what_happened(record)
-    return blank.model_copy(
-        update={
-            "event": event,
-            "detail": detail,
-            "output": record.output,
-            "output_blob": record.output_blob,
-            "layers": record.layers,
-            "options": record.options,
-            "latency_ms": record.latency_ms,
-            "build": f"{record.build.id}-{record.build.key}",
-        }
-    )
-
-
-def _failed(error: BuildError) -> dict[str, object]:
-    """Tell a failed configure step from a failed compile step and from one that hung."""
-    step, _, _ = error.first_error.partition(":")
-    event = Event.CONFIGURE_FAILED if step == "configure" else Event.BUILD_FAILED
-    if ": no result after" in error.first_error:
-        event = Event.TIMEOUT
-    return {"event": event, "detail": f"{error.first_error} (log: {error.log})"}
-
-
-def _what_happened(record: CellRecord) -> tuple[Event, str]:
-    if record.output is not None:
-        return Event.MEASURED, ""
-    if record.failure is Failure.MACHINE:
-        return Event.MACHINE, record.reason
-    if record.verdict in (Verdict.UNSUPPORTED, Verdict.SKIPPED):
-        return Event.LOAD_FAILED, record.reason
-    return _EVENTS[record.failure or Failure.RUN], record.reason

@@ -16,6 +16,7 @@ from harness.analysis.bisection.criterion import (
     Observation,
     criterion_between,
 )
+from harness.analysis.bisection.foresight import upcoming
 from harness.analysis.bisection.groups import Groups
 from harness.analysis.bisection.point_outcomes import PointOutcome, settle
 from harness.analysis.bisection.search import Search, default_scan, expected_steps, remaining
@@ -27,9 +28,10 @@ from harness.util.codes import Code
 from harness.util.errors import NotReproducibleError, UsageError
 
 if TYPE_CHECKING:
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Point
     from harness.analysis.bisection.measurement import Measurement
-    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.submodel import Subject
 
 
@@ -60,6 +62,8 @@ class Starting:
     """Measurements expected, this one included."""
     seconds: float | None
     """Time these will take, if they go on as before."""
+    beside: Sequence[Point] = ()
+    """Revisions that are measured at the same time, since they may be asked for next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +140,9 @@ class SearchDriver:
                     target, purpose = side, Purpose.CONFIRM
                 else:
                     target, purpose = self._target(search, groups, step), step.purpose
-                    if purpose not in (Purpose.CONFIRM, Purpose.END):
+                    if purpose not in (Purpose.CONFIRM, Purpose.END) and self.tester.width == 1:
                         prefetch.submit(self._fetch_ahead, search, groups, step)
-                self._announce(search, target, purpose)
+                self._announce(search, target, purpose, self._look_ahead(search, groups))
                 self._step(target, purpose, search, groups, criterion)
         answer = groups.in_points(step, self._measured_points())
         self._refuse(answer)
@@ -173,16 +177,19 @@ class SearchDriver:
             self._groups = Groups.of(self.classes, len(self.points), self._split)
             self._judged.clear()
             seen = {point: self._outcomes(point, criterion) for point in seen}
-        groups = self._groups
         outcomes = [each for found in seen.values() for each in found]
-        return groups, Search(
+        return self._groups, self._asked().record(*outcomes)
+
+    def _asked(self) -> Search:
+        """Return the search as it is before anything is measured."""
+        groups = self._groups
+        return Search(
             last=len(groups.members) - 1,
             find_fix=self.terms.find_fix,
             target=self.terms.target,
             scan=self._scan(len(groups.members) - 1),
             cached=frozenset(groups.of_point[point] for point in self._built),
             weights=groups.weights(self.weights),
-            outcomes=tuple(outcomes),
         )
 
     def _outcomes(self, point: int, criterion: Criterion) -> list[PointOutcome]:
@@ -211,7 +218,7 @@ class SearchDriver:
         if step.purpose is Purpose.CONFIRM:
             side = groups.side(step.index, search.wanted) if search.transitions else None
             measured = [each for each in members if each in self._measured_points()]
-            return side if side is not None else measured[0]
+            return side if side is not None else (measured or members)[0]
         return next((each for each in members if each in self._built), members[0])
 
     def _unmeasured_side(self, search: Search, groups: Groups, answer: Answer) -> int | None:
@@ -226,15 +233,15 @@ class SearchDriver:
         return default_scan(steps) if self.terms.scan is None else self.terms.scan
 
     def _cached(self) -> frozenset[int]:
-        tester, variant = self.tester, self.variant
-        return frozenset(
-            i for i, point in enumerate(self.points) if tester.is_built(point, variant)
-        )
+        built = self.tester.built(self.points, self.variant)
+        return frozenset(self._places[point] for point in built)
 
     def _criterion(self) -> Criterion:
         """Measure both ends, the bad one first, and ask what tells them apart."""
         order = (0, -1) if self.terms.find_fix else (-1, 0)
         terms, refusal = self.terms, ""
+        if not self._known and self.tester.width > 1 and len(self._groups.members) > 1:
+            self._look_ahead(self._asked(), self._groups)
         for tries in range(1, END_TRIES + 1):
             bad, good = (self._end(self.points[index], tries) for index in order)
             values = [self._extreme(good, min), self._extreme(bad, max)]
@@ -318,15 +325,49 @@ class SearchDriver:
         point = self.points[target]
         started = time.monotonic()
         found = None
-        if purpose is Purpose.CONFIRM and search.transitions:
-            group = groups.of_point[target]
-            standing = search.standings[group]
-            settled = standing.outcome is search.expected.get(group, standing.outcome)
-            if groups.side(group, search.wanted) == target and standing.outcome and settled:
-                found = self._whole_model(point, standing.outcome, criterion)
+        expected = self._confirmed(target, purpose, search, groups)
+        if expected:
+            found = self._whole_model(point, expected, criterion)
         found = found or self._measure(point)
         judgement = self._judgement(found, criterion)
         self._tell(point, judgement.outcome, judgement.reason, started)
+
+    def _confirmed(
+        self, target: int, purpose: Purpose, search: Search, groups: Groups
+    ) -> Outcome | None:
+        """Return what the whole model should say of a point, if it is to be asked there."""
+        if not (self.subject.alone and self.confirm_whole and purpose is Purpose.CONFIRM):
+            return None
+        group = groups.of_point[target]
+        standing = search.standings.get(group)
+        if not search.transitions or standing is None:
+            return None
+        settled = standing.outcome is search.expected.get(group, standing.outcome)
+        side = groups.side(group, search.wanted) == target
+        asked = side and settled and self.points[target].id not in self._whole_tried
+        return standing.outcome if asked else None
+
+    def _look_ahead(self, search: Search, groups: Groups) -> list[Point]:
+        """Have what may be asked for next measured beside what is asked for now, and return it."""
+        width = self.tester.width
+        if width == 1:
+            return []
+        wanted = upcoming(
+            search,
+            lambda after, step: self._measured_next(after, groups, step),
+            most=width,
+        )
+        places = [(self.points[target], whole) for target, whole in wanted]
+        self.tester.look_ahead(
+            [(p, self.tester.whole if whole else self.subject) for p, whole in places],
+            self.variant,
+        )
+        return [point for point, _ in places[1:]]
+
+    def _measured_next(self, search: Search, groups: Groups, step: Probe) -> tuple[int, bool]:
+        """Return which point a step measures, and whether the whole model there."""
+        target = self._target(search, groups, step)
+        return target, bool(self._confirmed(target, step.purpose, search, groups))
 
     def _whole_model(
         self, point: Point, expected: Outcome, criterion: Criterion
@@ -337,8 +378,6 @@ class SearchDriver:
         which did run alone: the caller then measures these again. A contradiction is only believed
         when both were repeated.
         """
-        if not (self.subject.alone and self.confirm_whole) or point.id in self._whole_tried:
-            return None
         found = None
         for _ in range(WHOLE_TRIES):
             found = self.tester.measure(point, self.tester.whole, self.variant)
@@ -358,7 +397,9 @@ class SearchDriver:
         observation = whole.observation(self.subject.watched, self.terms.metric)
         return observation.event in (Event.MEASURED, Event.NAN)
 
-    def _announce(self, search: Search, target: int, purpose: Purpose) -> None:
+    def _announce(
+        self, search: Search, target: int, purpose: Purpose, beside: Sequence[Point]
+    ) -> None:
         steps = max(1, expected_steps(search))
         usual = sum(self._durations) / len(self._durations) if self._durations else None
         self.listener(
@@ -368,6 +409,7 @@ class SearchDriver:
                 left=remaining(search),
                 steps=steps,
                 seconds=usual * steps if usual is not None else None,
+                beside=beside,
             )
         )
 

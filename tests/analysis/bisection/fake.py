@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from harness.analysis.bisection.bed import Variant
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.measurement import Measurement
-from harness.analysis.bisection.revision_tester import RevisionTester, Variant
 from harness.analysis.bisection.submodel import Subject
 from harness.domain.outcomes import Event
 from harness.domain.records import LayerRecord, Metrics
@@ -22,6 +22,9 @@ from harness.reference.prepared_input import PreparedInput
 from harness.reference.values import Reference
 from harness.sources import SourceTree
 from harness.util.build_store import Store
+
+if TYPE_CHECKING:
+    from harness.analysis.bisection.revision_tester import RevisionTester
 
 GRAPH = parse("7767517\n2 2\nInput in 0 1 x\nInnerProduct fc 1 1 x y 0=1 1=0 2=1\n")
 PERFECT = Metrics(
@@ -116,6 +119,7 @@ class FakeTester:
     options: dict[str, bool | int] = field(default_factory=dict)
     """What is in force at every revision, unless the run options say something else."""
     resolver: FakeResolver = field(default_factory=lambda: FakeResolver())
+    width: int = 1
 
     def recall(
         self, what: Subject, how: Variant, *, this_session: bool = False
@@ -137,9 +141,9 @@ class FakeTester:
         self.memory[what.alone][where.id].append(found)
         return found
 
-    def is_built(self, where: Point, how: Variant) -> bool:
+    def built(self, among: Sequence[Point], how: Variant) -> frozenset[str]:
         del how
-        return where.title.endswith("7")
+        return frozenset(each.id for each in among if each.title.endswith("7"))
 
     @property
     def real(self) -> RevisionTester:

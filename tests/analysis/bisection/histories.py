@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from harness.analysis.bisection.revision_tester import RevisionTester, Variant
+    from harness.analysis.bisection.bed import Variant
+    from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.submodel import Subject
 
 LIMIT = Tolerance().layer
@@ -182,14 +183,15 @@ class HistoryTester:
     measured: int = 0
     resolver: FakeResolver = field(default_factory=FakeResolver)
     whole: Subject = WHOLE
+    width: int = 1
 
     def recall(
         self, what: Subject, how: Variant, *, this_session: bool = False
     ) -> dict[str, list[Measurement]]:
         return {name: list(found) for name, found in self.memory[what.alone].items()}
 
-    def is_built(self, where: Point, how: Variant) -> bool:
-        return int(where.id) % 7 == 3
+    def built(self, among: Sequence[Point], how: Variant) -> frozenset[str]:
+        return frozenset(each.id for each in among if int(each.id) % 7 == 3)
 
     def measure(self, where: Point, what: Subject, how: Variant) -> Measurement:
         self.measured += 1

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Point
-    from harness.analysis.bisection.revision_tester import Variant
     from harness.analysis.bisection.submodel import Subject
 
 GOOD, BAD = 1e-7, 1e-3

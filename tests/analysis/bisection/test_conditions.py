@@ -19,8 +19,8 @@ from harness.util.errors import NotReproducibleError
 from tests.analysis.bisection.fake import FakeTester, point, subject, variant
 
 if TYPE_CHECKING:
+    from harness.analysis.bisection.bed import Variant
     from harness.analysis.bisection.history import Point
-    from harness.analysis.bisection.revision_tester import Variant
 
 OPTIONS = ("use_a", "use_b", "use_c", "use_d")
 NAMES = (*(f"{name}=true" for name in OPTIONS), "num_threads=2")

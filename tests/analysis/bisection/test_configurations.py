@@ -1,5 +1,6 @@
 import pytest
 
+from harness.analysis.bisection.bed import Variant
 from harness.analysis.bisection.configurations import (
     Comparison,
     ComparisonResult,
@@ -8,7 +9,6 @@ from harness.analysis.bisection.configurations import (
     mixed,
 )
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search_driver import Terms
 from harness.domain.spec import FlagSet, RunSpec
 from harness.util.errors import NotReproducibleError, UsageError

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.bisection.answers import AnswerKind
+from harness.analysis.bisection.bed import Variant
 from harness.analysis.bisection.history import Point
-from harness.analysis.bisection.revision_tester import Variant
 from harness.analysis.bisection.search import CHECKS
 from harness.analysis.bisection.search_driver import Finished, SearchDriver, Starting, Terms
 from harness.analysis.bisection.search_result import SearchResult
