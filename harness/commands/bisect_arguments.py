@@ -37,6 +37,7 @@ examples:
   nox -s bisect -- --repo ../ncnn --good 20260113 --bad 20260526 --layer InnerProduct --run bf16
   nox -s bisect -- --repo ../ncnn --bad 20250503 --good 20260526 --find-fix
   nox -s bisect -- --version 20250503 --good-flags avx --good-run fp16-off
+  nox -s bisect -- --good 20250503 --bad 20261020 --scheduler tcp://10.0.0.1:8786
   nox -s bisect -- --resume                              continue the last interrupted one
 
 SET is the name of a set in the configuration or built in, KEY=VALUE pairs, or both, separated by
