@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.crash import sanitized
-from harness.analysis.diagnosis.dump import dump
+from harness.analysis.diagnosis.examination import Question, examine
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
+from harness.analysis.diagnosis.prepare import References
 from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -31,7 +33,6 @@ from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, to_ask, with_layers
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
-from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
@@ -43,12 +44,11 @@ from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from harness.analysis.diagnosis.examination import Examination
     from harness.analysis.diagnosis.layer_findings import Diagnosis
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import CellSpec, FlagSet, InputSpec
+    from harness.domain.spec import CellSpec, FlagSet
 
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\
@@ -158,38 +158,40 @@ def execute(options: argparse.Namespace) -> int:
         preparation.prove(specs)
         others = with_layers(others, {other.model: layers for other in others.cells})
         cell = replace(cell, build=replace(cell.build, layers=layers))
+        question = Question(
+            cell=cell,
+            specs=specs,
+            fixes=options.fix,
+            builds=others.builds,
+            sanitizer=resolve_flag_set(SANITIZER, config.flags, config.targets),
+            recorded=not options.inputs,
+        )
+        references = References(
+            model=preparation.model,
+            store=Store(root=scratch / "references") if options.inputs else store,
+            evaluator=machine.evaluator,
+            limit=machine.limits.input_bytes,
+            taken=preparation.taken,
+        )
+        opened = cache(
+            partial(
+                open_run,
+                options.results,
+                name="diagnose",
+                key=cell.id,
+                config=config_text(options.config, config),
+                fresh=True,
+            )
+        )
         pipeline = DiagnosisPipeline(
-            machine=machine,
-            preparation=preparation,
-            say=say,
-            passing=scratch / "references" if options.inputs else None,
+            machine=machine, references=references, say=say, forget=bool(options.inputs)
         )
-        subject = pipeline.subject(cell)
-        diagnosis = pipeline.diagnose(cell, subject, specs, scratch)
-        run = open_run(
-            options.results,
-            name="diagnose",
-            key=cell.id,
-            config=config_text(options.config, config),
-            fresh=True,
-        )
-        folder = run.path
-        fixes = pipeline.fixes(
-            options.fix, cell, subject, diagnosis, specs, others.builds, folder, scratch
-        )
-        diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
-        if options.dump:
-            dump(subject, specs, pipeline.references, pipeline.measurer, options.dump, pipeline.say)
-        records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
-        sanitizer = resolve_flag_set(SANITIZER, config.flags, config.targets)
-        own = [record for record in records if record.run == cell.run.name]
-        crash = pipeline.crash(cell, diagnosis, own, specs, sanitizer, scratch)
-        if crash:
-            again = _repeating(options, config, cell, sanitized(cell.build.flags, sanitizer))
-            crash = crash.model_copy(update={"command": again if crash.ran else ""})
-            diagnosis = diagnosis.model_copy(update={"crash": crash})
+        found = examine(pipeline, question, lambda: opened().path, scratch, options.dump)
+        diagnosis = _with_command(found.diagnosis, question, options, config)
+        records = _with_commands(found, cell, options)
         say("writing the report")
-        write(diagnosis, folder)
+        run = opened()
+        write(diagnosis, run.path)
         page = conclude(
             run,
             records,
@@ -199,7 +201,7 @@ def execute(options: argparse.Namespace) -> int:
         )
         run.close()
     show(console, diagnosis, everything=options.all)
-    console.print(f"results: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
 
@@ -221,31 +223,30 @@ def _chosen(options: argparse.Namespace, config: Config, matrix: Matrix) -> Cell
     return expand(config, base=options.config.resolve().parent).cells[0]
 
 
-def _records(
-    pipeline: DiagnosisPipeline,
-    cell: CellSpec,
-    specs: Sequence[InputSpec],
-    diagnosis: Diagnosis,
-    options: argparse.Namespace,
+def _with_command(
+    diagnosis: Diagnosis, question: Question, options: argparse.Namespace, config: Config
+) -> Diagnosis:
+    """Return a diagnosis with what repeats its crash, if there was one and it can be repeated."""
+    crash = diagnosis.crash
+    if not crash or not crash.ran:
+        return diagnosis
+    flags = sanitized(question.cell.build.flags, question.sanitizer)
+    command = _repeating(options, config, question.cell, flags)
+    repeatable = crash.model_copy(update={"command": command})
+    return diagnosis.model_copy(update={"crash": repeatable})
+
+
+def _with_commands(
+    found: Examination, cell: CellSpec, options: argparse.Namespace
 ) -> list[CellRecord]:
-    """Run the cell for the report, and what became of it with other run options."""
-    records = pipeline.cells(cell, specs)
-    for fix in diagnosis.fixes:
-        if not (fix.options and fix.after):
-            continue
-        changes = assignments(fix.options)
-        text = ",".join([cell.run.name, *changes])
-        merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
-        fixed = replace(cell, run=replace(cell.run, name=text, options=merged))
-        command = cell_command(
-            options,
-            version=cell.build.revision.label,
-            flags=cell.build.flags.name,
-            run=text,
-        )
-        found = pipeline.cells(fixed, specs)
-        records += [record.model_copy(update={"command": command}) for record in found]
-    return records
+    """Return the records; those with other run options with what measures them again."""
+    build = {"version": cell.build.revision.label, "flags": cell.build.flags.name}
+    return [
+        record
+        if record.run == cell.run.name
+        else record.model_copy(update={"command": cell_command(options, **build, run=record.run)})
+        for record in found.records
+    ]
 
 
 def _command(options: argparse.Namespace) -> str:
