@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ from harness.commands.arguments import (
     configured,
 )
 from harness.commands.conclusion import conclude
+from harness.commands.engines import add_scheduler, cluster_of, team_of
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, to_ask, with_layers
@@ -46,9 +49,10 @@ from harness.util.scratch import scratch_directory
 if TYPE_CHECKING:
     from harness.analysis.diagnosis.examination import Examination
     from harness.analysis.diagnosis.layer_findings import Diagnosis
+    from harness.cluster.connection import Cluster
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
-    from harness.domain.spec import CellSpec, FlagSet
+    from harness.domain.spec import CellSpec, FlagSet, InputSpec
 
 HELP = "say which layers of one cell are at fault, by which mechanism, and what fixes it"
 DESCRIPTION = """\
@@ -65,6 +69,8 @@ examples:
   nox -s diagnose -- --fix options,masks,rewrite        try fixes, show what each achieves
   nox -s diagnose -- --inputs photos/                   many inputs: the worst and the median
   nox -s diagnose -- --dump arrays/                     keep every value, blob and weight
+  nox -s diagnose -- --cell '20250503-avx512/default' --scheduler tcp://10.0.0.1:8786
+                                                        on a worker that has AVX-512
 """
 SANITIZER = "avx2-asan"
 """The flag set whose compile flags a cell that crashes is built with once more."""
@@ -118,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="show clean layers too")
     add_jobs(parser)
+    add_scheduler(parser)
     add_builds(parser)
     add_locked(parser)
     add_results(parser, "where run directories are")
@@ -129,6 +136,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
+    _check_scheduler(options)
     config = configured(options)
     base = options.config.resolve().parent
     others = expand(config, base=base)
@@ -136,15 +144,36 @@ def execute(options: argparse.Namespace) -> int:
     specs = inputs_of(config, base)
     if options.inputs:
         specs = inputs_in(options.inputs, specs)
+    with cluster_of(options, [cell.build]) as cluster:
+        return _diagnose(options, config, cell, others, specs, cluster)
+
+
+def _diagnose(
+    options: argparse.Namespace,
+    config: Config,
+    cell: CellSpec,
+    others: Matrix,
+    specs: tuple[InputSpec, ...],
+    cluster: Cluster | None,
+) -> int:
+    """Diagnose a cell, tell what was found, and return the exit code."""
+    base = options.config.resolve().parent
     store = Store(root=options.builds.resolve())
     console = wide_console()
-    machine = LocalMachine.prepared(
-        config, store, jobs=options.jobs, watch=Ticker(console, at_once=False).build_advanced
-    )
+    watch = Ticker(console, at_once=False).build_advanced
+    machine = LocalMachine.prepared(config, store, jobs=options.jobs, watch=watch)
     with (
         saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
+        ExitStack() as stack,
     ):
+        # Before the model is proved: that takes a while, and may be for nothing.
+        way = (cell.build.flags, cell.run)
+        team = (
+            stack.enter_context(team_of(cluster, options, config, [way], watch, say))
+            if cluster
+            else None
+        )
         model = prepare_model(cell.model, store, config.limits.model_bytes)
         for note in model.notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -183,10 +212,15 @@ def execute(options: argparse.Namespace) -> int:
                 fresh=True,
             )
         )
-        pipeline = DiagnosisPipeline(
-            machine=machine, references=references, say=say, forget=bool(options.inputs)
-        )
-        found = examine(pipeline, question, lambda: opened().path, scratch, options.dump)
+        if team:
+            say("handing the model with its references over")
+            there = importlib.import_module("harness.cluster.examination")
+            found = there.examined(team, question, references, lambda: opened().path)
+        else:
+            pipeline = DiagnosisPipeline(
+                machine=machine, references=references, say=say, forget=bool(options.inputs)
+            )
+            found = examine(pipeline, question, lambda: opened().path, scratch, options.dump)
         diagnosis = _with_command(found.diagnosis, question, options, config)
         records = _with_commands(found, cell, options)
         say("writing the report")
@@ -204,6 +238,27 @@ def execute(options: argparse.Namespace) -> int:
     console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _check_scheduler(options: argparse.Namespace) -> None:
+    """Refuse what would send more than a few inputs' values from one machine to another.
+
+    Raises:
+        UsageError: with what to do instead.
+    """
+    if not options.scheduler:
+        return
+    if options.dump:
+        raise UsageError(
+            "--dump goes with no --scheduler: every array would travel. Run the command without "
+            "--scheduler on a machine like the worker, or leave --dump out."
+        )
+    if options.inputs:
+        raise UsageError(
+            "--inputs goes with no --scheduler: all reference values of each input would travel. "
+            'Name the inputs that matter in the configuration, as [inputs.NAME] image = "FILE", '
+            "or run the command without --scheduler on a machine like the worker."
+        )
 
 
 def _chosen(options: argparse.Namespace, config: Config, matrix: Matrix) -> CellSpec:

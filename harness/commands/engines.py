@@ -7,7 +7,9 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from harness.build.toolchain import layer_arch
 from harness.commands import argument_types as types
+from harness.config.pinning import in_force
 from harness.execution.engine import LocalEngine
 from harness.execution.making import Maker
 from harness.util.codes import Code
@@ -16,12 +18,15 @@ from harness.util.printable import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from harness.build.builder import BuildWatch
     from harness.cluster.connection import Cluster
+    from harness.cluster.team import Team
+    from harness.cluster.unit import Settings
     from harness.commands.arguments import Arguments
     from harness.config.tables import Config
-    from harness.domain.spec import BuildSpec, ModelSpec
+    from harness.domain.spec import BuildSpec, FlagSet, ModelSpec, RunSpec
     from harness.execution.engine import Engine, ModelAtHand, NoModel
     from harness.execution.local_machine import LocalMachine
     from harness.execution.progress import MatrixEvent
@@ -113,15 +118,52 @@ def engine_of(
             workers=options.jobs,
         )
     engine = importlib.import_module("harness.cluster.engine")
-    unit = importlib.import_module("harness.cluster.unit")
-    pinning = importlib.import_module("harness.config.pinning")
-    settings = unit.Settings(
-        config=config,
-        pinning=pinning.in_force(),
-        retry_failed=options.retry_failed,
-        fresh=options.fresh,
-    )
     made: Engine = engine.ClusterEngine(
-        cluster=cluster, settings=settings, models=models, runner=machine.cells, notify=notify
+        cluster=cluster,
+        settings=_settings(options, config),
+        models=models,
+        runner=machine.cells,
+        notify=notify,
     )
     return made
+
+
+@contextmanager
+def team_of(
+    cluster: Cluster,
+    options: argparse.Namespace,
+    config: Config,
+    cells: Iterable[tuple[FlagSet, RunSpec]],
+    watch: BuildWatch,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[Team]:
+    """Yield workers of one kind, for a command that compares their numbers.
+
+    Args:
+        cluster: all workers.
+        options: the command line.
+        config: its limits and its tolerance hold.
+        cells: each way to compile and to run that all of them must be able to do.
+        watch: told how far a build is.
+        say: told in words what a worker is at.
+
+    Raises:
+        MachineError: no worker can do all of it.
+    """
+    capability = importlib.import_module("harness.cluster.capability")
+    team = importlib.import_module("harness.cluster.team")
+    arch = layer_arch()
+    needs = frozenset().union(*(capability.needs_of(flags, run, arch) for flags, run in cells))
+    with team.Team(cluster, _settings(options, config), needs, watch, say) as made:
+        yield made
+
+
+def _settings(options: argparse.Namespace, config: Config) -> Settings:
+    unit = importlib.import_module("harness.cluster.unit")
+    settings: Settings = unit.Settings(
+        config=config,
+        pinning=in_force(),
+        retry_failed=getattr(options, "retry_failed", False),
+        fresh=getattr(options, "fresh", False),
+    )
+    return settings
