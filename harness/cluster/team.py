@@ -187,7 +187,7 @@ class Team:
         )
 
     def _is_member(self, worker: WorkerState) -> bool:
-        return self.needs <= worker.offers and kind_of(worker.offers) == self.kind
+        return self.needs <= worker.offers and kind_of(worker.offers, self.needs) == self.kind
 
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """Show what a worker is at."""
@@ -215,5 +215,5 @@ def _largest(workers: dict[str, WorkerState], needs: frozenset[str]) -> str:
     threads: defaultdict[str, int] = defaultdict(int)
     for worker in workers.values():
         if needs <= worker.offers:
-            threads[kind_of(worker.offers)] += worker.threads
+            threads[kind_of(worker.offers, needs)] += worker.threads
     return max(sorted(threads), key=threads.__getitem__)
