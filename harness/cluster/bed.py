@@ -10,7 +10,7 @@ from harness.analysis.bisection.bed import LocalBed, Tried, stamped
 from harness.analysis.bisection.measurement import Measurement
 from harness.cluster.parcel import packed, unpacked
 from harness.cluster.team import GivenUpError
-from harness.cluster.unit import station_of, worker_name
+from harness.cluster.unit import signed, station_of
 from harness.domain.outcomes import Event
 from harness.execution.engine import ModelAtHand
 
@@ -121,10 +121,7 @@ def record(settings: Settings, trial: Trial, parcel: Parcel) -> CellRecord | Non
     """Run a trial's subject on a worker if it is built there, see `LocalBed.record`."""
     bed, trial = _here(settings, trial, parcel)
     found = bed.record(trial)
-    if found is None:
-        return None
-    machine = {**found.machine, "worker": worker_name()}
-    return found.model_copy(update={"machine": machine})
+    return signed([found])[0] if found else None
 
 
 def finished_builds(settings: Settings) -> list[str]:

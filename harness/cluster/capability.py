@@ -13,13 +13,15 @@ from harness.execution.session import USE_VULKAN
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from harness.domain.spec import CellSpec, FlagSet, RunSpec, Target
 
 VULKAN = "Vulkan"
 KIND = "kind "
-"""How the name begins that is the same at workers whose numbers may stand side by side."""
+"""How names begin that say which of something a worker has: where they are the same, numbers of
+the same work may stand side by side."""
+CPU = "cpu"
 PREFIX = "ncnn "
 """Before each name, since others have resources at the same workers."""
 
@@ -53,32 +55,35 @@ def offered(compilers: Iterable[str], targets: Iterable[Target]) -> frozenset[st
         targets: those that flag sets are for.
     """
     found = {f"kernels {layer_arch()}", *(f"cpu {feature}" for feature in cpu_features())}
-    versions = []
+    which = {CPU: f"{cpu_description()}, {content_key(cpu_features())[:6]}"}
     for compiler in ("", *compilers):
         with suppress(MachineError):
-            versions.append(find_compiler(compiler).version)
-            found.add(f"compiler {compiler or 'C++'}")
+            which[f"compiler {compiler or 'C++'}"] = find_compiler(compiler).version
     for target in targets:
         with suppress(MachineError):
-            versions.append(f"{compiler_of(target).version}, {target.emulator}")
-            found.add(f"target {target.name}")
+            which[f"target {target.name}"] = f"{compiler_of(target).version}, {target.emulator}"
     devices, _ = vulkan_devices()
     if devices:
-        found.add(VULKAN)
-    found.add(f"{KIND}{_kind(versions, devices)}")
+        which[VULKAN] = ", ".join(devices)
+    found |= which.keys() - {CPU}
+    found |= {f"{KIND}{name}: {words}" for name, words in which.items()}
     return frozenset(found)
 
 
-def _kind(versions: Sequence[str], devices: Sequence[str]) -> str:
-    """Return what is the same only where the same work gives the same numbers."""
-    all_of_it = content_key([cpu_features(), *versions, *devices])
-    first = [f"compiled by {version}" for version in versions[:1]]
-    return ", ".join([cpu_description(), *first, all_of_it[:6]])
+def kind_of(offers: Iterable[str], needed: Iterable[str]) -> str:
+    """Return which CPU a worker has, and which of what is needed.
 
+    Only that: a worker says more with each command that asks it about other compilers, and goes on
+    saying it, while one that came later was never asked.
 
-def kind_of(offers: Iterable[str]) -> str:
-    """Return the kind among what a worker offers."""
-    return next((n.removeprefix(KIND) for n in offers if n.startswith(KIND)), "")
+    Args:
+        offers: what the worker offers.
+        needed: names as of `required`.
+    """
+    starts = tuple(f"{KIND}{name}: " for name in (CPU, *sorted(needed)))
+    found = sorted(name for name in offers if name.startswith(starts))
+    words = [name.removeprefix(KIND) for name in found]
+    return "; ".join(sorted(words, key=lambda each: not each.startswith(f"{CPU}: ")))
 
 
 def lacking(needed: Collection[str], workers: Mapping[str, Collection[str]]) -> str:

@@ -30,6 +30,8 @@ SECONDS = "20 s"
 """How long a scheduler may take to answer."""
 SETTING = "scheduler-address"
 """Where Dask's configuration has the scheduler."""
+CODE = "code "
+"""How the name begins that says which code of the harness a worker has."""
 CONFIGURED = "dask"
 """In place of an address: what Dask's configuration says."""
 
@@ -48,7 +50,7 @@ class Announcement(WorkerPlugin):
         if await asyncio.to_thread(release) != self.code:
             return
         names = await asyncio.to_thread(capability.offered, self.compilers, self.targets)
-        await worker.set_resources(**capability.as_resources(names))
+        await worker.set_resources(**capability.as_resources({*names, f"{CODE}{self.code}"}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +79,12 @@ class Cluster:
         return {
             address: WorkerState(offers=names, threads=int(about["nthreads"]))
             for address, about in self._about().items()
-            if (names := capability.from_resources(about["resources"]))
+            if (names := _usable(about))
         }
 
     def refused(self) -> list[str]:
         """Return the workers that are given nothing, since their harness is another one."""
-        return sorted(
-            str(about["name"])
-            for about in self._about().values()
-            if not capability.from_resources(about["resources"])
-        )
+        return sorted(str(about["name"]) for about in self._about().values() if not _usable(about))
 
     def give(self, name: str, value: object) -> Future:
         """Hand something to the scheduler, which gives it to each worker that needs it, once.
@@ -115,6 +113,12 @@ class Cluster:
         except (OSError, TimeoutError, KeyError, ValueError, RuntimeError) as error:
             raise self.gone(error) from error
         return about
+
+
+def _usable(about: dict[str, Any]) -> frozenset[str]:
+    """Return what a worker offers; nothing if it said so to a command with other code."""
+    names = capability.from_resources(about["resources"])
+    return names if f"{CODE}{release()}" in names else frozenset()
 
 
 def _same(value: object) -> object:

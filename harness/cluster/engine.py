@@ -85,6 +85,8 @@ class ClusterEngine:
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """Show what a worker is at."""
         _, words = event
+        if "build" not in words:
+            return  # of another command, which uses the same workers
         build = f"{words['build']} on {words['name']}"
         if "done" in words:
             self.notify(BuildAdvanced(build=build, done=words["done"], total=words["total"]))

@@ -15,7 +15,7 @@ from harness.util.files import directory_atomically, disk_trouble_explained
 from harness.util.sealed import is_intact, sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from harness.reference.prepared_input import PreparedInput
     from harness.util.build_store import Store
@@ -39,8 +39,12 @@ class Parcel:
     """Directories of the store of references, by name; each has its seal."""
 
 
-def packed(at_hand: ModelAtHand) -> Parcel:
+def packed(at_hand: ModelAtHand, beside: Iterable[Reference] = ()) -> Parcel:
     """Read all files of a model and its inputs.
+
+    Args:
+        at_hand: both.
+        beside: other references that are needed there, see `moved`.
 
     Raises:
         MachineError: the model's files were changed meanwhile.
@@ -55,6 +59,7 @@ def packed(at_hand: ModelAtHand) -> Parcel:
             *(Path(feed).parent for feed in item.feeds.values()),
         )
     }
+    folders |= {reference.directory for reference in beside}
     model = at_hand.model
     files = {PARAM: model.param.read_bytes(), BIN: model.bin.read_bytes()}
     model.check()
@@ -94,6 +99,11 @@ def unpacked(parcel: Parcel, store: Store) -> ModelAtHand:
     )
 
 
+def moved(reference: Reference, store: Store) -> Reference:
+    """Return a reference that came with a parcel, where it is in the store of who unpacked it."""
+    return Reference(store.references / reference.directory.name)
+
+
 def _fill(folder: Path, files: Folder) -> None:
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -103,10 +113,9 @@ def _moved(item: PreparedInput, store: Store) -> PreparedInput:
     def here(path: Path | str) -> Path:
         return store.references / Path(path).parent.name / Path(path).name
 
-    channels = store.references / item.noise.channels.directory.name
     return replace(
         item,
         feeds={blob: str(here(path)) for blob, path in item.feeds.items()},
-        reference=Reference(store.references / item.reference.directory.name),
-        noise=replace(item.noise, channels=Reference(channels)),
+        reference=moved(item.reference, store),
+        noise=replace(item.noise, channels=moved(item.noise.channels, store)),
     )

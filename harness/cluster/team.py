@@ -58,6 +58,7 @@ class Team:
         settings: Settings,
         needs: Collection[str],
         watch: BuildWatch | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Choose the largest team that can do something; of equal ones always the same.
 
@@ -66,11 +67,14 @@ class Team:
             settings: each function is called with them first.
             needs: names as of `capability.required`.
             watch: who is told how far a build is.
+            say: told what workers say of what this team has them do, see `unit.say`.
 
         Raises:
             MachineError: no worker can do it.
         """
         self.cluster, self.needs, self.watch = cluster, frozenset(needs), watch
+        self.say = say
+        self._tasks: set[str] = set()
         self.kind = _largest(cluster.workers(), self.needs)
         self._given: dict[str, Future] = {}
         self._settings = settings
@@ -178,23 +182,28 @@ class Team:
         return found
 
     def _begun(self, errand: Errand, address: str) -> Future:
+        task = f"{errand.name} {uuid4().hex[:8]}"
+        self._tasks.add(task)
         return self.cluster.client.submit(
             errand.function,
             self.give("settings", lambda: self._settings),
             *errand.arguments,
-            key=f"{errand.name} {uuid4().hex[:8]}",
+            key=task,
             workers=[address],
             pure=False,
         )
 
     def _is_member(self, worker: WorkerState) -> bool:
-        return self.needs <= worker.offers and kind_of(worker.offers) == self.kind
+        return self.needs <= worker.offers and kind_of(worker.offers, self.needs) == self.kind
 
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """Show what a worker is at."""
         _, words = event
         if self.watch and "done" in words:
             self.watch(f"{words['build']} on {words['name']}", words["done"], words["total"])
+        # Those of others, who may use the same cluster, are no business of this team.
+        if self.say and words.get("task") in self._tasks:
+            self.say(f"{words['words']} on {words['name']}")
 
 
 def _largest(workers: dict[str, WorkerState], needs: frozenset[str]) -> str:
@@ -213,5 +222,5 @@ def _largest(workers: dict[str, WorkerState], needs: frozenset[str]) -> str:
     threads: defaultdict[str, int] = defaultdict(int)
     for worker in workers.values():
         if needs <= worker.offers:
-            threads[kind_of(worker.offers)] += worker.threads
+            threads[kind_of(worker.offers, needs)] += worker.threads
     return max(sorted(threads), key=threads.__getitem__)

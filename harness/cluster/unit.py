@@ -23,7 +23,7 @@ from harness.execution.progress import BuildAdvanced, BuildStarted
 from harness.util.build_store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.cluster.parcel import Parcel
     from harness.config.pinning import Pinning
@@ -102,7 +102,11 @@ def run(settings: Settings, cells: Sequence[CellSpec], parcel: Parcel) -> list[C
         return [station.cells.unrun(cell, built) for cell in cells]
     at_hand = unpacked(parcel, station.store)
     inputs = [at_hand.inputs[cell.input.name] for cell in cells]
-    records = station.cells.run(cells, built, at_hand.model, inputs)
+    return signed(station.cells.run(cells, built, at_hand.model, inputs))
+
+
+def signed(records: Iterable[CellRecord]) -> list[CellRecord]:
+    """Return records that say which worker they are of."""
     where = {"worker": worker_name()}
     return [r.model_copy(update={"machine": {**r.machine, **where}}) for r in records]
 
@@ -140,13 +144,19 @@ def station_of(settings: Settings) -> LocalMachine:
         return _stations[key]
 
 
+def say(words: str) -> None:
+    """Let whoever waits for the function that calls this know what it is at."""
+    _log(task=get_worker().get_current_task(), words=words)
+
+
 def _tell(event: MatrixEvent) -> None:
     """Let whoever listens know what this worker is at."""
-    worker = get_worker()
-    # Dask itself adds the worker's address, as `worker`.
-    words = {"name": worker_name()}
     if isinstance(event, BuildStarted):
-        worker.log_event(TOPIC, {**words, "build": event.build})
+        _log(build=event.build)
     elif isinstance(event, BuildAdvanced):
-        steps = {"done": event.done, "total": event.total}
-        worker.log_event(TOPIC, {**words, "build": event.build, **steps})
+        _log(build=event.build, done=event.done, total=event.total)
+
+
+def _log(**about: str | int) -> None:
+    # Dask itself adds the worker's address, as `worker`.
+    get_worker().log_event(TOPIC, {"name": worker_name(), **about})

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from harness.analysis.conversion.preparation import ModelPreparation
 from harness.analysis.diagnosis.cell_choice import chosen_cell
 from harness.analysis.diagnosis.crash import sanitized
-from harness.analysis.diagnosis.dump import dump
+from harness.analysis.diagnosis.examination import Question, examine
 from harness.analysis.diagnosis.input_folder import inputs_in
 from harness.analysis.diagnosis.pipeline import FIXES, DiagnosisPipeline
+from harness.analysis.diagnosis.prepare import References
 from harness.commands import argument_types as types
 from harness.commands.arguments import (
     COMMON_EXITS,
@@ -26,12 +30,12 @@ from harness.commands.arguments import (
     configured,
 )
 from harness.commands.conclusion import conclude
+from harness.commands.engines import add_scheduler, cluster_of, team_of
 from harness.commands.reproduction import cell_command, config_words
 from harness.config.axes import with_axes
 from harness.config.cells import Matrix, expand, inputs_of, to_ask, with_layers
 from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
-from harness.domain.formatting import assignments
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import open_run
 from harness.model.prepared_model import prepare_model
@@ -43,9 +47,9 @@ from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from harness.analysis.diagnosis.examination import Examination
     from harness.analysis.diagnosis.layer_findings import Diagnosis
+    from harness.cluster.connection import Cluster
     from harness.config.tables import Config
     from harness.domain.records import CellRecord
     from harness.domain.spec import CellSpec, FlagSet, InputSpec
@@ -65,6 +69,8 @@ examples:
   nox -s diagnose -- --fix options,masks,rewrite        try fixes, show what each achieves
   nox -s diagnose -- --inputs photos/                   many inputs: the worst and the median
   nox -s diagnose -- --dump arrays/                     keep every value, blob and weight
+  nox -s diagnose -- --cell '20250503-avx512/default' --scheduler tcp://10.0.0.1:8786
+                                                        on a worker that has AVX-512
 """
 SANITIZER = "avx2-asan"
 """The flag set whose compile flags a cell that crashes is built with once more."""
@@ -118,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="show clean layers too")
     add_jobs(parser)
+    add_scheduler(parser)
     add_builds(parser)
     add_locked(parser)
     add_results(parser, "where run directories are")
@@ -129,6 +136,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
+    _check_scheduler(options)
     config = configured(options)
     base = options.config.resolve().parent
     others = expand(config, base=base)
@@ -136,15 +144,36 @@ def execute(options: argparse.Namespace) -> int:
     specs = inputs_of(config, base)
     if options.inputs:
         specs = inputs_in(options.inputs, specs)
+    with cluster_of(options, [cell.build]) as cluster:
+        return _diagnose(options, config, cell, others, specs, cluster)
+
+
+def _diagnose(
+    options: argparse.Namespace,
+    config: Config,
+    cell: CellSpec,
+    others: Matrix,
+    specs: tuple[InputSpec, ...],
+    cluster: Cluster | None,
+) -> int:
+    """Diagnose a cell, tell what was found, and return the exit code."""
+    base = options.config.resolve().parent
     store = Store(root=options.builds.resolve())
     console = wide_console()
-    machine = LocalMachine.prepared(
-        config, store, jobs=options.jobs, watch=Ticker(console, at_once=False).build_advanced
-    )
+    watch = Ticker(console, at_once=False).build_advanced
+    machine = LocalMachine.prepared(config, store, jobs=options.jobs, watch=watch)
     with (
         saying(console, "fetching the model") as say,
         scratch_directory("diagnose-") as scratch,
+        ExitStack() as stack,
     ):
+        # Before the model is proved: that takes a while, and may be for nothing.
+        way = (cell.build.flags, cell.run)
+        team = (
+            stack.enter_context(team_of(cluster, options, config, [way], watch, say))
+            if cluster
+            else None
+        )
         model = prepare_model(cell.model, store, config.limits.model_bytes)
         for note in model.notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -158,38 +187,45 @@ def execute(options: argparse.Namespace) -> int:
         preparation.prove(specs)
         others = with_layers(others, {other.model: layers for other in others.cells})
         cell = replace(cell, build=replace(cell.build, layers=layers))
-        pipeline = DiagnosisPipeline(
-            machine=machine,
-            preparation=preparation,
-            say=say,
-            passing=scratch / "references" if options.inputs else None,
+        question = Question(
+            cell=cell,
+            specs=specs,
+            fixes=options.fix,
+            builds=others.builds,
+            sanitizer=resolve_flag_set(SANITIZER, config.flags, config.targets),
+            recorded=not options.inputs,
         )
-        subject = pipeline.subject(cell)
-        diagnosis = pipeline.diagnose(cell, subject, specs, scratch)
-        run = open_run(
-            options.results,
-            name="diagnose",
-            key=cell.id,
-            config=config_text(options.config, config),
-            fresh=True,
+        references = References(
+            model=preparation.model,
+            store=Store(root=scratch / "references") if options.inputs else store,
+            evaluator=machine.evaluator,
+            limit=machine.limits.input_bytes,
+            taken=preparation.taken,
         )
-        folder = run.path
-        fixes = pipeline.fixes(
-            options.fix, cell, subject, diagnosis, specs, others.builds, folder, scratch
+        opened = cache(
+            partial(
+                open_run,
+                options.results,
+                name="diagnose",
+                key=cell.id,
+                config=config_text(options.config, config),
+                fresh=True,
+            )
         )
-        diagnosis = diagnosis.model_copy(update={"fixes": tuple(fixes)})
-        if options.dump:
-            dump(subject, specs, pipeline.references, pipeline.measurer, options.dump, pipeline.say)
-        records = [] if options.inputs else _records(pipeline, cell, specs, diagnosis, options)
-        sanitizer = resolve_flag_set(SANITIZER, config.flags, config.targets)
-        own = [record for record in records if record.run == cell.run.name]
-        crash = pipeline.crash(cell, diagnosis, own, specs, sanitizer, scratch)
-        if crash:
-            again = _repeating(options, config, cell, sanitized(cell.build.flags, sanitizer))
-            crash = crash.model_copy(update={"command": again if crash.ran else ""})
-            diagnosis = diagnosis.model_copy(update={"crash": crash})
+        if team:
+            say("handing the model with its references over")
+            there = importlib.import_module("harness.cluster.examination")
+            found = there.examined(team, question, references, lambda: opened().path)
+        else:
+            pipeline = DiagnosisPipeline(
+                machine=machine, references=references, say=say, forget=bool(options.inputs)
+            )
+            found = examine(pipeline, question, lambda: opened().path, scratch, options.dump)
+        diagnosis = _with_command(found.diagnosis, question, options, config)
+        records = _with_commands(found, cell, options)
         say("writing the report")
-        write(diagnosis, folder)
+        run = opened()
+        write(diagnosis, run.path)
         page = conclude(
             run,
             records,
@@ -199,9 +235,30 @@ def execute(options: argparse.Namespace) -> int:
         )
         run.close()
     show(console, diagnosis, everything=options.all)
-    console.print(f"results: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"results: {run.path}", highlight=False, soft_wrap=True)
     console.print(f"report:  {page}", highlight=False, soft_wrap=True)
     return EXIT_FINDINGS if diagnosis.has_findings else EXIT_OK
+
+
+def _check_scheduler(options: argparse.Namespace) -> None:
+    """Refuse what would send more than a few inputs' values from one machine to another.
+
+    Raises:
+        UsageError: with what to do instead.
+    """
+    if not options.scheduler:
+        return
+    if options.dump:
+        raise UsageError(
+            "--dump goes with no --scheduler: every array would travel. Run the command without "
+            "--scheduler on a machine like the worker, or leave --dump out."
+        )
+    if options.inputs:
+        raise UsageError(
+            "--inputs goes with no --scheduler: all reference values of each input would travel. "
+            'Name the inputs that matter in the configuration, as [inputs.NAME] image = "FILE", '
+            "or run the command without --scheduler on a machine like the worker."
+        )
 
 
 def _chosen(options: argparse.Namespace, config: Config, matrix: Matrix) -> CellSpec:
@@ -221,31 +278,30 @@ def _chosen(options: argparse.Namespace, config: Config, matrix: Matrix) -> Cell
     return expand(config, base=options.config.resolve().parent).cells[0]
 
 
-def _records(
-    pipeline: DiagnosisPipeline,
-    cell: CellSpec,
-    specs: Sequence[InputSpec],
-    diagnosis: Diagnosis,
-    options: argparse.Namespace,
+def _with_command(
+    diagnosis: Diagnosis, question: Question, options: argparse.Namespace, config: Config
+) -> Diagnosis:
+    """Return a diagnosis with what repeats its crash, if there was one and it can be repeated."""
+    crash = diagnosis.crash
+    if not crash or not crash.ran:
+        return diagnosis
+    flags = sanitized(question.cell.build.flags, question.sanitizer)
+    command = _repeating(options, config, question.cell, flags)
+    repeatable = crash.model_copy(update={"command": command})
+    return diagnosis.model_copy(update={"crash": repeatable})
+
+
+def _with_commands(
+    found: Examination, cell: CellSpec, options: argparse.Namespace
 ) -> list[CellRecord]:
-    """Run the cell for the report, and what became of it with other run options."""
-    records = pipeline.cells(cell, specs)
-    for fix in diagnosis.fixes:
-        if not (fix.options and fix.after):
-            continue
-        changes = assignments(fix.options)
-        text = ",".join([cell.run.name, *changes])
-        merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
-        fixed = replace(cell, run=replace(cell.run, name=text, options=merged))
-        command = cell_command(
-            options,
-            version=cell.build.revision.label,
-            flags=cell.build.flags.name,
-            run=text,
-        )
-        found = pipeline.cells(fixed, specs)
-        records += [record.model_copy(update={"command": command}) for record in found]
-    return records
+    """Return the records; those with other run options with what measures them again."""
+    build = {"version": cell.build.revision.label, "flags": cell.build.flags.name}
+    return [
+        record
+        if record.run == cell.run.name
+        else record.model_copy(update={"command": cell_command(options, **build, run=record.run)})
+        for record in found.records
+    ]
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -135,6 +135,7 @@ def team_of(
     config: Config,
     cells: Iterable[tuple[FlagSet, RunSpec]],
     watch: BuildWatch,
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[Team]:
     """Yield workers of one kind, for a command that compares their numbers.
 
@@ -144,6 +145,7 @@ def team_of(
         config: its limits and its tolerance hold.
         cells: each way to compile and to run that all of them must be able to do.
         watch: told how far a build is.
+        say: told in words what a worker is at.
 
     Raises:
         MachineError: no worker can do all of it.
@@ -152,7 +154,7 @@ def team_of(
     team = importlib.import_module("harness.cluster.team")
     arch = layer_arch()
     needs = frozenset().union(*(capability.needs_of(flags, run, arch) for flags, run in cells))
-    with team.Team(cluster, _settings(options, config), needs, watch) as made:
+    with team.Team(cluster, _settings(options, config), needs, watch, say) as made:
         yield made
 
 

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import get_worker
 
+from harness.analysis.diagnosis.examination import Examination
+from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix
+from harness.cluster import unit
+from harness.cluster.examination import Report
 from harness.cluster.unit import Made
 from harness.domain.records import Verdict
 from harness.util.codes import Code
-from harness.util.errors import MachineError
+from harness.util.errors import BuildError, MachineError
 from tests.records import cell as record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from harness.analysis.diagnosis.examination import Question
     from harness.domain.records import CellRecord
     from harness.domain.spec import BuildSpec, CellSpec
 
 DEADLY, FULL, SLOW = "deadly", "full", "slow"
 """Runs that end their worker, find no space, and take a second."""
+CHANGED, CONTENT = "model.masks.param", b"7767517\n"
+"""A file that a diagnosis writes."""
 
 
 def make(folder: Path, spec: BuildSpec) -> Made:
@@ -68,3 +75,36 @@ def errand(folder: Path, name: str) -> str:
     time.sleep(1.0 if name == SLOW else 0.05)
     busy.unlink()
     return name
+
+
+def examine(folder: Path, question: Question, luggage: Any) -> Report:
+    """Do what the run's name says: end the first worker, or fail to build."""
+    name = question.cell.run.name
+    if name == DEADLY and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == FULL:
+        raise BuildError("it does not compile", log="a.log", lasting=False)
+    unit.say("measuring: i")
+    fixes = (
+        TriedFix(kind="options", change="x = false"),
+        TriedFix(kind="masks", change="fc 31=3", param=str(folder / "scratch" / CHANGED)),
+    )
+    diagnosis = Diagnosis(
+        cell="c", model="m", build="b", options={}, inputs=(), layers=(), fixes=fixes
+    )
+    found = Examination(diagnosis=diagnosis, records=tuple(unit.signed([record({})])))
+    return Report(found=found, files={CHANGED: CONTENT})
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait until something has happened.
+
+    Raises:
+        AssertionError: it does not.
+    """
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing happened")

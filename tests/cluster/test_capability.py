@@ -10,6 +10,7 @@ from harness.cluster.capability import (
     VULKAN,
     as_resources,
     from_resources,
+    kind_of,
     lacking,
     offered,
     required,
@@ -76,3 +77,33 @@ def test_this_machine_offers_what_it_has() -> None:
     names = offered(["no-such-compiler"], [TARGET])
     assert not names & {"compiler no-such-compiler", "target arm64"}
     assert from_resources({**as_resources(names), "GPU": 1.0}) == names
+
+
+def test_a_kind_is_of_what_is_needed_and_not_of_what_others_asked_before() -> None:
+    asked = {
+        "cpu avx2",
+        "compiler C++",
+        "kind cpu: x86_64_v3, 1a2b3c",
+        "kind compiler C++: g++ 13",
+    }
+    asked_more = {
+        *asked,
+        "target arm64",
+        "kind target arm64: aarch64-g++ 12, qemu",
+        "kind Vulkan: a",
+    }
+    needs = {"cpu avx2", "compiler C++"}
+    kind = kind_of(asked, needs)
+    assert kind == "cpu: x86_64_v3, 1a2b3c; compiler C++: g++ 13"
+    assert kind_of(asked_more, needs) == kind
+    assert "aarch64-g++ 12, qemu" in kind_of(asked_more, {"target arm64"})
+    assert (
+        kind_of({*asked - {"kind compiler C++: g++ 13"}, "kind compiler C++: g++ 12"}, needs)
+        != kind
+    )
+
+
+def test_this_machine_is_of_one_kind() -> None:
+    first, *others = kind_of(offered([], []), PLAIN).split("; ")
+    assert first.startswith("cpu: ")
+    assert [name.partition(": ")[0] for name in others] == ["compiler C++"]

@@ -129,19 +129,11 @@ def _kill_some(folder: Path) -> None:
     """Kill two workers that run cells, one after the other."""
     killed: set[str] = set()
     for _ in range(2):
-        _wait(lambda: {path.name for path in folder.glob("process-*")} - killed)
+        stand_ins.wait(lambda: bool({path.name for path in folder.glob("process-*")} - killed))
         name = min({path.name for path in folder.glob("process-*")} - killed)
         killed.add(name)
         os.kill(int(name.partition("-")[2]), signal.SIGKILL)
         time.sleep(0.3)
-
-
-def _wait(condition: Any) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("nothing happened")
 
 
 def test_without_its_scheduler_a_run_ends_and_keeps_what_it_has(
@@ -164,7 +156,7 @@ def test_an_address_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_of_dask_is_imported_without_a_scheduler() -> None:
     script = (
-        "import sys, harness.commands.conclusion, harness.commands.engines\n"
+        "import sys, harness.commands.conclusion, harness.commands.diagnose\n"
         "from harness.__main__ import main\n"
         "main(['matrix', '--list'])\n"
         "sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"

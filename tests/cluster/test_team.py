@@ -89,3 +89,13 @@ def test_nobody_can_do_it(local: LocalCluster, tmp_path: Path) -> None:
         cluster.announce((), ())
         with pytest.raises(MachineError, match="none of 3 workers has cpu no_such_feature"):
             Team(cluster, cast("Any", tmp_path), {"cpu no_such_feature"})
+
+
+def test_what_workers_said_to_other_code_does_not_count(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(team.cluster.workers()) == 3
+    monkeypatch.setattr("harness.cluster.connection.release", lambda: "0.9 (another)")
+    team.cluster.announce((), ())
+    assert team.cluster.workers() == {}
+    assert len(team.cluster.refused()) == 3

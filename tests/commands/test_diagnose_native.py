@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from harness.__main__ import main
 from harness.analysis.diagnosis.layer_findings import Diagnosis, Status
@@ -87,6 +88,44 @@ def test_fixes_cure_it(faulty: Path) -> None:
     assert (options.outcome, options.change) == ("fixed", "use_fp16_storage = false")
     assert (masks.outcome, masks.change) == ("fixed", "1 layers: fc 31=3")
     assert "31=3" in (faulty / "model.masks.param").read_text()
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_worker_finds_the_same(
+    project: Path, faulty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its builds are there already: compiling is not what this is about.
+    monkeypatch.setenv("NCNN_MATRIX_BUILDS", str(project / "builds"))
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=100
+    ) as cluster:
+        code, folder = diagnose(
+            project,
+            "--cell=20250503-avx2/default",
+            "--fix=options,masks",
+            f"--scheduler={cluster.scheduler_address}",
+        )
+    assert code == 1
+    assert timeless(folder) == timeless(faulty)
+    masks = read(folder).fixes[1]
+    assert masks.param == str(folder / "model.masks.param")
+    for name in ("model.param", "model.masks.param", "layers.csv"):
+        assert (folder / name).read_bytes() == (faulty / name).read_bytes()
+    records = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
+    assert all(record["machine"]["worker"] for record in records)
+    assert [bool(record["command"]) for record in records] == [False, True]
+
+
+def timeless(folder: Path) -> object:
+    """Return what was found without times and the directory that it is in."""
+
+    def without(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: without(v) for k, v in value.items() if k != "latency_ms"}
+        return [without(each) for each in value] if isinstance(value, list) else value
+
+    text = (folder / "diagnosis.json").read_text().replace(str(folder), "")
+    return without(json.loads(text))
 
 
 def test_dump_holds_both_sides(project: Path, faulty: Path) -> None:

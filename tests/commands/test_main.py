@@ -100,6 +100,20 @@ def test_usage_errors_are_one_message(
     assert "Traceback" not in printed.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dump", "d"], "--dump goes with no --scheduler"),
+        (["--inputs", "i"], "--inputs goes with no --scheduler: all reference values"),
+    ],
+)
+def test_what_a_cluster_is_not_asked(
+    config: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["diagnose", config, "--scheduler=tcp://127.0.0.1:9", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["matrix", "--help"]) == 0
     text = capsys.readouterr().out

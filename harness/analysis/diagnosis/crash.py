@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.diagnosis.measurer import Measurer
-    from harness.analysis.diagnosis.prepare import References
+    from harness.analysis.diagnosis.prepare import KnownModel
     from harness.build.builder import Build
     from harness.build.resolver import BuildResolver
     from harness.domain.spec import BuildSpec, CellSpec, FlagSet, InputSpec
     from harness.execution.launcher import InputResult
-    from harness.model.prepared_model import PreparedModel
 
 FLAGS = "CMAKE_CXX_FLAGS"
 
@@ -59,8 +58,7 @@ class CrashExaminer:
     """The flag set whose compile flags are those of the sanitizer."""
     resolver: BuildResolver
     measurer: Measurer
-    references: References
-    model: PreparedModel
+    references: KnownModel
     say: Callable[[str], None]
 
     def examine(
@@ -91,7 +89,7 @@ class CrashExaminer:
                 breakdowns=tuple(breakdowns), build=variant.id, outcome=outcome, ran=False
             )
         self.say(f"running {first.input} in {variant.id}, which watches every access to memory")
-        subject = subject_of(build, replace(cell, build=variant), self.model)
+        subject = subject_of(build, replace(cell, build=variant), self.references)
         measured = self.measurer.measure(subject, self.references.truth(spec), folder / "sanitizer")
         words = measured.result.death.output if measured.result.death else ""
         return CrashFinding(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
-    from harness.analysis.diagnosis.prepare import References
+    from harness.analysis.diagnosis.prepare import KnownModel
     from harness.analysis.mechanisms.mechanism import Explanation
     from harness.domain.spec import InputSpec
 
@@ -28,7 +28,7 @@ class Diagnoser:
     """Measures inputs and explains the layers that are at fault."""
 
     measurer: Measurer
-    references: References
+    references: KnownModel
     folder: Path
     """Scratch space: the blobs of one input at a time."""
     breakdowns: list[Breakdown] = field(default_factory=list)

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.diagnosis.measurer import ConfiguredModel, Measured, Measurer
-    from harness.analysis.diagnosis.prepare import References
+    from harness.analysis.diagnosis.prepare import KnownModel
     from harness.domain.spec import InputSpec
     from harness.model.alignment import Alignment
+    from harness.model.prepared_model import PreparedModel
+    from harness.reference.evaluator import Evaluator
 
     Array = NDArray[Any]
 
@@ -56,7 +58,8 @@ class DumpEntry:
 def dump(
     subject: ConfiguredModel,
     inputs: Sequence[InputSpec],
-    references: References,
+    references: KnownModel,
+    evaluator: Evaluator,
     measurer: Measurer,
     folder: Path,
     notify: Callable[[str], None],
@@ -78,7 +81,7 @@ def dump(
         place = file_name(spec.name)
         truth = references.truth(spec)
         if references.model.onnx:
-            onnx = _values(references, truth.tensors)
+            onnx = _values(references.model, evaluator, truth.tensors)
             entries += _archive(folder, f"{place}/onnx-values.npz", onnx)
         defined = _plain((each.blob, truth.single[each.key]) for each in _defined(subject))
         entries += _archive(folder, f"{place}/ncnn-defined.npz", defined)
@@ -139,15 +142,14 @@ def _weights(subject: ConfiguredModel) -> Iterator[Item]:
             yield name, layer, "", array
 
 
-def _values(references: References, tensors: Mapping[str, Array]) -> Iterator[Item]:
-    model = references.model
+def _values(
+    model: PreparedModel, evaluator: Evaluator, tensors: Mapping[str, Array]
+) -> Iterator[Item]:
     assert model.onnx is not None
     names = OnnxGraph.load(model.onnx).select(None)
     for start in range(0, len(names), PORTION):
         wanted = names[start : start + PORTION]
-        portion = references.evaluator(
-            onnx_values, model, dict(tensors), wanted, "fp32", what=model.onnx
-        )
+        portion = evaluator(onnx_values, model, dict(tensors), wanted, "fp32", what=model.onnx)
         yield from _plain(portion.items())
 
 

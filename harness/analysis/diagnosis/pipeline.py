@@ -18,16 +18,16 @@ from harness.analysis.diagnosis.fixes.rewrite import rewrite_fixes
 from harness.analysis.diagnosis.fixes.run_options import option_fixes
 from harness.analysis.diagnosis.layer_findings import Diagnosis, TriedFix, summarised
 from harness.analysis.diagnosis.measurer import ConfiguredModel, Measurer
-from harness.analysis.diagnosis.prepare import References, subject_of
-from harness.util.build_store import Store
+from harness.analysis.diagnosis.prepare import subject_of
+from harness.domain.formatting import assignments
 from harness.util.errors import BuildError, MachineError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.analysis.conversion.preparation import ModelPreparation
     from harness.analysis.diagnosis.crash_findings import CrashFinding
+    from harness.analysis.diagnosis.prepare import KnownModel
     from harness.build.builder import Build
     from harness.domain.records import CellRecord
     from harness.domain.spec import BuildSpec, CellSpec, FlagSet, InputSpec
@@ -44,34 +44,23 @@ class DiagnosisPipeline:
     """Everything that a diagnosis needs."""
 
     machine: LocalMachine
-    preparation: ModelPreparation
+    references: KnownModel
+    """The model, and where reference values come from."""
     say: Callable[[str], None]
     """Told what happens now."""
-    passing: Path | None = None
-    """Where reference values go that are not kept, since there may be very many inputs."""
+    forget: bool = False
+    """Whether reference values are not kept, since there may be very many inputs."""
 
     @property
     def model(self) -> PreparedModel:
         """The model, its conversion proved."""
-        return self.preparation.model
+        return self.references.model
 
     @cached_property
     def measurer(self) -> Measurer:
         """Where subjects are measured."""
         cells = self.machine.cells
         return Measurer(launcher=cells.launcher, tolerance=cells.tolerance)
-
-    @cached_property
-    def references(self) -> References:
-        """Where reference values come from."""
-        store = Store(root=self.passing) if self.passing else self.machine.store
-        return References(
-            model=self.model,
-            store=store,
-            evaluator=self.machine.evaluator,
-            limit=self.machine.limits.input_bytes,
-            taken=self.preparation.taken,
-        )
 
     def subject(self, cell: CellSpec) -> ConfiguredModel:
         """Return the subject of a cell, built.
@@ -81,7 +70,7 @@ class DiagnosisPipeline:
         """
         self.say(f"building {cell.build.id}")
         build = self.machine.resolver.build(cell.build)
-        return subject_of(build, cell, self.model)
+        return subject_of(build, cell, self.references)
 
     def diagnose(
         self, cell: CellSpec, subject: ConfiguredModel, specs: Sequence[InputSpec], scratch: Path
@@ -92,7 +81,7 @@ class DiagnosisPipeline:
             references=self.references,
             folder=scratch,
             notify=lambda name: self.say(f"measuring: {name}"),
-            forget=self.passing is not None,
+            forget=self.forget,
         )
         findings = diagnoser.findings(subject, specs)
         return Diagnosis(
@@ -138,7 +127,6 @@ class DiagnosisPipeline:
             resolver=self.machine.resolver,
             measurer=self.measurer,
             references=self.references,
-            model=self.model,
             say=self.say,
         )
         clearest_first = sorted(found.values(), key=lambda each: not each.by_signal)
@@ -151,9 +139,27 @@ class DiagnosisPipeline:
             BuildError: it does not compile.
         """
         build = self.machine.resolver.build(cell.build)
-        inputs = [self.preparation.input(spec) for spec in specs]
+        inputs = [self.references.input(spec) for spec in specs]
         cells = [replace(cell, input=spec) for spec in specs]
         return self.machine.cells.run(cells, build, self.model, inputs)
+
+    def records(
+        self, cell: CellSpec, specs: Sequence[InputSpec], fixes: Sequence[TriedFix]
+    ) -> list[CellRecord]:
+        """Run a cell as `cells` does, and then with the run options of each fix that ran.
+
+        Raises:
+            BuildError: it does not compile.
+        """
+        records = self.cells(cell, specs)
+        for fix in fixes:
+            if not (fix.options and fix.after):
+                continue
+            name = ",".join([cell.run.name, *assignments(fix.options)])
+            merged = tuple(sorted((dict(cell.run.options) | fix.options).items()))
+            fixed = replace(cell, run=replace(cell.run, name=name, options=merged))
+            records += self.cells(fixed, specs)
+        return records
 
     def fixes(
         self,

@@ -222,7 +222,6 @@ class Bench:
             resolver=cast("Any", self.resolver),
             measurer=cast("Any", self),
             references=cast("Any", SimpleNamespace(truth=lambda spec: spec.name)),
-            model=cast("Any", None),
             say=self.said.append,
         )
 

@@ -96,11 +96,10 @@ def parts(tmp_path: Path) -> tuple[DiagnosisPipeline, FakeResolver, FakeReferenc
     resolver, references = FakeResolver(there=["2-sse2"]), FakeReferences()
     machine = SimpleNamespace(resolver=resolver)
     pipeline = DiagnosisPipeline(
-        machine=cast("Any", machine), preparation=cast("Any", None), say=lambda _: None
+        machine=cast("Any", machine), references=cast("Any", references), say=lambda _: None
     )
-    # What these properties would make needs a model on disk.
+    # What this property would make needs a machine that runs something.
     pipeline.__dict__["measurer"] = Simulation(errors)
-    pipeline.__dict__["references"] = references
     return pipeline, resolver, references
 
 
@@ -202,8 +201,7 @@ def test_on_a_target_only_a_signal_is_a_breakdown(
     parts: Parts, tmp_path: Path, reason: str, told: bool
 ) -> None:
     pipeline, _, _ = parts
-    pipeline = replace(pipeline, preparation=cast("Any", SimpleNamespace(model=None)))
-    pipeline.__dict__.update(measurer=None, references=None)
+    pipeline.__dict__.update(measurer=None)
     flags = replace(CELL.build.flags, target=AARCH64)
     elsewhere = replace(CELL, build=replace(CELL.build, flags=flags))
     broken = cell({}, verdict=Verdict.BROKEN, reason=reason, input_name="hard")
