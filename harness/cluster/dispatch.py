@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from distributed import as_completed
 from distributed.client import FutureCancelledError
@@ -60,7 +60,10 @@ class Dispatch(Generic[U]):
 
     def __post_init__(self) -> None:
         """Look which workers there are."""
-        self._completed = as_completed(loop=self.cluster.client.loop)
+        # With results: each would cost a journey of its own.
+        self._completed = as_completed(
+            loop=self.cluster.client.loop, with_results=True, raise_errors=False
+        )
         self._placement.update(self.workers())
 
     def workers(self) -> Mapping[str, WorkerState]:
@@ -106,7 +109,7 @@ class Dispatch(Generic[U]):
                 self._running[future] = (unit, address)
                 self._completed.add(future)
             while self._completed.has_ready():
-                yield from self._ended(next(self._completed))
+                yield from self._ended(*next(self._completed))
             if time.monotonic() - self._checked >= CHECK_SECONDS:
                 self._checked = time.monotonic()
                 yield from self._lost()
@@ -118,21 +121,22 @@ class Dispatch(Generic[U]):
         if self._running:
             self.cluster.client.cancel([*self._running], force=True)
 
-    def _ended(self, future: Future) -> Iterator[Ended[U] | GivenUp[U]]:
+    def _ended(self, future: Future, result: Any) -> Iterator[Ended[U] | GivenUp[U]]:
+        """Tell what became of a unit; an error comes as type, exception and traceback."""
         if future not in self._running:
             return  # its worker was gone
         unit, address = self._running.pop(future)
         self._placement.done(unit, address)
         if future.cancelled():
             raise FutureCancelledError(key=future.key, reason="lost")
-        error: BaseException | None = future.exception()
+        error: BaseException | None = result[1] if future.status == "error" else None
         if isinstance(error, KilledWorker):
             unit.deaths = TRIES
             yield _blamed(unit)
         elif error is not None:
             yield Ended(unit=unit, address=address, error=error)
         else:
-            yield Ended(unit=unit, address=address, value=future.result())
+            yield Ended(unit=unit, address=address, value=result)
 
     def _lost(self) -> Iterator[GivenUp[U]]:
         """Look which workers there are, and yield what is given up."""
