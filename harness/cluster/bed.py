@@ -51,7 +51,7 @@ class ClusterBed:
 
     def builds(self) -> Collection[str]:
         """Return the names of the finished builds that some worker has."""
-        return {name for names in self.team.ask_all(finished_builds) for name in names}
+        return {name for names in self.team.ask_all(finished_builds).values() for name in names}
 
     def measure(self, trial: Trial) -> Tried:
         """Build the revision if need be and run the subject on it.
