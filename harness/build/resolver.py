@@ -56,7 +56,7 @@ class BuildResolver:
 
     def arch(self, flags: FlagSet) -> str:
         """Return the folder below `src/layer` with the kernels of what a flag set is for."""
-        return flags.target.arch if flags.target else layer_arch()
+        return arch_of(flags)
 
     def lacking(self, flags: FlagSet) -> str:
         """Return why this CPU cannot execute what a flag set compiles; empty if it can.
@@ -193,3 +193,8 @@ class BuildResolver:
             return replace(build, library=library)
         command = runner_command(flags.target, self.store)
         return replace(build, runner=command, network=flags.target.network)
+
+
+def arch_of(flags: FlagSet) -> str:
+    """Return the folder below `src/layer` with the kernels of what a flag set is for."""
+    return flags.target.arch if flags.target else layer_arch()

@@ -16,6 +16,7 @@ from harness.cluster.capability import kind_of, lacking
 from harness.cluster.dispatch import TICK_SECONDS, Dispatch, Ended
 from harness.cluster.placement import Unit
 from harness.cluster.unit import TOPIC
+from harness.domain.formatting import count
 from harness.util.codes import Code
 from harness.util.errors import HarnessError, MachineError
 
@@ -100,6 +101,13 @@ class Team:
         """
         return sorted(self._dispatch.workers())
 
+    def described(self) -> str:
+        """Return in words who its workers are, and how many are given nothing."""
+        members, all_of_them = len(self.members()), len(self.cluster.workers())
+        others = all_of_them - members
+        left = f"; {others} of another kind are given nothing" if others else ""
+        return f"measuring on {count(members, 'worker')}: {self.kind}{left}"
+
     def give(self, name: str, value: Callable[[], object]) -> Future:
         """Hand something over that travels to each worker once, unless it is there.
 
@@ -137,21 +145,32 @@ class Team:
             GivenUpError: it ended each worker that it was given to.
             Exception: what the function raised.
         """
-        while errand.end is None:
-            if not self._turn():
-                time.sleep(TICK_SECONDS)
+        self.first([errand])
         end = errand.end
         if isinstance(end, Ended):
             if end.error is not None:
                 raise end.error
             return end.value, end.address
-        if end.to_blame:
+        if end and end.to_blame:
             raise GivenUpError(f"{errand.name}: {end.reason}")
         raise MachineError(
             f"no worker of the cluster is left with: {self.kind}. What is finished is kept: start "
             "some, and run the same command, which continues",
             code=Code.CLUSTER,
         )
+
+    def first(self, errands: Collection[Errand]) -> Errand:
+        """Wait until one of some errands is at its end, and return it.
+
+        Raises:
+            MachineError: the scheduler is gone.
+        """
+        while True:
+            for errand in errands:
+                if errand.end is not None:
+                    return errand
+            if not self._turn():
+                time.sleep(TICK_SECONDS)
 
     def results(self, errands: Sequence[Errand]) -> Iterator[Any]:
         """Yield what each function returns, in their order; let go of the others if one fails."""
@@ -166,12 +185,16 @@ class Team:
         """Let go of what has not begun, and return whether that was so; what has goes on."""
         return self._dispatch.drop(errand)
 
-    def ask_all(self, function: Callable[[Settings], Any]) -> list[Any]:
-        """Return what a function says on each worker, whatever they are at; on those that can."""
-        answers = self.cluster.client.run(
+    def ask_all(self, function: Callable[[Settings], Any]) -> dict[str, Any]:
+        """Return what a function says on each worker, whatever they are at; on those that can.
+
+        Args:
+            function: called with the settings, in no task: `get_worker` finds none there.
+        """
+        answers: dict[str, Any] = self.cluster.client.run(
             function, self._settings, workers=self.members(), on_error="ignore"
         )
-        return [*answers.values()]
+        return answers
 
     def _turn(self) -> bool:
         """Return whether anything came to its end."""

@@ -28,7 +28,6 @@ from harness.commands.reproduction import cell_command, config_words
 from harness.config.cells import repository
 from harness.config.loading import config_text
 from harness.domain.commits import FILE, FaultyCommit
-from harness.domain.formatting import count
 from harness.domain.spec import BuildSpec, content_key
 from harness.execution.run_directory import RunDirectory, open_run, read_state
 from harness.report.bisection_finding import (
@@ -216,10 +215,7 @@ def _bed(
             return
         ways = [(variant.flags, variant.run) for variant in variants]
         with team_of(cluster, options, config, ways, reporter.build_advanced) as team:
-            members, others = len(team.members()), len(cluster.workers())
-            others -= members
-            left = f"; {others} of another kind are given nothing" if others else ""
-            reporter.say(f"measuring on {count(members, 'worker')}: {team.kind}{left}")
+            reporter.say(team.described())
             bed: Bed = importlib.import_module("harness.cluster.bed").ClusterBed(team=team)
             yield bed
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import harness
+from harness.analysis.sweep.bench import LocalBench
 from harness.analysis.sweep.collection import CasePlan, Collection
 from harness.analysis.sweep.explanation import explain
-from harness.analysis.sweep.laboratory import Laboratory, SweepSubject
-from harness.analysis.sweep.preparation import prepare_subjects
-from harness.analysis.sweep.runs import exact_run
+from harness.analysis.sweep.laboratory import Laboratory
 from harness.analysis.sweep.suspects import suspect_groups
 from harness.build.coverage import with_coverage
 from harness.cases.generation import SKETCHES
@@ -27,16 +27,15 @@ from harness.commands.arguments import (
     add_results,
     configured,
 )
+from harness.commands.engines import add_scheduler, cluster_of, team_of
 from harness.commands.sweep_bisection import SweepBisection
 from harness.commands.sweep_conclusion import about_sweep, conclude_sweep
 from harness.commands.sweep_coverage import CoverageWork
+from harness.commands.sweep_source import SweepSource
 from harness.config.axes import with_axes
-from harness.config.cells import revision_of, run_of
-from harness.config.flags import resolve_flag_set
 from harness.config.loading import config_text
 from harness.domain.coverage import write_coverage
 from harness.domain.spec import content_key
-from harness.execution.case_runner import CaseRunner
 from harness.execution.local_machine import LocalMachine
 from harness.execution.run_directory import RunDirectory, open_run
 from harness.report.console import saying, wide_console
@@ -47,15 +46,16 @@ from harness.util.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from harness.analysis.sweep.bench import CaseBench
     from harness.analysis.sweep.finding import Explained
-    from harness.analysis.sweep.runs import Options
-    from harness.build.resolver import BuildResolver
+    from harness.analysis.sweep.laboratory import SweepSubject
+    from harness.build.builder import BuildWatch
     from harness.cases.layer_case import LayerCase
+    from harness.cluster.team import Team
     from harness.config.tables import Config
     from harness.domain.coverage import BuildCoverage
-    from harness.domain.spec import FlagSet, Revision
 
 HELP = "try every layer type in several versions, without a model: what changed between them"
 DESCRIPTION = """\
@@ -72,6 +72,7 @@ examples:
   nox -s sweep -- --versions 20241226 20250503 --repo ~/src/ncnn --bisect all
   nox -s sweep -- --versions 20250503 --layers Softmax --coverage      what the cases do not reach
   nox -s sweep -- --versions 20250503 --case Softmax:0=0:3x7     one case, by its id
+  nox -s sweep -- --versions 20250503 20261020 --scheduler tcp://10.0.0.1:8786   on a Dask cluster
 
 a case's id says all of it: the layer's type, its parameters as in a .param file, the shapes of its
 inputs (outermost axis first), and what is not as usual: x=huge, w=tiny, store=fp16, out=2, seed=5
@@ -160,6 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="print the ids of the cases and do nothing"
     )
     add_jobs(parser, "compilers and processes at the same time")
+    add_scheduler(parser)
     add_builds(parser)
     add_locked(parser)
     add_results(parser)
@@ -171,6 +173,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         HarnessError: with one clear message.
     """
+    _check_place(options)
     given = [parse_case(text) for text in options.case]
     layers = sorted({case.type for case in given}) or _layers(options.layers)
     plan = CasePlan(layers=layers, count=options.cases, seed=options.seed, given=given)
@@ -181,16 +184,23 @@ def execute(options: argparse.Namespace) -> int:
     config = with_axes(
         configured(options), versions=options.versions, flags=[options.flags], runs=_runs(options)
     )
+    every = options.layers == EVERY_LAYER and not options.case
+    source = SweepSource.of(options, config, None if every else layers)
     console = wide_console()
-    run = open_run(
-        options.results,
-        name="sweep",
-        key=_key(options, config, given),
-        config=config_text(options.config, config),
-        fresh=options.fresh,
-    )
-    with saying(console, "fetching sources") as say:
-        sweep = _Sweep.prepared(options, config, plan, run, say)
+    with (
+        saying(console, "fetching sources") as say,
+        _team(options, config, source, say) as team,
+    ):
+        if team:
+            console.print(team.described(), soft_wrap=True, highlight=False, markup=False)
+        run = open_run(
+            options.results,
+            name="sweep",
+            key=_key(options, config, given, team),
+            config=config_text(options.config, config),
+            fresh=options.fresh,
+        )
+        sweep = _Sweep.prepared(options, config, source, plan, run, team, say)
         known = sweep.collection.recall(sweep.subjects)
         if known:
             sweep.progress.resumed(known)
@@ -206,6 +216,7 @@ def execute(options: argparse.Namespace) -> int:
     about = about_sweep(
         options,
         sweep.subjects,
+        sweep.bench,
         sweep.collection,
         layers=layers,
         cases=count,
@@ -217,43 +228,15 @@ def execute(options: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
-    """What is compiled for a sweep."""
-
-    revisions: Sequence[Revision]
-    layers: Sequence[str] | None
-    """None for all."""
-    base: Options
-    """Run options that all runs have."""
-
-    @classmethod
-    def of(
-        cls, options: argparse.Namespace, config: Config, layers: Sequence[str] | None
-    ) -> _Source:
-        """Return what a command line asks for."""
-        folder = options.config.resolve().parent
-        shared = run_of(config.matrix.runs[0], config).options if options.run else ()
-        return cls(
-            revisions=[revision_of(version, config, folder) for version in config.matrix.versions],
-            layers=layers,
-            base=shared,
-        )
-
-    def subjects(self, resolver: BuildResolver, flags: FlagSet) -> list[SweepSubject]:
-        """Compile it with a flag set."""
-        return prepare_subjects(resolver, self.revisions, flags, layers=self.layers, base=self.base)
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Sweep:
     """The builds of a sweep, with what runs cases in them."""
 
     config: Config
-    machine: LocalMachine
-    source: _Source
-    flags: FlagSet
+    machine: LocalMachine | None
+    """None where a cluster compiles and runs."""
+    source: SweepSource
     subjects: Sequence[SweepSubject]
-    runner: CaseRunner
+    bench: CaseBench
     collection: Collection
     progress: SweepProgress
     say: Callable[[str], None]
@@ -263,8 +246,10 @@ class _Sweep:
         cls,
         options: argparse.Namespace,
         config: Config,
+        source: SweepSource,
         plan: CasePlan,
         run: RunDirectory,
+        team: Team | None,
         say: Callable[[str], None],
     ) -> _Sweep:
         """Compile what is to be swept.
@@ -272,32 +257,26 @@ class _Sweep:
         Raises:
             HarnessError: a version cannot be had or built.
         """
-        machine = LocalMachine.prepared(
-            config,
-            Store(root=options.builds.resolve()),
-            jobs=options.jobs,
-            watch=lambda build, done, total: say(f"building {build}: {done} of {total} steps"),
-        )
-        flags = resolve_flag_set(config.matrix.flags[0], config.flags, config.targets)
-        every = options.layers == EVERY_LAYER and not options.case
-        source = _Source.of(options, config, None if every else plan.layers)
-        subjects = source.subjects(machine.resolver, flags)
-        runner = CaseRunner(
-            binding=machine.binding.result,
-            tolerance=config.tolerance,
-            exact=exact_run(subjects[0].runs),
-            memory_bytes=config.limits.memory_bytes,
-            workers=options.jobs,
-        )
+        store = Store(root=options.builds.resolve())
+        machine = None
+        bench: CaseBench
+        if team:
+            store.prepare()
+            subjects = source.subjects(store)
+            say("building")
+            bench = source.on_team(team, subjects, plan.size)
+        else:
+            machine = LocalMachine.prepared(config, store, jobs=options.jobs, watch=_watch(say))
+            subjects = source.subjects(store)
+            bench = source.on_machine(machine, config, subjects, options.jobs)
         progress = SweepProgress(say, cases=plan.size * len(subjects), budget=options.budget)
         return cls(
             config=config,
             machine=machine,
             source=source,
-            flags=flags,
             subjects=subjects,
-            runner=runner,
-            collection=Collection(folder=run.path, runner=runner, advanced=progress),
+            bench=bench,
+            collection=Collection(folder=run.path, bench=bench, advanced=progress),
             progress=progress,
             say=say,
         )
@@ -305,7 +284,7 @@ class _Sweep:
     def findings(self) -> list[Explained]:
         """Return what is wrong, by the smallest cases that show it."""
         laboratory = Laboratory(
-            subjects=self.subjects, runner=self.runner, tolerance=self.config.tolerance
+            subjects=self.subjects, bench=self.bench, tolerance=self.config.tolerance
         )
         records = self.collection.records
         groups = suspect_groups([list(records[s.label].values()) for s in self.subjects])
@@ -319,22 +298,56 @@ class _Sweep:
 
     def coverage(self) -> list[BuildCoverage]:
         """Run all cases once more in builds that count what is executed."""
+        # `_check_place` has refused it elsewhere.
+        assert self.machine
+        assert isinstance(self.bench, LocalBench)
         self.say("building with coverage")
-        counting = with_coverage(self.flags)
+        counting = with_coverage(self.source.flags)
         work = CoverageWork(
-            runner=self.runner,
+            runner=self.bench.runner,
             compiler=self.machine.resolver.compiler(counting),
-            flags=self.flags.name,
+            flags=self.source.flags.name,
             advanced=lambda build, done, total: self.say(
                 f"{build}: coverage of {done} of {total} cases"
             ),
         )
-        subjects = self.source.subjects(self.machine.resolver, counting)
+        builds = self.source.compiled(self.machine, counting)
         return [
-            work.of(subject, map(parse_case, self.collection.records[subject.label]))
-            for subject in subjects
+            work.of(subject, build, map(parse_case, self.collection.records[subject.label]))
+            for subject, build in zip(self.subjects, builds, strict=True)
             if subject.label in self.config.matrix.versions  # the first of several of a version
         ]
+
+
+def _check_place(options: argparse.Namespace) -> None:
+    """Refuse what only this machine can do.
+
+    Raises:
+        UsageError: it is asked for on a cluster.
+    """
+    if options.scheduler and options.coverage:
+        raise UsageError(
+            "--coverage compiles and counts on this machine, and --scheduler runs elsewhere: leave "
+            "out one of them."
+        )
+
+
+@contextmanager
+def _team(
+    options: argparse.Namespace, config: Config, source: SweepSource, say: Callable[[str], None]
+) -> Iterator[Team | None]:
+    """Yield the workers of a sweep; None without `--scheduler`."""
+    with cluster_of(options, source.specs) as cluster:
+        if cluster is None:
+            yield None
+            return
+        way = (source.flags, source.run)
+        with team_of(cluster, options, config, [way], _watch(say)) as team:
+            yield team
+
+
+def _watch(say: Callable[[str], None]) -> BuildWatch:
+    return lambda build, done, total: say(f"building {build}: {done} of {total} steps")
 
 
 def _runs(options: argparse.Namespace) -> list[str]:
@@ -358,8 +371,13 @@ def _layers(text: str) -> list[str]:
     return sorted(found)
 
 
-def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]) -> str:
-    """Return what makes two sweeps the same."""
+def _key(
+    options: argparse.Namespace, config: Config, given: Sequence[LayerCase], team: Team | None
+) -> str:
+    """Return what makes two sweeps the same.
+
+    On a cluster that is the kind of the workers as well, but not which scheduler they have.
+    """
     return content_key(
         {
             "harness": harness.__version__,
@@ -371,5 +389,6 @@ def _key(options: argparse.Namespace, config: Config, given: Sequence[LayerCase]
             "cases": [case.id for case in given] or options.cases,
             "seed": options.seed,
             "tolerance": config.tolerance.model_dump(),
+            **({"kind": team.kind} if team else {}),
         }
     )

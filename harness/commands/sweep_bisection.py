@@ -83,6 +83,7 @@ class SweepBisection:
         words += ["--builds", str(self.options.builds), "--results", str(config.parent)]
         words += ["--jobs", str(self.options.jobs)]
         words += ["--repo", self.options.repo] if self.options.repo else []
+        words += ["--scheduler", self.options.scheduler] if self.options.scheduler else []
         self.console.print(f"bisecting {finding.case} with {finding.run}", soft_wrap=True)
         try:
             bisect.execute(parser.parse_args(words))

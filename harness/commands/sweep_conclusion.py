@@ -9,7 +9,6 @@ import harness
 from harness.advisories.loading import load_corpus
 from harness.analysis.sweep.runs import run_words
 from harness.commands.reproduction import file_words
-from harness.execution.cell_runner import machine
 from harness.report.sweep_about import SweepAbout, SweptBuild, reference_of, write_about
 from harness.report.sweep_model import keep_findings, read_sweep
 from harness.report.sweep_terminal import show_sweep
@@ -21,9 +20,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from harness.analysis.sweep.bench import CaseBench
     from harness.analysis.sweep.collection import Collection
     from harness.analysis.sweep.finding import Explained
     from harness.analysis.sweep.laboratory import SweepSubject
+    from harness.domain.records import BuildRecord
     from harness.domain.verdict import Tolerance
     from harness.execution.run_directory import RunDirectory
 
@@ -45,6 +46,7 @@ def conclude_sweep(
 def about_sweep(
     options: argparse.Namespace,
     subjects: Sequence[SweepSubject],
+    bench: CaseBench,
     collection: Collection,
     *,
     layers: Iterable[str],
@@ -55,28 +57,31 @@ def about_sweep(
 
     Args:
         options: what its command was told.
-        subjects: the builds.
+        subjects: the versions.
+        bench: has their builds.
         collection: what became of the cases.
         layers: the layer types.
         cases: how many were made up for each build.
         tolerance: the limits.
     """
     return SweepAbout(
-        builds=tuple(_build(subject, collection) for subject in subjects),
+        builds=tuple(
+            _build(subject, record, collection)
+            for subject, record in zip(subjects, bench.records, strict=True)
+        ),
         flags=options.flags,
         seed=options.seed,
         cases=cases,
         references={kind: reference_of(kind) for kind in layers},
         arguments=tuple(_arguments(options)),
         tolerance=tolerance,
-        machine=machine(),
+        machine=dict(bench.machine),
         harness=harness.__version__,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _build(subject: SweepSubject, collection: Collection) -> SweptBuild:
-    record = subject.build.record
+def _build(subject: SweepSubject, record: BuildRecord, collection: Collection) -> SweptBuild:
     left_out = collection.left_out.get(subject.label, {})
     return SweptBuild(
         label=subject.label,
@@ -94,4 +99,6 @@ def _arguments(options: argparse.Namespace) -> list[str]:
     """Return the arguments of a command line that does the same for other cases."""
     words = [*file_words(options), "--flags", options.flags]
     words += ["--run", options.run] if options.run else []
+    # Another CPU than the workers' need not show the same.
+    words += ["--scheduler", options.scheduler] if options.scheduler else []
     return [*words, *(["--repo", options.repo] if options.repo else [])]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.sweep.laboratory import SweepSubject
+    from harness.build.builder import Build
     from harness.build.toolchain import Compiler
     from harness.cases.layer_case import LayerCase
     from harness.execution.case_runner import CaseRunner
@@ -34,20 +35,21 @@ class CoverageWork:
     advanced: Callable[[str, int, int], None]
     """Told a build, how many of its cases are done, and of how many."""
 
-    def of(self, subject: SweepSubject, cases: Iterable[LayerCase]) -> BuildCoverage:
+    def of(self, subject: SweepSubject, build: Build, cases: Iterable[LayerCase]) -> BuildCoverage:
         """Return what cases reach in a build.
 
         Args:
-            subject: a build `with_coverage`.
+            subject: a version.
+            build: its build `with_coverage`.
             cases: those that mean something to it.
 
         Raises:
             MachineError: there is no gcov of its compiler, or it cannot read what was counted.
         """
-        core, requests = subject.build.core, [(case, subject.runs_of(case)) for case in cases]
+        core, requests = build.core, [(case, subject.runs_of(case)) for case in cases]
         with scratch_directory("coverage-") as folder:
             counts = Counts.begun(core, self.compiler, folder)
-            counter = CaseCounter(runner=self.runner, build=subject.build, counts=counts)
+            counter = CaseCounter(runner=self.runner, build=build, counts=counts)
             done = lost = 0
             for cases_done, runs_lost in counter.run(requests):
                 done += cases_done
@@ -62,7 +64,7 @@ class CoverageWork:
         return BuildCoverage(
             build=subject.label,
             flags=self.flags,
-            compiler=subject.build.record.compiler,
+            compiler=build.record.compiler,
             cases=len(requests),
             lost=lost,
             layers=layers,

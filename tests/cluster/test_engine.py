@@ -156,7 +156,7 @@ def test_an_address_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_of_dask_is_imported_without_a_scheduler() -> None:
     script = (
-        "import sys, harness.commands.conclusion, harness.commands.diagnose\n"
+        "import sys, harness.commands.diagnose, harness.commands.sweep\n"
         "from harness.__main__ import main\n"
         "main(['matrix', '--list'])\n"
         "sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"

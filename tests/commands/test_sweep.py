@@ -41,6 +41,7 @@ def test_ids_that_are_listed_can_be_given_back(capsys: pytest.CaptureFixture[str
         (["--case=softmax:0=1:3x7"], "is no layer type"),
         (["--versions", "a/b", "--layers=ReLU"], "separates the parts"),
         (["--layers=ReLU", "--flags=strange"], "strange"),
+        (["--layers=ReLU", "--coverage", "--scheduler=tcp://x:1"], "leave out one of them"),
     ],
 )
 def test_errors(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from harness.cases.generation import generate
-from harness.execution.case_runner import CaseRecord, CaseRunner
+from harness.execution.case_runner import CaseRecord
 from harness.util.files import append_line
 from harness.util.kept import kept_lines
 from harness.util.naming import file_name
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from harness.analysis.sweep.bench import CaseBench
     from harness.analysis.sweep.laboratory import SweepSubject
     from harness.cases.layer_case import LayerCase
-    from harness.domain.spec import RunSpec
+    from harness.execution.case_runner import Request
 
 PER_ROUND = 10
 """Cases of each layer type in a round: after each, all builds have the same cases."""
@@ -61,7 +62,7 @@ class Collection:
     """What became of the cases so far, on disk."""
 
     folder: Path
-    runner: CaseRunner
+    bench: CaseBench
     advanced: Callable[[str, CaseRecord], None]
     """Told a build, and what became of a case in it."""
     records: dict[str, dict[str, CaseRecord]] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Collection:
         """Run the cases, and return how many of each build were run.
 
         Args:
-            subjects: the builds.
+            subjects: the versions, as the builds of the bench.
             plan: the cases.
             budget: seconds after which no other round begins; 0 for no limit.
         """
@@ -95,13 +96,15 @@ class Collection:
             if done and budget and time.monotonic() - started > budget:
                 break
             done += len(cases)
-            for subject in subjects:
-                self._run(subject, cases)
+            wanted = [self._wanted(subject, cases) for subject in subjects]
+            for place, record in self.bench.run_in_each(wanted):
+                self._keep(subjects[place].label, record)
         return done
 
-    def _run(self, subject: SweepSubject, cases: Sequence[LayerCase]) -> None:
+    def _wanted(self, subject: SweepSubject, cases: Sequence[LayerCase]) -> list[Request]:
+        """Return what is still to be run in a build, and count what means nothing to it."""
         known = self.records[subject.label]
-        wanted: list[tuple[LayerCase, Sequence[RunSpec]]] = []
+        wanted: list[Request] = []
         left_out = self.left_out.setdefault(subject.label, {})
         for case in cases:
             if case.id in known:
@@ -111,11 +114,13 @@ class Collection:
                 left_out.setdefault(case.type, Counter())[reason] += 1
             else:
                 wanted.append((case, subject.runs_of(case)))
-        file = cases_file(self.folder, subject.label)
-        for record in self.runner.run(subject.build, wanted):
-            known[record.case] = record
-            append_line(file, record.model_dump_json(exclude_defaults=True), sync=False)
-            self.advanced(subject.label, record)
+        return wanted
+
+    def _keep(self, label: str, record: CaseRecord) -> None:
+        self.records[label][record.case] = record
+        file = cases_file(self.folder, label)
+        append_line(file, record.model_dump_json(exclude_defaults=True), sync=False)
+        self.advanced(label, record)
 
 
 def cases_file(folder: Path, label: str) -> Path:

@@ -86,7 +86,7 @@ def _explained(suspects: Sequence[Suspect], laboratory: Laboratory, evaluations:
         case=smallest.id,
         found_as=suspect.case,
         run=run_words(laboratory.run(suspect.run)),
-        flags=laboratory.subjects[0].build.record.flags,
+        flags=laboratory.bench.records[0].flags,
         builds=tuple(subject.label for subject in laboratory.subjects),
         states=seen.states,
         verdicts=seen.verdicts,
@@ -151,7 +151,7 @@ class _CaseTable:
         """Take in what became of the case in a build."""
         subject = self.laboratory.subjects[place]
         known = {"version": subject.label, "options": dict(subject.defaults)}
-        build = subject.build.record.model_copy(update=known)
+        build = self.laboratory.bench.records[place].model_copy(update=known)
         for run in runs:
             if run.name not in record.verdicts:
                 continue

@@ -1,4 +1,4 @@
-"""The builds of a sweep, and what measures any case in them."""
+"""The versions of a sweep, and what measures any case in their builds."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from harness.build.builder import Build
+    from harness.analysis.sweep.bench import CaseBench
     from harness.cases.layer_case import LayerCase
     from harness.domain.spec import OptionValue, RunSpec
     from harness.domain.verdict import Tolerance
-    from harness.execution.case_runner import CaseRecord, CaseRunner
+    from harness.execution.case_runner import CaseRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSubject:
-    """One build of a sweep, with what is run in it."""
+    """One version of a sweep, with what is run in its build."""
 
     label: str
     """Names it in the sweep: the version, or `version#2` for one that is there twice."""
-    build: Build
     tree: Path
     """Its source."""
     runs: tuple[RunSpec, ...]
@@ -62,7 +61,8 @@ class Laboratory:
     """Measures any case in the builds of a sweep."""
 
     subjects: Sequence[SweepSubject]
-    runner: CaseRunner
+    bench: CaseBench
+    """Has their builds, in the same order."""
     tolerance: Tolerance
 
     def record(
@@ -80,7 +80,7 @@ class Laboratory:
         if subject.unsupported(case):
             return None
         requests = [(case, runs or subject.runs_of(case))]
-        (record,) = self.runner.run(subject.build, requests, confirm=confirm)
+        (record,) = self.bench.run(place, requests, confirm=confirm)
         return record
 
     def tables(self, case: LayerCase) -> list[CaseRecord | None]:
@@ -91,7 +91,7 @@ class Laboratory:
         self, place: int, requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]]
     ) -> list[CaseRecord]:
         """Return what becomes of several cases in a build."""
-        return list(self.runner.run(self.subjects[place].build, requests))
+        return list(self.bench.run(place, requests))
 
     def run(self, name: str) -> RunSpec:
         """Return the run options of a name, of the first build that has them."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness.analysis.sweep.explanation import explain
 from harness.analysis.sweep.laboratory import Laboratory, SweepSubject
 from harness.analysis.sweep.runs import sweep_runs
 from harness.analysis.sweep.suspects import FaultKind, FaultState, suspect_groups
-from harness.build.builder import Build
 from harness.cases.generation import generate
 from harness.cases.judgement import CaseOutcome, CaseVerdict
 from harness.cases.layer_case import LayerCase
 from harness.domain.records import BuildRecord
 from harness.domain.verdict import Tolerance
-from harness.execution.case_runner import CaseRecord, CaseRunner
+from harness.execution.case_runner import CaseRecord
 from harness.report.cause_text import fix_words
 from harness.sources.options import OptionField
 
@@ -45,14 +44,16 @@ World = Callable[[str, LayerCase, Options], CaseVerdict]
 
 
 @dataclass
-class FakeRunner:
+class FakeBench:
     """Runs cases in a world."""
 
     world: World
+    records: Sequence[BuildRecord]
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self,
-        build: Build,
+        place: int,
         requests: Sequence[tuple[LayerCase, Sequence[RunSpec]]],
         *,
         confirm: bool = True,
@@ -60,25 +61,29 @@ class FakeRunner:
         for case, runs in requests:
             verdicts = {
                 run.name: self.world(
-                    build.record.version,
+                    self.records[place].version,
                     case,
                     {**DEFAULTS, **dict(run.options), "num_threads": run.threads},
                 )
                 for run in runs
             }
-            yield CaseRecord(case=case.id, build=build.record.id, verdicts=verdicts)
+            yield CaseRecord(case=case.id, build=self.records[place].id, verdicts=verdicts)
+
+    def run_in_each(
+        self, requests: Sequence[Sequence[tuple[LayerCase, Sequence[RunSpec]]]]
+    ) -> Iterator[tuple[int, CaseRecord]]:
+        raise NotImplementedError
 
 
 def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explained]:
     """Return what a sweep of some versions finds."""
-    runner = FakeRunner(world)
+    records = [
+        BuildRecord(id=f"{version}-f", key="k", version=version, flags="f") for version in versions
+    ]
+    bench = FakeBench(world, records)
     subjects = [
         SweepSubject(
             label=version,
-            build=Build(
-                core=Path("core"),
-                record=BuildRecord(id=f"{version}-f", key="k", version=version, flags="f"),
-            ),
             tree=Path("source"),
             runs=sweep_runs(FIELDS),
             defaults=DEFAULTS,
@@ -86,13 +91,11 @@ def findings(world: World, *versions: str, kind: str = "Softmax") -> list[Explai
         )
         for version in versions
     ]
-    laboratory = Laboratory(
-        subjects=subjects, runner=cast("CaseRunner", runner), tolerance=Tolerance()
-    )
+    laboratory = Laboratory(subjects=subjects, bench=bench, tolerance=Tolerance())
     cases = list(generate(kind, seed=0, count=60))
     tables = [
-        list(runner.run(subject.build, [(case, subject.runs) for case in cases]))
-        for subject in subjects
+        list(bench.run(place, [(case, subject.runs) for case in cases]))
+        for place, subject in enumerate(subjects)
     ]
     return list(explain(suspect_groups(tables), laboratory, evaluations=300))
 
