@@ -94,8 +94,12 @@ class BuildPlan:
     @property
     def folder(self) -> str:
         """Name of the directory in the store."""
-        names = (self.spec.revision.label, self.spec.flags.name)
-        return "-".join([*map(file_name, names), self.key])
+        return f"{folder_start(self.spec)}{self.key}"
+
+
+def folder_start(spec: BuildSpec) -> str:
+    """Return how the names of a build's directories in any store begin, whatever its layers."""
+    return "".join(f"{file_name(name)}-" for name in (spec.revision.label, spec.flags.name))
 
 
 @cache

@@ -10,7 +10,7 @@ from harness.analysis.bisection.bed import LocalBed, Tried, stamped
 from harness.analysis.bisection.measurement import Measurement
 from harness.cluster.parcel import packed, unpacked
 from harness.cluster.team import GivenUpError
-from harness.cluster.unit import signed, station_of, store_of_worker
+from harness.cluster.unit import signed, station_of
 from harness.domain.outcomes import Event
 from harness.execution.engine import ModelAtHand
 
@@ -51,7 +51,7 @@ class ClusterBed:
 
     def builds(self) -> Collection[str]:
         """Return the names of the finished builds that some worker has."""
-        return {name for names in self.team.ask_all(finished_builds).values() for name in names}
+        return {name for names in self.team.builds().values() for name in names}
 
     def measure(self, trial: Trial) -> Tried:
         """Build the revision if need be and run the subject on it.
@@ -122,13 +122,6 @@ def record(settings: Settings, trial: Trial, parcel: Parcel) -> CellRecord | Non
     bed, trial = _here(settings, trial, parcel)
     found = bed.record(trial)
     return signed([found])[0] if found else None
-
-
-def finished_builds(settings: Settings) -> list[str]:
-    """Return the names of the finished builds in a worker's store; for `Team.ask_all`."""
-    # Between tasks Dask knows of no worker at hand, and so there is no station.
-    del settings
-    return [path.name for path in store_of_worker().modules.glob("*")]
 
 
 def _here(settings: Settings, trial: Trial, parcel: Parcel) -> tuple[LocalBed, Trial]:

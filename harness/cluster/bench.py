@@ -11,10 +11,9 @@ from functools import partial
 from itertools import chain, cycle
 from typing import TYPE_CHECKING
 
+from harness.build.plan import folder_start
 from harness.cluster import case_unit
-from harness.cluster.bed import finished_builds
 from harness.execution.case_runner import CHUNK
-from harness.util.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -144,9 +143,9 @@ class ClusterBench:
         members = self._team.members()
         if not self._found.keys() >= {*members}:
             self._found = {address: frozenset() for address in members}
-            for address, names in self._team.ask_all(finished_builds).items():
-                self._found[address] = frozenset(name.rpartition("-")[0] for name in names)
-        names = [_folder(spec) for spec in self._specs]
+            for address, names in self._team.builds().items():
+                self._found[address] = frozenset(f"{name.rpartition('-')[0]}-" for name in names)
+        names = [folder_start(spec) for spec in self._specs]
         for homes in self._homes:
             homes[:] = [home for home in homes if home in members]
         for number in range(self._most if members else 0):
@@ -162,8 +161,3 @@ class ClusterBench:
         """Return how many builds a worker has been dealt, whether it lacks one, and what it had."""
         found = self._found.get(address, frozenset())
         return used[address], build not in found, len(found.intersection(names))
-
-
-def _folder(spec: BuildSpec) -> str:
-    """Return how the names of folders of a version's builds begin, whatever layers they have."""
-    return "-".join(map(file_name, (spec.revision.label, spec.flags.name)))

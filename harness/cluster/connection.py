@@ -16,11 +16,12 @@ from distributed import Client, WorkerPlugin
 from harness.cluster import capability
 from harness.cluster.placement import WorkerState
 from harness.cluster.release import release
+from harness.cluster.unit import finished_builds
 from harness.util.codes import Code
 from harness.util.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from distributed import Future, Worker
 
@@ -97,6 +98,17 @@ class Cluster:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             return self.client.submit(_same, value, key=f"{name} {uuid4().hex[:8]}", priority=2)
+
+    def builds(self, workers: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the finished builds that workers have, whatever they are at.
+
+        Args:
+            workers: their addresses.
+        """
+        found: dict[str, list[str]] = self.client.run(
+            finished_builds, workers=[*workers], on_error="ignore"
+        )
+        return found
 
     def gone(self, why: object = "") -> MachineError:
         """Return what to say when the scheduler does not answer any more."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+from harness.build.plan import folder_start
 from harness.build.toolchain import layer_arch
 from harness.cluster import unit as unit_work
 from harness.cluster.capability import lacking, required
@@ -24,7 +25,7 @@ from harness.execution.progress import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from distributed import Future
 
@@ -46,6 +47,9 @@ class ClusterEngine:
     """Makes the records of cells that are not run; it runs none."""
     notify: Callable[[MatrixEvent], None]
     _sent: dict[ModelSpec | None, Future] = field(default_factory=dict, repr=False)
+    _homes: dict[BuildSpec, str] = field(default_factory=dict, repr=False)
+    """Address of the worker that made a build for this engine, or had it."""
+    _builds: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def run(self, cells: Sequence[CellSpec]) -> Iterator[CellRecord]:
         """Yield one record per cell, in the order in which they finish.
@@ -65,8 +69,34 @@ class ClusterEngine:
 
     def has_build(self, spec: BuildSpec) -> bool:
         """Return whether a worker has a build, so that its cells cost no compilation."""
-        found = self.cluster.client.run(unit_work.is_made, self.settings, spec, on_error="ignore")
-        return any(found.values())
+        if spec in self._homes:
+            return True
+        futures = [
+            self.cluster.client.submit(
+                unit_work.is_made, self.settings_future(), spec, workers=[address], pure=False
+            )
+            for address, names in self._found().items()
+            if any(name.startswith(folder_start(spec)) for name in names)
+        ]
+        return any(self.cluster.client.gather(futures, errors="skip"))
+
+    def home(self, spec: BuildSpec, workers: Collection[str]) -> str:
+        """Return the address of one of some workers that may have a build; empty if none has."""
+        if self._homes.get(spec) in workers:
+            return self._homes[spec]
+        start = folder_start(spec)
+        has = (a for a, names in self._found().items() if any(n.startswith(start) for n in names))
+        return next((address for address in has if address in workers), "")
+
+    def settle(self, spec: BuildSpec, address: str) -> None:
+        """Take note of which worker has a build."""
+        self._homes[spec] = address
+
+    def _found(self) -> dict[str, list[str]]:
+        """Return which builds each worker had when this engine first asked."""
+        if not self._builds:
+            self._builds.update(self.cluster.builds(self.cluster.workers()))
+        return self._builds
 
     def parcel(self, spec: ModelSpec) -> Future:
         """Return a model with its inputs, which travels to each worker once."""
@@ -136,6 +166,9 @@ class _Work:
 
     def _add(self, cells: Sequence[CellSpec], *, is_build: bool, home: str = "") -> None:
         needs = required(cells, layer_arch())
+        if is_build:
+            able = {a for a, w in self.dispatch.workers().items() if needs <= w.offers}
+            home = self.engine.home(cells[0].build, able)
         self.dispatch.add(
             _CellUnit(cells=cells, needs=needs, is_build=is_build, whole=is_build, home=home)
         )
@@ -181,6 +214,7 @@ class _Work:
                 untrimmed=made.untrimmed,
             )
         )
+        self.engine.settle(spec, address)
         for group in groups(unit.cells):
             self._add(group, is_build=False, home=address)
 

@@ -185,16 +185,9 @@ class Team:
         """Let go of what has not begun, and return whether that was so; what has goes on."""
         return self._dispatch.drop(errand)
 
-    def ask_all(self, function: Callable[[Settings], Any]) -> dict[str, Any]:
-        """Return what a function says on each worker, whatever they are at; on those that can.
-
-        Args:
-            function: called with the settings, in no task: `get_worker` finds none there.
-        """
-        answers: dict[str, Any] = self.cluster.client.run(
-            function, self._settings, workers=self.members(), on_error="ignore"
-        )
-        return answers
+    def builds(self) -> dict[str, list[str]]:
+        """Return the names of the finished builds that each worker has, by address."""
+        return self.cluster.builds(self.members())
 
     def _turn(self) -> bool:
         """Return whether anything came to its end."""

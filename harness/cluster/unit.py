@@ -116,6 +116,12 @@ def worker_name() -> str:
     return str(get_worker().name)
 
 
+def finished_builds() -> list[str]:
+    """Return the names of the finished builds in a worker's store; for `Cluster.ask_all`."""
+    # Between tasks Dask knows of no worker at hand, and so there is no station.
+    return [path.name for path in store_of_worker().modules.glob("*")]
+
+
 def is_made(settings: Settings, spec: BuildSpec) -> bool:
     """Return whether a build is in the worker's store."""
     maker = Maker(resolver=station_of(settings).resolver, notify=_tell)

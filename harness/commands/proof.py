@@ -55,18 +55,16 @@ class Proof:
             table: their records.
         """
         builds: bool = self.options.prove
-        emulated = any(cell.build.flags.target for cell in cells)
-        # Under an emulator a cell takes minutes, so that a small table gets no more than its share.
-        left = len(table) // 2 if emulated else affordable(len(table))
+        # A small table gets more than its share only of what costs little.
+        left = _Budget(cells=affordable(len(table)), emulated=len(table) // 2)
         kept = {record.cell: record for record in self.run.records() if record.experiment}
         specs = {cell.id: cell for cell in cells}
         found: dict[str, CellRecord] = {}
         for _ in range(ROUNDS):
             wanted = self._wanted([*table, *found.values()], specs, builds=builds)
-            wanted = wanted if builds else wanted[:left]
+            wanted = wanted if builds else left.spent(wanted)
             if not wanted:
                 break
-            left -= len(wanted)
             specs |= {cell.id: cell for cell in wanted}
             found |= {cell.id: kept[cell.id] for cell in wanted if cell.id in kept}
             missing = [cell for cell in wanted if cell.id not in kept]
@@ -142,6 +140,26 @@ class Proof:
             kept = record.model_copy(update={"experiment": True, "command": command})
             self.run.append(kept)
             yield kept
+
+
+@dataclass(kw_only=True)
+class _Budget:
+    """How many cells may still be measured."""
+
+    cells: int
+    emulated: int
+    """How many of them under an emulator, where a cell takes minutes."""
+
+    def spent(self, wanted: Sequence[CellSpec]) -> list[CellSpec]:
+        """Return the first cells that may be measured, and count them."""
+        found = []
+        for cell in wanted:
+            emulated = cell.build.flags.target is not None
+            if self.cells > 0 and (self.emulated > 0 or not emulated):
+                found.append(cell)
+                self.cells -= 1
+                self.emulated -= emulated
+        return found
 
 
 def _flags_text(base: CellSpec, experiment: Experiment) -> str:

@@ -129,7 +129,9 @@ class MatrixProgress:
         """Show one event."""
         if isinstance(event, BuildStarted):
             self._progress.update(self._builds, description=f"building {event.build}")
-            self._say(f"building  {event.build} ({self._left} builds left)")
+            # What is compiled for a proof, or once more where a worker died, was not expected.
+            left = f" ({self._left} builds left)" if self._left > 0 else ""
+            self._say(f"building  {event.build}{left}")
         elif isinstance(event, BuildAdvanced):
             words = f"building {event.build}, {event.done} of {event.total} steps"
             self._progress.update(self._builds, description=words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ from harness.analysis.sweep.collection import CasePlan, Collection, cases_file
 from harness.analysis.sweep.laboratory import SweepSubject
 from harness.cases.layer_case import LayerCase
 from harness.cluster import bench as bench_module
-from harness.cluster import case_unit
+from harness.cluster import case_unit, connection
 from harness.cluster.bench import ClusterBench
 from harness.cluster.connection import connected
 from harness.cluster.team import GivenUpError, Team
@@ -34,10 +35,11 @@ RUN = RunSpec(name="default")
 
 
 @pytest.fixture(autouse=True)
-def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+def _stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    builds = partial(stand_ins.finished_builds, tmp_path)
+    monkeypatch.setattr(connection, "finished_builds", builds)
     monkeypatch.setattr(case_unit, "make", stand_ins.sweep_build)
     monkeypatch.setattr(case_unit, "run", stand_ins.sweep_cases)
-    monkeypatch.setattr(bench_module, "finished_builds", stand_ins.finished_builds)
     monkeypatch.setattr(bench_module, "CHUNK", 2)
     monkeypatch.setattr(bench_module, "WORTH", 10)
 

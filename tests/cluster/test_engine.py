@@ -100,6 +100,19 @@ def test_each_build_is_made_once_and_its_cells_run_there(
     assert {tuple(line) for line in lines(tmp_path / "runs")} == {tuple(b) for b in builds}
 
 
+def test_what_is_asked_for_later_goes_where_its_build_is(
+    local: LocalCluster, tmp_path: Path
+) -> None:
+    with connected(local.scheduler_address) as cluster:
+        engine = started(cluster, tmp_path, [])
+        builds = [cell(flags).build for flags in FLAGS]
+        assert not engine.has_build(builds[0])
+        assert len(list(engine.run([cell(flags) for flags in FLAGS]))) == len(FLAGS)
+        assert len(list(engine.run([cell(flags, "later") for flags in reversed(FLAGS)]))) == 3
+        assert all(map(engine.has_build, builds))
+    assert len({tuple(line) for line in lines(tmp_path / "builds")}) == len(FLAGS)
+
+
 def test_what_ends_its_worker_each_time_is_given_up_and_the_rest_runs(
     local: LocalCluster, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.commands import bisect
-from harness.util.errors import MachineError
+from harness.util.errors import HarnessError, MachineError, SourceError
 from tests import one_layer
 from tests.local_index import NCNN, make_sdist, use_find_links
 from tests.sources.conftest import empty_repository
@@ -67,15 +67,25 @@ def test_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[s
     assert not list(Path().glob("results/*"))
 
 
-def test_what_cannot_work_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "resumed"),
+    [
+        (SourceError("no such commit"), 2),
+        # A full disk, a compiler that is not installed: that can be mended.
+        (MachineError("no compiler"), 3),
+    ],
+)
+def test_only_what_may_work_the_next_time_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, error: HarnessError, resumed: int
+) -> None:
     def fail(*_: object) -> None:
-        raise MachineError("no compiler")
+        raise error
 
     monkeypatch.setattr(bisect, "revision_tester", fail)
     assert main(["bisect", "--config=c.toml", *ENDS]) == 3
     (command,) = Path("results").glob("*/command.json")
     assert json.loads(command.read_text())["good"] == "20250503"
-    assert main(["bisect", "--resume"]) == 2
+    assert main(["bisect", "--resume"]) == resumed
 
 
 def test_git_bisect_stops_at_what_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import harness
 from harness.analysis.bisection.bed import Bed, Trial
 from harness.analysis.bisection.measurement import Measurement, Memory
-from harness.build.plan import core_digest
-from harness.domain.spec import content_key
+from harness.build.plan import core_digest, folder_start
+from harness.domain.spec import BuildSpec, content_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,8 +110,8 @@ class RevisionTester:
         names = self.bed.builds()
         found = set()
         for point in points:
-            prefix = f"{point.revision.label}-{variant.flags.name}-"
-            if any(name.startswith(prefix) for name in names):
+            spec = BuildSpec(revision=point.revision, flags=variant.flags, layers=None)
+            if any(name.startswith(folder_start(spec)) for name in names):
                 found.add(point.id)
         return frozenset(found)
 
