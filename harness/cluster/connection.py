@@ -62,13 +62,30 @@ class Cluster:
     address: str
 
     def announce(self, compilers: tuple[str, ...], targets: tuple[Target, ...]) -> None:
-        """Have all workers say what they can do."""
+        """Have all workers say what they can do.
+
+        Raises:
+            MachineError: the scheduler has other code, and could not read what it is given.
+        """
+        self._check_scheduler()
         try:
             self.client.register_plugin(Announcement(release(), compilers, targets))
         except Exception as error:
             # A worker without this harness cannot even read it; the others have it.
             logging.getLogger("harness").warning(
                 "a worker of the cluster cannot be used: %s: %s", type(error).__name__, error
+            )
+
+    def _check_scheduler(self) -> None:
+        try:
+            code = str(self.client.run_on_scheduler(release))
+        except Exception as error:
+            code = f"none of it: {type(error).__name__}: {error}"
+        if code != release():
+            raise MachineError(
+                f"the scheduler at {self.address} has another version of the harness ({code}), and "
+                f"here it is {release()}. Install there what is here, and start it again.",
+                code=Code.CLUSTER,
             )
 
     def workers(self) -> dict[str, WorkerState]:

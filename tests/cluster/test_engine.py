@@ -161,6 +161,21 @@ def test_without_its_scheduler_a_run_ends_and_keeps_what_it_has(
             list(records)
 
 
+@pytest.mark.parametrize("answer", ["0.1 (abc)", ModuleNotFoundError("no harness")])
+def test_a_scheduler_of_another_version_is_told(
+    local: LocalCluster, monkeypatch: pytest.MonkeyPatch, answer: str | Exception
+) -> None:
+    def asked(*_: object) -> str:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with connected(local.scheduler_address) as cluster:
+        monkeypatch.setattr(cluster.client, "run_on_scheduler", asked)
+        with pytest.raises(MachineError, match=r"another version of the harness .*start it again"):
+            cluster.announce((), ())
+
+
 def test_an_address_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.cluster.connection.SECONDS", "500 ms")
     with pytest.raises(MachineError, match="no scheduler answers"), connected("tcp://127.0.0.1:9"):
