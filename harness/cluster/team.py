@@ -143,11 +143,14 @@ class Team:
         Raises:
             MachineError: no worker of this kind is left, or the scheduler is gone.
             GivenUpError: it ended each worker that it was given to.
-            Exception: what the function raised.
+            Exception: what the function raised; a `HarnessError` says on which worker.
         """
         self.first([errand])
         end = errand.end
         if isinstance(end, Ended):
+            if isinstance(end.error, HarnessError):
+                # Its paths, disks and compilers are not those of this machine.
+                end.error.args = (f"{end.error} (on the worker at {end.address})",)
             if end.error is not None:
                 raise end.error
             return end.value, end.address
