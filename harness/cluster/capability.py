@@ -38,9 +38,11 @@ def required(cells: Iterable[CellSpec], arch: str) -> frozenset[str]:
 
 def needs_of(flags: FlagSet, run: RunSpec, arch: str) -> frozenset[str]:
     """Return what a worker needs that is to compile one way and run one way, see `required`."""
+    # The Python binding is compiled where anything is run, also what runs elsewhere.
+    binding = "compiler C++"
     if flags.target:
-        return frozenset({f"target {flags.target.name}"})
-    found = {f"kernels {arch}", f"compiler {flags.compiler or 'C++'}"}
+        return frozenset({f"target {flags.target.name}", binding})
+    found = {f"kernels {arch}", f"compiler {flags.compiler or 'C++'}", binding}
     found |= {f"cpu {feature}" for feature in flags.needs}
     if dict(run.options).get(USE_VULKAN):
         found.add(VULKAN)

@@ -40,9 +40,9 @@ USE_VULKAN = RunSpec(name="vulkan", options=(("use_vulkan_compute", True),))
             None,
             {*PLAIN, "cpu avx2", "cpu fma"},
         ),
-        (FlagSet(name="f", compiler="clang++"), None, {"kernels x86", "compiler clang++"}),
+        (FlagSet(name="f", compiler="clang++"), None, {*PLAIN, "compiler clang++"}),
         (FlagSet(name="f"), USE_VULKAN, {*PLAIN, VULKAN}),
-        (FlagSet(name="f", target=TARGET), USE_VULKAN, {"target arm64"}),
+        (FlagSet(name="f", target=TARGET), USE_VULKAN, {"target arm64", "compiler C++"}),
     ],
 )
 def test_what_a_cell_needs(flags: FlagSet, run: RunSpec | None, names: set[str]) -> None:
