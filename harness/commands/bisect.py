@@ -81,6 +81,11 @@ def execute(options: argparse.Namespace) -> int:
         confine(active() and places_of(options))
     if options.whole_model and options.layer:
         raise UsageError("--layer and --whole-model exclude each other. Give one of them.")
+    if options.inside and (options.version or options.scheduler):
+        raise UsageError(
+            "--inside looks into a commit or release, on this machine: leave out --version and "
+            "--scheduler."
+        )
     if len(getattr(options, "converter", ())) > 1:
         raise UsageError(
             "--converter: a bisection takes one. Which converter is at fault, a matrix says."
@@ -247,6 +252,7 @@ def _found(
         layer=options.layer,
         whole_model=options.whole_model,
         explain=options.explain,
+        inside=options.inside,
         clone=clone,
         listener=reporter,
         say=reporter.say,

@@ -32,6 +32,7 @@ an interrupted bisection continues with --resume, and a later one of the same qu
 EXAMPLES = """\
 examples:
   nox -s bisect -- --repo ../ncnn --good 20220420 --bad 20221128
+  nox -s bisect -- --repo ../ncnn --good 20220420 --bad 20220701 --inside    down to the lines
   nox -s bisect -- --repo ../ncnn                        the newest release is bad: since when?
   nox -s bisect -- --good 20250503 --bad 20261020        releases of the package index only
   nox -s bisect -- --repo ../ncnn --good 20260113 --bad 20260526 --layer InnerProduct --run bf16
@@ -146,6 +147,12 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         "--explain",
         action="store_true",
         help="also find the build options that it takes at the answer (some more builds)",
+    )
+    group.add_argument(
+        "--inside",
+        action="store_true",
+        help="also find the lines of the commit, or release, that matter: the fewest that, taken "
+        "back, undo its effect (about as many builds as the search took)",
     )
     group.add_argument(
         "--metric",

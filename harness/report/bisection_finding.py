@@ -37,6 +37,7 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
             Section(heading="Measured", lines=_conditions(result)),
             _sides(result),
             Section(heading="Commit", lines=_commit(commit) if commit else ()),
+            *_inside(result),
             Section(heading="Suspects", lines=() if result.found else _suspects(result)),
             Section(heading="All changes seen, oldest first", lines=_transitions(result)),
             Section(heading="Steps that do not cross the threshold", lines=result.beside),
@@ -45,9 +46,39 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
             Section(
                 heading="What it changed in the layer's files",
                 code=shortened(commit.hunk, commit.sha) if commit else "",
+                folded=bool(result.inside and result.inside.diff),
             ),
         ),
         command=command,
+    )
+
+
+def _inside(result: BisectionResult) -> tuple[Section, ...]:
+    """Return what a search inside the change found."""
+    inside = result.inside
+    if inside is None:
+        return ()
+    if inside.note:
+        return (Section(heading="Inside the change", lines=(inside.note,)),)
+    whole = f"{count(inside.of_hunks, 'hunk')} in {count(inside.of_files, 'file')}"
+    named = ", ".join(inside.parts[:FILES])
+    left = len(inside.parts) - FILES
+    found = {
+        "hunks": f"of {whole}, {count(len(inside.parts), 'hunk')}: {named}",
+        "files": f"of {whole}, all of {named}: no part of that holds on both sides",
+        "change": f"all of {whole}: no part of it holds on both sides",
+    }[inside.level]
+    more = f" and {left} more" if left > 0 and inside.level != "change" else ""
+    lines = (
+        f"{found}{more}",
+        *inside.evidence,
+        f"{inside.measurements} mixtures of before and after built and measured, "
+        f"{inside.seconds:.0f} s",
+    )
+    sha = result.commit.sha if result.commit else ""
+    return (
+        Section(heading="Inside the change: what matters of it", lines=lines),
+        Section(heading="These lines", code=shortened(inside.diff, sha)),
     )
 
 

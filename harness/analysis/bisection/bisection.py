@@ -16,6 +16,8 @@ from harness.analysis.bisection.configurations import (
     differences,
 )
 from harness.analysis.bisection.criterion import Metric, Observation
+from harness.analysis.bisection.inside.answer import InsideAnswer
+from harness.analysis.bisection.inside.search import InsideSearch
 from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.point_outcomes import LEAD
 from harness.analysis.bisection.release_ends import ends_among
@@ -26,6 +28,7 @@ from harness.analysis.bisection.submodel import Shapes, Subject, layers_called, 
 from harness.domain.outcomes import Event
 from harness.sources.options import known_options
 from harness.util.errors import LacksLayerError, NotReproducibleError, UsageError
+from harness.util.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +53,8 @@ class Bisection:
     whole_model: bool
     explain: bool
     """Whether to find out which build options it takes as well: some builds more."""
+    inside: bool = False
+    """Whether to find out which part of the change matters: more builds still."""
     clone: Clone | None
     listener: Listener
     say: Callable[[str], None]
@@ -75,7 +80,8 @@ class Bisection:
             merge=merge,
             seconds=time.monotonic() - self.started,
         )
-        return self._with_needs(found, result, points[0 if self.terms.find_fix else -1])
+        found = self._with_needs(found, result, points[0 if self.terms.find_fix else -1])
+        return self._with_inside(found, result) if self.inside else found
 
     def releases(self, releases: Sequence[Point]) -> BisectionResult:
         """Return the answer where no range is given: releases first, then commits in between."""
@@ -278,6 +284,34 @@ class Bisection:
         except NotReproducibleError as error:
             return found.model_copy(update={"evidence": (f"not asked: {error}",)})
         return found.model_copy(update=vars(told))
+
+    def _with_inside(self, found: BisectionResult, result: SearchResult) -> BisectionResult:
+        """Add which part of the change matters, if it is one change."""
+        transition = result.answer.transition
+        if not (found.found and transition):
+            answer = InsideAnswer(note="not looked inside: there are several suspects")
+            return found.model_copy(update={"inside": answer})
+        after = result.points[transition.after]
+        before = result.points[transition.before]
+        if self.clone is not None and found.commit:
+            # What is between touches nothing that is built, as far as its files tell.
+            before = self.clone.parent(after)
+        source = self.tester.resolver.source
+        self.say(f"looking inside {after.name}")
+        with scratch_directory("inside-") as scratch:
+            answer = InsideSearch(
+                tester=self.tester,
+                subject=result.subject,
+                variant=self.variant,
+                criterion=result.criterion,
+                trees=(source(before.revision).path, source(after.revision).path),
+                after=after,
+                becomes=transition.becomes,
+                scratch=scratch,
+                say=self.say,
+                lead=LEAD if any(s.contradicts for s in result.standings.values()) else 1,
+            ).run()
+        return found.model_copy(update={"inside": answer})
 
     def _known_options(self, point: Point) -> frozenset[str]:
         return known_options(self.tester.resolver.source(point.revision).path)

@@ -11,7 +11,7 @@ from harness.sources.checkout import find_or_fetch, open_repository
 from harness.sources.download import list_versions
 from harness.sources.index import FIRST_WITH_SOURCE, PROJECT
 from harness.util.codes import Code
-from harness.util.errors import UsageError
+from harness.util.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,6 +86,19 @@ class Clone:
             SourceError: it is unknown.
         """
         return self.points([find_or_fetch(self.path, self.where, name, log=self.log)])[0]
+
+    def parent(self, point: Point) -> Point:
+        """Return the first parent of a commit.
+
+        Raises:
+            SourceError: the clone is too shallow.
+        """
+        parents = git.merge_parents(self.path, point.id)
+        if not parents:
+            raise SourceError(
+                f"{point.name}: its parent is not in {self.path}. Fetch more history."
+            )
+        return self.points(parents[:1])[0]
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether one commit is in the history of another, and not the same."""

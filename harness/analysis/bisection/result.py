@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.bisection.answers import CERTAIN, AnswerKind, Transition
 from harness.analysis.bisection.criterion import DIGITS
 from harness.analysis.bisection.drift import steps_beside
+from harness.analysis.bisection.inside.answer import InsideAnswer
 from harness.analysis.bisection.relevance import belongs
 from harness.domain.base import StoredValue
 from harness.domain.formatting import count, short
@@ -116,6 +117,8 @@ class BisectionResult(StoredValue):
     """One line per statement of these, with numbers."""
     untested: tuple[str, ...] = ()
     """Revisions that could not be tested, each with what happened."""
+    inside: InsideAnswer | None = None
+    """Which part of the change matters, if that was asked."""
     measurements: int = 0
     seconds: float = 0.0
 

@@ -1,0 +1,256 @@
+"""The search inside a change of source: which files, and which hunks of them, make it bad.
+
+What is looked for is the smallest part of the change that, taken back, undoes its effect: that
+compiles nearly always, where the same part alone need not, for want of what it calls. It is looked
+for by delta debugging, first among files, then among the hunks of those. Then the other side is
+asked: the older source with nothing but that part. Where that has not the effect, others are needed
+too, and the smallest part that has it is looked for. What does not hold on both sides is no answer:
+then the files are, or the whole change.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from harness.analysis.bisection.history import Point
+from harness.analysis.bisection.inside.answer import InsideAnswer
+from harness.analysis.bisection.inside.hunks import Hunk, applied, diff_text, hunks_between
+from harness.analysis.bisection.inside.trees import differing_files, lay_mixture
+from harness.analysis.bisection.point_outcomes import PointOutcome, settle
+from harness.analysis.delta_debugging import DeltaDebugger, Progress, Result
+from harness.domain.formatting import count
+from harness.domain.outcomes import Outcome
+from harness.domain.spec import Revision, content_key
+from harness.util.errors import UnbuildableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from harness.analysis.bisection.bed import Variant
+    from harness.analysis.bisection.criterion import Criterion
+    from harness.analysis.bisection.revision_tester import RevisionTester
+    from harness.analysis.bisection.submodel import Subject
+
+
+_Item = TypeVar("_Item", str, Hunk)
+
+
+@dataclass(kw_only=True)
+class InsideSearch:
+    """One change of source, with what measures mixtures of before and after."""
+
+    tester: RevisionTester
+    subject: Subject
+    variant: Variant
+    criterion: Criterion
+    trees: tuple[Path, Path]
+    """The older and the newer source."""
+    after: Point
+    """The newer one."""
+    becomes: Outcome
+    """What the change made it: `BAD`, or `GOOD`."""
+    scratch: Path
+    say: Callable[[str], None]
+    lead: int = 1
+    """By how many measurements a verdict must lead: more than one where measurements err."""
+    _known: dict[frozenset[Hunk], Outcome] = field(default_factory=dict)
+    _seen: dict[frozenset[Hunk], str] = field(default_factory=dict)
+    """The last value of each mixture, or what happened instead."""
+    _measurements: int = 0
+
+    def __post_init__(self) -> None:
+        """Compare the trees."""
+        self._older, newer = differing_files(*self.trees)
+        self._hunks = hunks_between(self._older, newer)
+
+    def run(self) -> InsideAnswer:
+        """Return the part that matters.
+
+        Raises:
+            MachineError: something that has nothing to do with the source.
+        """
+        started = time.monotonic()
+        try:
+            answer = self._answer()
+        except UsageError:
+            older, newer = (self._described(part) for part in (frozenset(), self._all))
+            answer = InsideAnswer(
+                note=f"not looked inside: in what is built, before is {older} and after is {newer}"
+            )
+        return answer.model_copy(
+            update={
+                "of_hunks": len(self._hunks),
+                "of_files": len(self._files),
+                "measurements": self._measurements,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+
+    @property
+    def _all(self) -> frozenset[Hunk]:
+        return frozenset(self._hunks)
+
+    @property
+    def _files(self) -> list[str]:
+        return list(dict.fromkeys(hunk.path for hunk in self._hunks))
+
+    def _answer(self) -> InsideAnswer:
+        files = self._smallest("files", self._files, self._of_files)
+        own = [hunk for hunk in self._hunks if hunk.path in files]
+        rest = self._all - frozenset(own)
+        hunks = self._smallest("hunks", own, lambda some: rest | some)
+        part = frozenset(hunks)
+        lines = [f"without {_names(hunks)}: {self._described(self._all - part)}"]
+        alone = self._outcome(part)
+        lines.append(f"with nothing else of the change: {self._described(part)}")
+        if alone is self.becomes:
+            return self._told("hunks", part, lines)
+        whole = self._of_files(frozenset(files))
+        if alone.decides and self._outcome(whole) is not self.becomes:
+            whole = self._of_files(frozenset(self._enough()))
+        if whole not in (part, self._all):
+            self._outcome(whole)
+            names = list(dict.fromkeys(hunk.path for hunk in self._hunks if hunk in whole))
+            lines.append(f"with {_listed(names)} and nothing else: {self._described(whole)}")
+        if not alone.decides:
+            # It does not compile without what it calls: that says nothing against it.
+            return self._told("hunks", part, lines)
+        # Several that only have the effect together: each of them, taken back, undoes it.
+        within = [hunk for hunk in self._hunks if hunk in whole]
+        together = frozenset(
+            self._debugger("hunks", within, lambda some: some).minimal_failing().items
+        )
+        ordered = [hunk for hunk in within if hunk in together]
+        lines.append(f"with {_names(ordered)} and nothing else: {self._described(together)}")
+        without = self._outcome(self._all - together)
+        lines.append(f"without any of these: {self._described(self._all - together)}")
+        if without.decides and without is not self.becomes:
+            return self._told("hunks", together, lines)
+        return self._told("files" if whole != self._all else "change", whole, lines)
+
+    def _enough(self) -> tuple[str, ...]:
+        """Return the fewest files that have the effect without any other."""
+        return self._debugger("files", self._files, self._of_files).minimal_failing().items
+
+    def _told(self, level: str, part: frozenset[Hunk], lines: Sequence[str]) -> InsideAnswer:
+        ordered = [hunk for hunk in self._hunks if hunk in part]
+        names = [hunk.name for hunk in ordered]
+        if level != "hunks":
+            names = list(dict.fromkeys(hunk.path for hunk in ordered))
+        paths = {hunk.path for hunk in ordered}
+        without, everything = (
+            {path: self._mixed(some).get(path, self._older.get(path)) for path in paths}
+            for some in (self._all - part, self._all)
+        )
+        return InsideAnswer(
+            parts=tuple(names),
+            level=level,
+            diff=diff_text(without, everything),
+            evidence=tuple(lines),
+        )
+
+    def _smallest(
+        self,
+        what: str,
+        items: Sequence[_Item],
+        hunks: Callable[[frozenset[_Item]], frozenset[Hunk]],
+    ) -> tuple[_Item, ...]:
+        """Return the fewest items that, taken back, undo the effect."""
+        return self._debugger(what, items, hunks).minimal_reverts(limit=1)[0].items
+
+    def _debugger(
+        self,
+        what: str,
+        items: Sequence[_Item],
+        hunks: Callable[[frozenset[_Item]], frozenset[Hunk]],
+    ) -> DeltaDebugger[_Item]:
+        def progress(now: Progress[_Item]) -> None:
+            self.say(
+                f"inside: {count(now.candidate, what.removesuffix('s'))} under suspicion, "
+                f"{len(now.subset)} of {len(items)} applied"
+            )
+
+        return DeltaDebugger(
+            items=items, test=lambda some: self._result(hunks(some)), progress=progress
+        )
+
+    def _of_files(self, files: frozenset[str]) -> frozenset[Hunk]:
+        return frozenset(hunk for hunk in self._hunks if hunk.path in files)
+
+    def _result(self, hunks: frozenset[Hunk]) -> Result:
+        """Return what a mixture does: it fails where it has the effect of the change."""
+        outcome = self._outcome(hunks)
+        if not outcome.decides:
+            return Result.UNRESOLVED
+        return Result.FAIL if outcome is self.becomes else Result.PASS
+
+    def _outcome(self, hunks: frozenset[Hunk]) -> Outcome:
+        if hunks not in self._known:
+            self._known[hunks] = self._measured(hunks)
+        return self._known[hunks]
+
+    def _measured(self, hunks: frozenset[Hunk]) -> Outcome:
+        """Build the older source with some hunks applied, and measure it until it is settled."""
+        files = self._mixed(hunks)
+        key = content_key({name: content and content.hex() for name, content in files.items()})
+        folder = self.scratch / key
+        point = Point(
+            id=f"{self.after.id}+{key}",
+            revision=Revision(
+                label=f"{self.after.revision.label}-part-{key[:8]}",
+                kind="directory",
+                name=str(folder),
+            ),
+        )
+        known = list(self.tester.recall(self.subject, self.variant).get(point.id, ()))
+        outcomes: list[PointOutcome] = []
+        try:
+            while True:
+                if len(outcomes) < len(known):
+                    found = known[len(outcomes)]
+                else:
+                    if not folder.exists():
+                        lay_mixture(self.trees[1], files, folder)
+                    self._measurements += 1
+                    try:
+                        found = self.tester.measure(point, self.subject, self.variant)
+                    except UnbuildableError as error:
+                        # A file that is included is not there: it is in the rest of the change.
+                        what = str(error).partition(". ")[0]  # and not how to install it
+                        self._seen[hunks] = f"not testable: {what}"
+                        return Outcome.SKIP
+                observation = found.observation(self.subject.watched, self.criterion.metric)
+                judged = self.criterion.judge(observation)
+                self._seen[hunks] = f"{judged.outcome}: {judged.reason}"
+                outcomes.append(PointOutcome(0, judged.outcome, judged.near))
+                outcome = settle(outcomes, self.lead).outcome
+                if outcome:
+                    return outcome
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _mixed(self, hunks: frozenset[Hunk]) -> dict[str, bytes | None]:
+        """Return all files that differ, with some hunks applied to the older ones."""
+        files: dict[str, bytes | None] = {
+            hunk.path: self._older.get(hunk.path) for hunk in self._hunks
+        }
+        return files | applied(self._older, hunks)
+
+    def _described(self, hunks: frozenset[Hunk]) -> str:
+        return self._seen.get(hunks, "not measured")
+
+
+def _names(hunks: Sequence[Hunk]) -> str:
+    return _listed([hunk.name for hunk in hunks])
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+_SHOWN = 6
