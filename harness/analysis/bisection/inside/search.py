@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 
 _Item = TypeVar("_Item", str, Hunk)
+_SHOWN = 6
+"""Hunks or files that a line of evidence names; more are counted."""
 
 
 @dataclass(kw_only=True)
@@ -66,6 +68,8 @@ class InsideSearch:
         """Compare the trees."""
         self._older, newer = differing_files(*self.trees)
         self._hunks = hunks_between(self._older, newer)
+        self._all = frozenset(self._hunks)
+        self._files = _paths(self._hunks)
 
     def run(self) -> InsideAnswer:
         """Return the part that matters.
@@ -90,21 +94,13 @@ class InsideSearch:
             }
         )
 
-    @property
-    def _all(self) -> frozenset[Hunk]:
-        return frozenset(self._hunks)
-
-    @property
-    def _files(self) -> list[str]:
-        return list(dict.fromkeys(hunk.path for hunk in self._hunks))
-
     def _answer(self) -> InsideAnswer:
-        files = self._smallest("files", self._files, self._of_files)
+        files = self._smallest("file", self._files, self._of_files)
         own = [hunk for hunk in self._hunks if hunk.path in files]
         rest = self._all - frozenset(own)
-        hunks = self._smallest("hunks", own, lambda some: rest | some)
+        hunks = self._smallest("hunk", own, lambda some: rest | some)
         part = frozenset(hunks)
-        lines = [f"without {_names(hunks)}: {self._described(self._all - part)}"]
+        lines = [f"without {_listed(_names(hunks))}: {self._described(self._all - part)}"]
         alone = self._outcome(part)
         lines.append(f"with nothing else of the change: {self._described(part)}")
         if alone is self.becomes:
@@ -114,18 +110,16 @@ class InsideSearch:
             whole = self._of_files(frozenset(self._enough()))
         if whole not in (part, self._all):
             self._outcome(whole)
-            names = list(dict.fromkeys(hunk.path for hunk in self._hunks if hunk in whole))
-            lines.append(f"with {_listed(names)} and nothing else: {self._described(whole)}")
+            lines.append(self._with(_paths(self._ordered(whole)), whole))
         if not alone.decides:
             # It does not compile without what it calls: that says nothing against it.
             return self._told("hunks", part, lines)
         # Several that only have the effect together: each of them, taken back, undoes it.
-        within = [hunk for hunk in self._hunks if hunk in whole]
+        within = self._ordered(whole)
         together = frozenset(
-            self._debugger("hunks", within, lambda some: some).minimal_failing().items
+            self._debugger("hunk", within, lambda some: some).minimal_failing().items
         )
-        ordered = [hunk for hunk in within if hunk in together]
-        lines.append(f"with {_names(ordered)} and nothing else: {self._described(together)}")
+        lines.append(self._with(_names(self._ordered(together)), together))
         without = self._outcome(self._all - together)
         lines.append(f"without any of these: {self._described(self._all - together)}")
         if without.decides and without is not self.becomes:
@@ -134,20 +128,13 @@ class InsideSearch:
 
     def _enough(self) -> tuple[str, ...]:
         """Return the fewest files that have the effect without any other."""
-        return self._debugger("files", self._files, self._of_files).minimal_failing().items
+        return self._debugger("file", self._files, self._of_files).minimal_failing().items
 
     def _told(self, level: str, part: frozenset[Hunk], lines: Sequence[str]) -> InsideAnswer:
-        ordered = [hunk for hunk in self._hunks if hunk in part]
-        names = [hunk.name for hunk in ordered]
-        if level != "hunks":
-            names = list(dict.fromkeys(hunk.path for hunk in ordered))
-        paths = {hunk.path for hunk in ordered}
-        without, everything = (
-            {path: self._mixed(some).get(path, self._older.get(path)) for path in paths}
-            for some in (self._all - part, self._all)
-        )
+        ordered = self._ordered(part)
+        without, everything = (self._mixed(some) for some in (self._all - part, self._all))
         return InsideAnswer(
-            parts=tuple(names),
+            parts=tuple(_names(ordered) if level == "hunks" else _paths(ordered)),
             level=level,
             diff=diff_text(without, everything),
             evidence=tuple(lines),
@@ -170,13 +157,16 @@ class InsideSearch:
     ) -> DeltaDebugger[_Item]:
         def progress(now: Progress[_Item]) -> None:
             self.say(
-                f"inside: {count(now.candidate, what.removesuffix('s'))} under suspicion, "
+                f"inside: {count(now.candidate, what)} under suspicion, "
                 f"{len(now.subset)} of {len(items)} applied"
             )
 
         return DeltaDebugger(
             items=items, test=lambda some: self._result(hunks(some)), progress=progress
         )
+
+    def _ordered(self, hunks: frozenset[Hunk]) -> list[Hunk]:
+        return [hunk for hunk in self._hunks if hunk in hunks]
 
     def _of_files(self, files: frozenset[str]) -> frozenset[Hunk]:
         return frozenset(hunk for hunk in self._hunks if hunk.path in files)
@@ -235,22 +225,24 @@ class InsideSearch:
 
     def _mixed(self, hunks: frozenset[Hunk]) -> dict[str, bytes | None]:
         """Return all files that differ, with some hunks applied to the older ones."""
-        files: dict[str, bytes | None] = {
-            hunk.path: self._older.get(hunk.path) for hunk in self._hunks
-        }
-        return files | applied(self._older, hunks)
+        return {path: self._older.get(path) for path in self._files} | applied(self._older, hunks)
+
+    def _with(self, names: Sequence[str], hunks: frozenset[Hunk]) -> str:
+        return f"with {_listed(names)} and nothing else: {self._described(hunks)}"
 
     def _described(self, hunks: frozenset[Hunk]) -> str:
         return self._seen.get(hunks, "not measured")
 
 
-def _names(hunks: Sequence[Hunk]) -> str:
-    return _listed([hunk.name for hunk in hunks])
+def _paths(hunks: Sequence[Hunk]) -> list[str]:
+    """Return the files that hunks are of, each once."""
+    return list(dict.fromkeys(hunk.path for hunk in hunks))
+
+
+def _names(hunks: Sequence[Hunk]) -> list[str]:
+    return [hunk.name for hunk in hunks]
 
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
-
-
-_SHOWN = 6
