@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from harness.domain.spec import ModelSpec
 from harness.model.param import Layer, Param, write_param
 from harness.model.value import Value
 from harness.model.weights import write_weights
@@ -51,3 +52,10 @@ def write_model(folder: Path) -> None:
     write_param(param, folder / "m.param")
     tensors = {"weight": np.ascontiguousarray(weight.T), "bias": bias}
     write_weights(param, {"fc": tensors}, folder / "m.bin")
+
+
+def written(folder: Path) -> ModelSpec:
+    """Write the files as `write_model` does, and return the model that they are."""
+    write_model(folder)
+    onnx_file, param, weights = (str(folder / f"m.{kind}") for kind in ("onnx", "param", "bin"))
+    return ModelSpec(name="m", onnx=onnx_file, param=param, bin=weights)

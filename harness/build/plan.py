@@ -17,6 +17,8 @@ from harness.util.files import sha256_of
 from harness.util.naming import file_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.build.toolchain import Compiler
     from harness.sources import SourceTree
 
@@ -100,6 +102,12 @@ class BuildPlan:
 def folder_start(spec: BuildSpec) -> str:
     """Return how the names of a build's directories in any store begin, whatever its layers."""
     return "".join(f"{file_name(name)}-" for name in (spec.revision.label, spec.flags.name))
+
+
+def has_folder(names: Iterable[str], spec: BuildSpec) -> bool:
+    """Return whether one of some directories in a store is of a build, whatever its layers."""
+    start = folder_start(spec)
+    return any(name.startswith(start) for name in names)
 
 
 @cache

@@ -6,12 +6,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.analysis.bisection.bed import LocalBed, Tried, stamped
-from harness.analysis.bisection.measurement import Measurement
+from harness.analysis.bisection.bed import LocalBed, Tried, failed, stamped
 from harness.cluster.parcel import packed, unpacked
 from harness.cluster.team import GivenUpError
 from harness.cluster.unit import signed, station_of
-from harness.domain.outcomes import Event
 from harness.execution.engine import ModelAtHand
 
 if TYPE_CHECKING:
@@ -65,13 +63,7 @@ class ClusterBed:
         try:
             tried, address = self.team.result(errand)
         except GivenUpError as error:
-            blank = Measurement(
-                point=trial.point,
-                event=Event.RUN_FAILED,
-                detail=str(error),
-                alone=trial.subject.alone,
-            )
-            return Tried(stamped(blank, started), lasting=False)
+            return Tried(stamped(failed(trial, str(error)), started), lasting=False)
         self._homes[_place(trial)] = address
         return Tried(*tried)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from harness.build.plan import folder_start
+from harness.build.plan import has_folder
 from harness.build.toolchain import layer_arch
 from harness.cluster import unit as unit_work
 from harness.cluster.capability import lacking, required
@@ -76,7 +76,7 @@ class ClusterEngine:
                 unit_work.is_made, self.settings_future(), spec, workers=[address], pure=False
             )
             for address, names in self._found().items()
-            if any(name.startswith(folder_start(spec)) for name in names)
+            if has_folder(names, spec)
         ]
         return any(self.cluster.client.gather(futures, errors="skip"))
 
@@ -84,8 +84,7 @@ class ClusterEngine:
         """Return the address of one of some workers that may have a build; empty if none has."""
         if self._homes.get(spec) in workers:
             return self._homes[spec]
-        start = folder_start(spec)
-        has = (a for a, names in self._found().items() if any(n.startswith(start) for n in names))
+        has = (address for address, names in self._found().items() if has_folder(names, spec))
         return next((address for address in has if address in workers), "")
 
     def settle(self, spec: BuildSpec, address: str) -> None:
@@ -157,18 +156,17 @@ class _Work:
                 able[cell.build].append(cell)
         for spec in dict.fromkeys(cell.build for cell in cells):
             if spec in able:
-                self._add(able[spec], is_build=True)
+                needs = required(able[spec], arch)
+                fit = [address for address, names in offers.items() if needs <= names]
+                self._add(able[spec], is_build=True, home=self.engine.home(spec, fit))
             else:
                 why = "no worker can run it"
                 self.engine.notify(BuildFinished(build=spec.id, left_out=why))
         for event in self.dispatch.events():
             yield from self._outcome(event)
 
-    def _add(self, cells: Sequence[CellSpec], *, is_build: bool, home: str = "") -> None:
+    def _add(self, cells: Sequence[CellSpec], *, is_build: bool, home: str) -> None:
         needs = required(cells, layer_arch())
-        if is_build:
-            able = {a for a, w in self.dispatch.workers().items() if needs <= w.offers}
-            home = self.engine.home(cells[0].build, able)
         self.dispatch.add(
             _CellUnit(cells=cells, needs=needs, is_build=is_build, whole=is_build, home=home)
         )

@@ -117,9 +117,9 @@ def worker_name() -> str:
 
 
 def finished_builds() -> list[str]:
-    """Return the names of the finished builds in a worker's store; for `Cluster.ask_all`."""
+    """Return the names of the finished builds in a worker's store; for `Cluster.builds`."""
     # Between tasks Dask knows of no worker at hand, and so there is no station.
-    return [path.name for path in store_of_worker().modules.glob("*")]
+    return store_of_worker().module_names()
 
 
 def is_made(settings: Settings, spec: BuildSpec) -> bool:

@@ -47,6 +47,10 @@ class Store:
         """Finished builds: one directory per content key, present only when complete."""
         return self.root / "modules"
 
+    def module_names(self) -> list[str]:
+        """Return the names of the finished builds, and of what else is kept beside them."""
+        return [path.name for path in self.modules.glob("*")]
+
     @property
     def failures(self) -> Path:
         """Failed builds with their logs, so that they are not tried again for nothing."""

@@ -15,7 +15,7 @@ from harness.cluster import examination
 from harness.cluster.connection import connected
 from harness.cluster.examination import brought, examined, taken
 from harness.cluster.team import Team
-from harness.domain.spec import FlagSet, InputSpec, ModelSpec
+from harness.domain.spec import FlagSet, InputSpec
 from harness.util.build_store import Store
 from harness.util.errors import BuildError
 from tests import one_layer
@@ -44,9 +44,7 @@ def test_a_model_arrives_with_all_values_and_nothing_of_the_sender_is_needed(
 ) -> None:
     home, away = tmp_path / "home", Store(root=tmp_path / "away")
     home.mkdir()
-    one_layer.write_model(home)
-    onnx, param, weights = (str(home / f"m.{kind}") for kind in ("onnx", "param", "bin"))
-    spec = ModelSpec(name="m", onnx=onnx, param=param, bin=weights)
+    spec = one_layer.written(home)
     store = Store(root=home / "store")
     prepared = preparation(spec, [ITEM], store)
     known = References(

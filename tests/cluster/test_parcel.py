@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.cluster.parcel import packed, unpacked
-from harness.domain.spec import InputSpec, ModelSpec
+from harness.domain.spec import InputSpec
 from harness.execution.engine import ModelAtHand
 from harness.reference.prepared_input import prepare_input
 from harness.util.build_store import Store
@@ -26,9 +26,7 @@ ITEM = InputSpec(name="i", random=1, shape=(1, 40, 120))
 def test_everything_arrives_where_nothing_of_the_sender_is(tmp_path: Path) -> None:
     home, away = tmp_path / "home", Store(root=tmp_path / "away")
     home.mkdir()
-    one_layer.write_model(home)
-    onnx, param, weights = (str(home / f"m.{kind}") for kind in ("onnx", "param", "bin"))
-    spec = ModelSpec(name="m", onnx=onnx, param=param, bin=weights)
+    spec = one_layer.written(home)
     store = Store(root=home / "store")
     model = preparation(spec, [ITEM], store).model
     item = prepare_input(ITEM, model, store, here)

@@ -116,7 +116,7 @@ class LocalBed:
 
     def builds(self) -> Collection[str]:
         """Return the names of the finished builds that are there."""
-        return [path.name for path in self.resolver.store.modules.glob("*")]
+        return self.resolver.store.module_names()
 
     def measure(self, trial: Trial) -> Tried:
         """Build the revision if need be and run the subject on it.
@@ -127,7 +127,7 @@ class LocalBed:
         """
         started = time.monotonic()
         lasting = True
-        blank = Measurement(point=trial.point, event=Event.RUN_FAILED, alone=trial.subject.alone)
+        blank = failed(trial)
         try:
             build = self._built(trial)
         except LacksLayerError as error:
@@ -191,6 +191,13 @@ class LocalBed:
             # A search measures again what it doubts, and may be after a crash that comes and goes.
             again=False,
         )[0]
+
+
+def failed(trial: Trial, detail: str = "") -> Measurement:
+    """Return the measurement of a trial of which nothing came."""
+    return Measurement(
+        point=trial.point, event=Event.RUN_FAILED, detail=detail, alone=trial.subject.alone
+    )
 
 
 def stamped(found: Measurement, started: float) -> Measurement:

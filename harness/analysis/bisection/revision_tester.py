@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import harness
 from harness.analysis.bisection.bed import Bed, Trial
 from harness.analysis.bisection.measurement import Measurement, Memory
-from harness.build.plan import core_digest, folder_start
+from harness.build.plan import core_digest, has_folder
 from harness.domain.spec import BuildSpec, content_key
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class RevisionTester:
         found = set()
         for point in points:
             spec = BuildSpec(revision=point.revision, flags=variant.flags, layers=None)
-            if any(name.startswith(folder_start(spec)) for name in names):
+            if has_folder(names, spec):
                 found.add(point.id)
         return frozenset(found)
 
