@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel, BeforeValidator
 
+from faults.run import untimed
 from harness.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class _Happened(BaseModel):
     @property
     def words(self) -> str:
         """In words that are the same every time."""
-        said = re.sub(r"^\d\d:\d\d:\d\d ", "", self.said.split("\n")[0])
+        said = untimed(self.said.split("\n")[0])
         said = re.sub(r"(/[\w.-]+)+/hostile\d+", "HERE", said)
         words = ": ".join(filter(None, [f"exit code {self.exit}", _shortened(said)]))
         return f"{FAILED}{'; '.join(self.faults)} ({words})" if self.faults else words

@@ -62,6 +62,11 @@ class Ended:
         return next((line for line in lines if re.search(pattern, line, re.IGNORECASE)), "")
 
 
+def untimed(line: str) -> str:
+    """Return a line of output without the time of day that it may begin with."""
+    return re.sub(r"^\d\d:\d\d:\d\d ", "", line)
+
+
 class NeverHappenedError(Exception):
     """What a fault waits for did not come: the run ended before."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from faults import confinement, processes
 from faults.baseline import run_of
 from faults.fault import SAME
-from faults.run import NeverHappenedError
+from faults.run import NeverHappenedError, untimed
 from faults.table import (
     accusations,
     differences,
@@ -205,8 +205,7 @@ def _last_line(text: str) -> str:
 
 def steady(text: str, root: Path) -> str:
     """Return a line without the times, numbers and names that differ from run to run."""
-    text = text.replace(str(root), "STAGE")
-    text = re.sub(r"^\d\d:\d\d:\d\d ", "", text)
+    text = untimed(text.replace(str(root), "STAGE"))
     text = re.sub(r"\b[0-9a-f]{12,64}\b", "…", text)
     text = re.sub(r"\b\d{8}-\d{6}\b", "…", text)
     text = re.sub(r"/tmp/ncnn-matrix-([a-z]+)-\w{8}(?=/)", r"/tmp/ncnn-matrix-\1-…", text)
