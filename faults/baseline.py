@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from faults import misbehaving, processes
 from faults.stage import BAD_CONFIG, PLACES, ROOT, Stage
 from faults.table import Table, records_of, table_of
-from harness.sources.download import fetch_distribution
+from harness.sources.download import distribution
 from tests.one_layer import CONFIG as ONE_LAYER
 from tests.one_layer import write_model
 
@@ -73,9 +73,10 @@ class Baseline:
 
     def sdist(self) -> Path:
         """Return the release that everything is made of, from the real package index."""
-        return fetch_distribution(
+        with distribution(
             "ncnn", f"1.0.{VERSION}", kind="sdist", cache=self.work / "downloads"
-        )
+        ) as archive:
+            return archive
 
     def stage(self, config: str, *, seed: int = 0, only: tuple[str, ...] = ()) -> Stage:
         """Return the one stage, as yet without anything in it."""

@@ -6,6 +6,7 @@ store by all that they depend on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import stat
@@ -23,7 +24,7 @@ from harness.domain.spec import content_key
 from harness.model.input_shapes import GraphInput, Shapes, graph_inputs
 from harness.model.onnx_graph import OnnxGraph, broken_model
 from harness.model.param import Param, read_param
-from harness.sources.download import fetch_distribution, unpacking
+from harness.sources.download import distribution
 from harness.util.archives import read_member
 from harness.util.codes import Code
 from harness.util.errors import ModelError, SourceError
@@ -150,19 +151,22 @@ def _two_shapes(all_shapes: list[Shapes]) -> list[Shapes]:
 
 def _program(version: str, store: Store) -> Path:
     """Return the program, taken out of its wheel if need be."""
-    try:
-        wheel = fetch_distribution(PROJECT, version, kind="wheel", cache=store.downloads)
-    except SourceError as error:
-        raise SourceError(
-            f"{error} It would convert the ONNX model: convert it elsewhere and give param and "
-            "bin.",
-            code=error.code,
-        ) from error
-    folder = store.models / f"pnnx-program-{version}-{sha256_of(wheel)[:16]}"
-    with store.lock(folder.name):
-        if not is_intact(folder):
-            with unpacking(wheel), sealed(folder) as work:
-                _unpack(wheel, work / PROJECT)
+    with contextlib.ExitStack() as stack:
+        try:
+            wheel = stack.enter_context(
+                distribution(PROJECT, version, kind="wheel", cache=store.downloads)
+            )
+        except SourceError as error:
+            raise SourceError(
+                f"{error} It would convert the ONNX model: convert it elsewhere and give param and "
+                "bin.",
+                code=error.code,
+            ) from error
+        folder = store.models / f"pnnx-program-{version}-{sha256_of(wheel)[:16]}"
+        with store.lock(folder.name):
+            if not is_intact(folder):
+                with sealed(folder) as work:
+                    _unpack(wheel, work / PROJECT)
     return folder / PROJECT
 
 

@@ -16,7 +16,7 @@ from harness.model.integer_blobs import is_quantised
 from harness.model.onnx_graph import OnnxGraph
 from harness.model.param import Param, read_param
 from harness.model.weights import LARGEST_FILE, read_tensors
-from harness.sources.download import fetch_distribution, unpacking
+from harness.sources.download import distribution
 from harness.util.codes import Code
 from harness.util.errors import MachineError, ModelError
 from harness.util.files import file_state, sha256_of
@@ -163,17 +163,14 @@ def _check_sizes(spec: ModelSpec, limit: int) -> None:
 
 def _built_in(name: str, store: Store) -> recogniser.ModelFiles:
     """Fetch the built-in model and convert it, or find what was made of it before."""
-    wheel = fetch_distribution(
-        recogniser.PROJECT,
-        recogniser.VERSION,
-        kind="wheel",
-        cache=store.downloads,
-    )
-    folder = store.models / f"{file_name(name)}-{_converter_digest(sha256_of(wheel))}"
-    with store.lock(folder.name):
-        if not is_intact(folder):
-            with unpacking(wheel), sealed(folder) as work:
-                recogniser.prepare(wheel, work)
+    with distribution(
+        recogniser.PROJECT, recogniser.VERSION, kind="wheel", cache=store.downloads
+    ) as wheel:
+        folder = store.models / f"{file_name(name)}-{_converter_digest(sha256_of(wheel))}"
+        with store.lock(folder.name):
+            if not is_intact(folder):
+                with sealed(folder) as work:
+                    recogniser.prepare(wheel, work)
     return recogniser.ModelFiles.within(folder)
 
 

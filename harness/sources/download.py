@@ -65,20 +65,25 @@ STAMP = "sha256"
 _T = TypeVar("_T")
 
 
-def fetch_distribution(
+@contextlib.contextmanager
+def distribution(
     project: str,
     version: str,
     *,
     kind: Kind,
     cache: Path,
     session_log: Path | None = None,
-) -> Path:
-    """Return the path of a distribution file, downloaded unless `cache` has it.
+) -> Iterator[Path]:
+    """Yield the path of a distribution file, downloaded unless `cache` has it.
 
     The file agrees with the hash that the index states and with the one that a lock pins
     (`harness.config.pinning`); a cached file is verified again on every call. Of several wheels the
     one that suits this interpreter best is taken; `requires-python` is not looked at, since nothing
     is installed.
+
+    It stays there until who asked has done with it: others who want the same file wait. One that
+    turns out to be none (`SourceError` or `ModelError` while it is unpacked) is forgotten, so that
+    the next run downloads another; what a lock pins is what it should be, and is kept.
 
     Args:
         project: name of the project, in any spelling.
@@ -93,49 +98,40 @@ def fetch_distribution(
         MachineError: no network, disk full.
         ConfigError: pip's configuration is unusable.
     """
+    slot = cache / file_name(canonicalize_name(project)) / file_name(f"{version}-{kind}")
+    with contextlib.ExitStack() as stack:
+        with disk_trouble_explained(cache):
+            slot.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(slot.with_name(f"{slot.name}.lock")))
+            archive = _fetched(project, version, kind, slot, session_log)
+        try:
+            yield archive
+        except (SourceError, ModelError):
+            digest, _ = _stamp(slot)
+            if not any(pin.sha256 == digest for pin in in_force().lock.files):
+                set_aside(slot, "unusable", then="downloaded again by the next run")
+            raise
+
+
+def _fetched(project: str, version: str, kind: Kind, slot: Path, session_log: Path | None) -> Path:
+    """Return the file in a slot, downloaded if need be, by who has the slot's lock."""
     pinning = in_force()
     pins = pinning.distribution(project, version, kind)
-    slot = cache / file_name(canonicalize_name(project)) / file_name(f"{version}-{kind}")
     cached = _cached(slot, pins)
     if cached is not None:
         pinning.allow(cached.name, pins)
         return cached
-    with disk_trouble_explained(cache):
-        slot.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(slot.with_name(f"{slot.name}.lock")):
-            cached = _cached(slot, pins)
-            if cached is not None:
-                pinning.allow(cached.name, pins)
-                return cached
-            with _finder(PipConfig.load()) as finder:
-                package = _choose(finder, project, version, kind, pins)
-                name = package.link.filename
-                pinning.allow(name, pins)
-                with directory_atomically(slot) as work:
-                    digest = _download(finder, package, work, pins.get(name))
+    with _finder(PipConfig.load()) as finder:
+        package = _choose(finder, project, version, kind, pins)
+        name = package.link.filename
+        pinning.allow(name, pins)
+        with directory_atomically(slot) as work:
+            digest = _download(finder, package, work, pins.get(name))
     if session_log is not None:
         append_line(session_log, f"downloaded {package.link.redacted} sha256={digest}")
     if name not in pins:
         logger.warning("%s: SHA-256 is %s, which no lock has. %s", name, digest, pinning.remedy)
     return slot / name
-
-
-@contextlib.contextmanager
-def unpacking(archive: Path) -> Iterator[None]:
-    """Forget a distribution file that turns out to be none, so that the next run fetches another.
-
-    What a lock pins is what it should be, and is kept.
-
-    Args:
-        archive: what `fetch_distribution` returned.
-    """
-    try:
-        yield
-    except (SourceError, ModelError):
-        digest, _ = _stamp(archive.parent)
-        if not any(pin.sha256 == digest for pin in in_force().lock.files):
-            set_aside(archive.parent, "unusable", then="downloaded again by the next run")
-        raise
 
 
 def list_versions(project: str, kind: Kind) -> list[tuple[str, str, int | None]]:

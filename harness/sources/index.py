@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from typing import TYPE_CHECKING
 
-from harness.sources.download import fetch_distribution, unpacking
+from harness.sources.download import distribution
 from harness.sources.tree import (
     GLSLANG,
     SourceTree,
@@ -47,22 +47,21 @@ def obtain_index(revision: Revision, *, store: Path, log: Path, with_glslang: bo
         MachineError: no network, disk full.
     """
     version = index_version(revision.name)
-    archive = fetch_distribution(
+    with distribution(
         PROJECT, version, kind="sdist", cache=store / "downloads", session_log=log
-    )
-    sha256 = sha256_of(archive)
+    ) as archive:
+        sha256 = sha256_of(archive)
 
-    def fill(root: Path) -> None:
-        _extract(archive, root, lambda name: name if is_part(name) else None)
-        check_complete(
-            root,
-            archive.name,
-            f"Releases before {FIRST_WITH_SOURCE} have only the Python wrapper on the index: "
-            f"take tag {version.rpartition('.')[2]} of the git repository instead (kind git).",
-        )
+        def fill(root: Path) -> None:
+            _extract(archive, root, lambda name: name if is_part(name) else None)
+            check_complete(
+                root,
+                archive.name,
+                f"Releases before {FIRST_WITH_SOURCE} have only the Python wrapper on the index: "
+                f"take tag {version.rpartition('.')[2]} of the git repository instead (kind git).",
+            )
 
-    glslang, glslang_digest = None, ""
-    with unpacking(archive):
+        glslang, glslang_digest = None, ""
         path, digest = stored(store / f"index-{sha256[:16]}", fill)
         if with_glslang:
             glslang, glslang_digest = _glslang(archive, sha256, store)

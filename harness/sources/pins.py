@@ -8,7 +8,7 @@ from harness.config.downloads import Distribution
 from harness.config.lock_file import Lock, PinnedCommit, PinnedFile, without_credentials
 from harness.config.pinning import pinned_by_nothing
 from harness.sources.checkout import fetch_commit, open_repository
-from harness.sources.download import fetch_distribution, fetch_files
+from harness.sources.download import distribution, fetch_files
 from harness.util.errors import MachineError
 from harness.util.files import sha256_of
 from harness.util.scratch import scratch_directory
@@ -50,7 +50,8 @@ def _files(wanted: Distribution, store: Store, *, fresh: bool) -> tuple[PinnedFi
             if fresh:
                 raise
             # What was used here before is better than nothing; other machines' files stay open.
-            found = [fetch_distribution(project, version, kind=kind, cache=store.downloads)]
+            with distribution(project, version, kind=kind, cache=store.downloads) as used:
+                return (_file(wanted, used),)
         return tuple(_file(wanted, path) for path in found)
 
 

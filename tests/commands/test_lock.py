@@ -4,7 +4,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.config.lock_file import Lock, read_lock
-from harness.sources.download import fetch_distribution
+from harness.sources.download import distribution
 from harness.util.files import sha256_of
 from tests.local_index import NCNN, make_sdist, use_find_links
 from tests.sources.conftest import Repo, empty_repository
@@ -93,7 +93,8 @@ def test_update(config: Path, repository: Repo, capsys: pytest.CaptureFixture[st
 def test_without_network_what_is_in_the_store_is_pinned(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch_distribution("ncnn", "1.0.20300101", kind="sdist", cache=Path("builds/downloads"))
+    with distribution("ncnn", "1.0.20300101", kind="sdist", cache=Path("builds/downloads")):
+        pass
     monkeypatch.setattr("harness.sources.download.time.sleep", lambda _: None)
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import hashlib
 import re
@@ -11,17 +12,18 @@ from harness.config.lock_file import Lock, PinnedFile
 from harness.config.pinning import pinned_by
 from harness.sources import index_client
 from harness.sources.download import (
-    fetch_distribution,
+    distribution,
     fetch_files,
     list_versions,
 )
-from harness.util.errors import HarnessError, MachineError, SourceError
+from harness.util.errors import HarnessError, MachineError, ModelError, SourceError
 from harness.util.files import disk_trouble_explained, sha256_of
 from tests.local_index import make_sdist, use_find_links
 
 
-def fetch(cache: Path) -> Path:
-    return fetch_distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache)
+def fetch(cache: Path, project: str = "ncnn", version: str = "1.0.20200101") -> Path:
+    with distribution(project, version, kind="sdist", cache=cache) as path:
+        return path
 
 
 @pytest.fixture
@@ -80,13 +82,13 @@ def test_file_without_end(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     cache = tmp_path / "cache"
-    for _ in range(2):
-        path = fetch_distribution(
-            "NCNN", "1.0.20200101", kind="sdist", cache=cache, session_log=log
-        )
     source = links / "ncnn-1.0.20200101.tar.gz"
-    assert path.name == source.name
-    assert path.read_bytes() == source.read_bytes()
+    for _ in range(2):
+        with distribution(
+            "NCNN", "1.0.20200101", kind="sdist", cache=cache, session_log=log
+        ) as path:
+            assert path.name == source.name
+            assert path.read_bytes() == source.read_bytes()
     assert log.read_text() == f"downloaded {source.as_uri()} sha256={sha256_of(source)}\n"
     source.unlink()
     assert fetch(cache) == path
@@ -95,7 +97,7 @@ def test_fetched_once_then_cached(links: Path, tmp_path: Path) -> None:
 def test_version_is_no_path(links: Path, tmp_path: Path) -> None:
     cache = tmp_path / "a" / "b" / "cache"
     with pytest.raises(SourceError):
-        fetch_distribution("ncnn", "../../pwned", kind="sdist", cache=cache)
+        fetch(cache, version="../../pwned")
     assert {path.parent for path in tmp_path.rglob("*.lock")} == {cache / "ncnn"}
 
 
@@ -112,11 +114,31 @@ def test_many_at_once(links: Path, tmp_path: Path) -> None:
         assert len(set(pool.map(fetch, [tmp_path / "cache"] * 8))) == 1
 
 
+def test_file_that_another_finds_unusable(links: Path, tmp_path: Path) -> None:
+    """Who wants it too waits, and does not unpack what is being set aside."""
+    cache = tmp_path / "cache"
+    with (
+        contextlib.suppress(ModelError),
+        ThreadPoolExecutor(1) as pool,
+        distribution("ncnn", "1.0.20200101", kind="sdist", cache=cache),
+    ):
+        other = pool.submit(fetch, cache)
+        with pytest.raises(TimeoutError):
+            other.result(timeout=0.1)
+        raise ModelError("not one")
+    assert other.result().is_file()
+    assert len(list(cache.rglob("*.tar.gz"))) == 2
+
+
 def test_wheel_that_suits_is_taken(links: Path, tmp_path: Path) -> None:
-    path = fetch_distribution("other-tool", "1.0", kind="wheel", cache=tmp_path / "cache")
-    assert path.read_bytes() == b"py3-none-any"
-    with pytest.raises(SourceError, match="no wheel for this platform"):
-        fetch_distribution("other-tool", "2.0", kind="wheel", cache=tmp_path / "cache")
+    cache = tmp_path / "cache"
+    with distribution("other-tool", "1.0", kind="wheel", cache=cache) as path:
+        assert path.read_bytes() == b"py3-none-any"
+    with (
+        pytest.raises(SourceError, match="no wheel for this platform"),
+        distribution("other-tool", "2.0", kind="wheel", cache=cache),
+    ):
+        pass
 
 
 def pinned(name: str, sha256: str, tmp_path: Path) -> Path:
@@ -206,7 +228,7 @@ def test_list_versions_newest_first(links: Path) -> None:
 )
 def test_unknown(links: Path, tmp_path: Path, project: str, version: str, message: str) -> None:
     with pytest.raises(SourceError, match=re.escape(message)):
-        fetch_distribution(project, version, kind="sdist", cache=tmp_path / "cache")
+        fetch(tmp_path / "cache", project, version)
 
 
 def test_no_network(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
