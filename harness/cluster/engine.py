@@ -25,7 +25,7 @@ from harness.execution.progress import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from distributed import Future
 
@@ -154,7 +154,7 @@ class _Work:
                 yield self._unrun(cell, Verdict.SKIPPED, why)
             else:
                 able[cell.build].append(cell)
-        for spec in dict.fromkeys(cell.build for cell in cells):
+        for spec in _longest_first(dict.fromkeys(cell.build for cell in cells)):
             if spec in able:
                 needs = required(able[spec], arch)
                 fit = [address for address, names in offers.items() if needs <= names]
@@ -228,6 +228,22 @@ class _Work:
         record = self.engine.runner.unrun(cell, instead)
         failure = {Verdict.BROKEN: Failure.RUN, Verdict.SKIPPED: Failure.MACHINE}.get(verdict)
         return record.model_copy(update={"failure": failure})
+
+
+def _longest_first(specs: Iterable[BuildSpec]) -> list[BuildSpec]:
+    """Return builds so that none of the longest begins when all others are done.
+
+    Kernels have more code for each instruction set that is on, and later versions have more kernels;
+    users name versions in their order.
+    """
+    later_first = reversed(list(specs))
+    return sorted(later_first, key=_weight, reverse=True)
+
+
+def _weight(spec: BuildSpec) -> tuple[bool, int]:
+    options = dict(spec.flags.options)
+    has_all_sets = options.get("NCNN_RUNTIME_CPU") != "OFF"
+    return has_all_sets, list(options.values()).count("ON")
 
 
 def _finished(spec: BuildSpec, instead: NotBuilt) -> BuildFinished:
