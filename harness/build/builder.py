@@ -326,7 +326,7 @@ class Builder:
 
     def _keep(self, plan: BuildPlan, work: Path, seconds: float) -> Build:
         build = work / BUILD
-        record = self._describe(plan, build, seconds)
+        record = self.describe(plan, build, seconds)
         with sealed(self.store.modules / plan.folder) as folder:
             shutil.copy2(build / CORE, folder / CORE)
             shutil.copy2(work / LOG, folder / LOG)
@@ -379,7 +379,17 @@ class Builder:
         shutil.rmtree(work, ignore_errors=True)
         raise error
 
-    def _describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
+    def describe(self, plan: BuildPlan, build: Path, seconds: float) -> BuildRecord:
+        """Return how a plan was built.
+
+        Args:
+            plan: what was compiled.
+            build: the build directory.
+            seconds: how long it took.
+
+        Raises:
+            BuildError: CMake did not tell.
+        """
         commands = cmake.read_compile_commands(build)
         stands_for = cmake.representative(commands, plan.arch)
         macros = (

@@ -69,6 +69,7 @@ class _Command(BaseModel):
     file: Path
     command: str
     directory: Path
+    output: Path = Path()
 
 
 _COMMANDS = TypeAdapter(tuple[_Command, ...])
@@ -134,6 +135,8 @@ class CompileCommand:
     command: str
     directory: Path
     """Where it was run: the build directory."""
+    output: Path = Path()
+    """The object file."""
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ class BuildResolver:
             MachineError: nothing here can run it.
         """
         found = self.builder.find(plan)
-        return self._runnable(found, plan.spec.flags) if found else None
+        return self.runnable(found, plan.spec.flags) if found else None
 
     def make(self, plan: BuildPlan) -> Build:
         """Return the finished build of a plan, compiled if it is not there.
@@ -144,7 +144,7 @@ class BuildResolver:
             with self._lock:
                 self._trees.clear()
             build = self.builder.build(self.plan(plan.spec))
-        return self._runnable(build, plan.spec.flags)
+        return self.runnable(build, plan.spec.flags)
 
     def build(self, spec: BuildSpec) -> Build:
         """Plan and make a build for use on this machine.
@@ -187,7 +187,12 @@ class BuildResolver:
                 found = self.find(self.plan(full))
         return found or self.build(replace(full, layers=known.intersection(layers)))
 
-    def _runnable(self, build: Build, flags: FlagSet) -> Build:
+    def runnable(self, build: Build, flags: FlagSet) -> Build:
+        """Return a build that was made with a flag set, with what runs it.
+
+        Raises:
+            MachineError: nothing here can run it.
+        """
         if flags.target is None:
             library = str(asan_library(self.compiler(flags))) if flags.wants_asan else ""
             return replace(build, library=library)

@@ -233,8 +233,8 @@ class _Work:
 def _longest_first(specs: Iterable[BuildSpec]) -> list[BuildSpec]:
     """Return builds so that none of the longest begins when all others are done.
 
-    Kernels have more code for each instruction set that is on, and later versions have more kernels;
-    users name versions in their order.
+    Kernels have more code for each instruction set that is on, and later versions, which users name
+    after earlier ones, have more kernels.
     """
     later_first = reversed(list(specs))
     return sorted(later_first, key=_weight, reverse=True)

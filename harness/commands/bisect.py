@@ -81,11 +81,8 @@ def execute(options: argparse.Namespace) -> int:
         confine(active() and places_of(options))
     if options.whole_model and options.layer:
         raise UsageError("--layer and --whole-model exclude each other. Give one of them.")
-    if options.inside and (options.version or options.scheduler):
-        raise UsageError(
-            "--inside looks into a commit or release, on this machine: leave out --version and "
-            "--scheduler."
-        )
+    if options.inside and options.scheduler:
+        raise UsageError("--inside works on this machine: leave out --scheduler.")
     if len(getattr(options, "converter", ())) > 1:
         raise UsageError(
             "--converter: a bisection takes one. Which converter is at fault, a matrix says."

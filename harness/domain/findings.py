@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 FILE = "finding.json"
 
 
+class LinePair(StoredValue):
+    """A line of source before and after a change, beside each other."""
+
+    heading: str = ""
+    """What follows is of: a file and a function. Then there are no lines."""
+    before_number: int = 0
+    """From 1; 0 where the line is new."""
+    before: str = ""
+    after_number: int = 0
+    """From 1; 0 where the line is gone."""
+    after: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the change touches it."""
+        is_there = self.before_number and self.after_number
+        return not self.heading and (not is_there or self.before != self.after)
+
+
 class Section(StoredValue):
     """One part of a finding: lines, a table, or text that keeps its line breaks."""
 
@@ -22,7 +41,11 @@ class Section(StoredValue):
     lines: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    pairs: tuple[LinePair, ...] = ()
+    """Changed lines with what is around them."""
     code: str = ""
+    language: str = "diff"
+    """Of the code, as Markdown names it."""
     folded: bool = False
     """Whether it is long and for few: folded on the page, left out of the Markdown."""
 

@@ -12,11 +12,13 @@ from harness.analysis.bisection.configurations import ComparisonResult, Differen
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
 from harness.domain.formatting import assignments, count, number
+from harness.report.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.inside.answer import InsideAnswer
     from harness.analysis.bisection.result import BisectionResult, Commit, Side
     from harness.analysis.bisection.submodel import Subject
     from harness.analysis.delta_debugging import MinimalSet
@@ -37,7 +39,7 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
             Section(heading="Measured", lines=_conditions(result)),
             _sides(result),
             Section(heading="Commit", lines=_commit(commit) if commit else ()),
-            *_inside(result),
+            *_inside(result.inside, "the change", result.commit.sha if result.commit else ""),
             Section(heading="Suspects", lines=() if result.found else _suspects(result)),
             Section(heading="All changes seen, oldest first", lines=_transitions(result)),
             Section(heading="Steps that do not cross the threshold", lines=result.beside),
@@ -53,32 +55,36 @@ def as_finding(result: BisectionResult, command: str) -> Finding:
     )
 
 
-def _inside(result: BisectionResult) -> tuple[Section, ...]:
-    """Return what a search inside the change found."""
-    inside = result.inside
+def _inside(inside: InsideAnswer | None, what: str, sha: str = "") -> tuple[Section, ...]:
+    """Return what a search inside a change, or between two builds, found."""
     if inside is None:
         return ()
     if inside.note:
-        return (Section(heading="Inside the change", lines=(inside.note,)),)
-    whole = f"{count(inside.of_hunks, 'hunk')} in {count(inside.of_files, 'file')}"
+        return (Section(heading=f"Inside {what}", lines=(inside.note,)),)
+    parts = ((inside.of_hunks, "hunk"), (inside.of_functions, "function"))
+    whole = " in ".join(
+        count(number, word) for number, word in (*parts, (inside.of_files, "file")) if number
+    )
     named = ", ".join(inside.parts[:FILES])
     left = len(inside.parts) - FILES
     found = {
         "hunks": f"of {whole}, {count(len(inside.parts), 'hunk')}: {named}",
-        "files": f"of {whole}, all of {named}: no part of that holds on both sides",
+        "functions": f"of {whole}, {count(len(inside.parts), 'function')}: {named}",
+        "files": f"of {whole}, all of {named}: no smaller part holds on both sides",
         "change": f"all of {whole}: no part of it holds on both sides",
     }[inside.level]
     more = f" and {left} more" if left > 0 and inside.level != "change" else ""
     lines = (
         f"{found}{more}",
         *inside.evidence,
-        f"{inside.measurements} mixtures of before and after built and measured, "
-        f"{inside.seconds:.0f} s",
+        f"{count(inside.measurements, 'mixture')} built and measured, {inside.seconds:.0f} s",
     )
-    sha = result.commit.sha if result.commit else ""
+    diff = shortened(inside.diff, sha)
     return (
-        Section(heading="Inside the change: what matters of it", lines=lines),
-        Section(heading="These lines", code=shortened(inside.diff, sha)),
+        Section(heading=f"Inside {what}: what matters", lines=lines),
+        Section(heading="These lines, before and after", pairs=side_by_side(diff)),
+        Section(heading="These lines as a diff", code=diff, folded=True),
+        Section(heading="These functions", code=inside.code, language="cpp"),
     )
 
 
@@ -102,6 +108,7 @@ def comparison_as_finding(
             Section(
                 heading="Each needed setting left out by itself", lines=tuple(evidence(compared))
             ),
+            *_inside(compared.inside, "the builds"),
             Section(
                 heading="Other sets that turn it bad by themselves",
                 lines=tuple(f"{{{_names(each.items)}}}" for each in compared.sets[1:]),
@@ -133,6 +140,7 @@ def comparison_json(compared: ComparisonResult, *, point: Point, subject: Subjec
         "differences": [asdict(each) for each in compared.differences],
         "sets": [_described(each) for each in compared.sets],
         "reverts": [_described(each) for each in compared.reverts],
+        "inside": compared.inside.model_dump() if compared.inside else None,
         "tests": [
             {"applied": sorted(map(str, applied)), "result": str(value)}
             for applied, value in compared.values.items()
@@ -202,7 +210,7 @@ def shortened(diff: str, commit: str) -> str:
 
 
 def _filled(*sections: Section) -> tuple[Section, ...]:
-    return tuple(each for each in sections if each.lines or each.rows or each.code)
+    return tuple(each for each in sections if each.lines or each.rows or each.pairs or each.code)
 
 
 def _conditions(result: BisectionResult) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ _BLOCK = re.compile(
 )
 """What begins a heading, a list or a quotation at the beginning of a line."""
 _QUOTE = re.compile(r"\s*[>=]")
+NO_BREAK = "\u00a0"
+_OPENING = re.compile(r"^`+ ?")
 _TICKS = re.compile(r"`+")
 
 
@@ -61,6 +63,17 @@ def code(value: object, *, cell: bool = False) -> Markup:
     return Markup(f"{ticks}{pad}{line}{pad}{ticks}")
 
 
+def source(value: object) -> Markup:
+    """Return a line of source as code in a cell of a table, with the blanks at its beginning."""
+    line = str(value).expandtabs(4).rstrip()
+    bare = line.lstrip(" ")
+    if not bare:
+        return Markup()
+    # Any other blank there is left out by who shows it.
+    blanks = NO_BREAK * (len(line) - len(bare))
+    return Markup(_OPENING.sub(lambda ticks: f"{ticks[0]}{blanks}", code(bare, cell=True), count=1))
+
+
 def block(value: object, language: str = "") -> Markup:
     """Return lines as a block of code; the fence is longer than any in it."""
     lines = printable(str(value)).rstrip("\n")
@@ -77,5 +90,5 @@ def escapes_markdown(engine: Environment) -> Environment:
     """Return the engine, made to write every value as text, with filters for what is more."""
     engine.autoescape = True
     engine.finalize = text
-    engine.filters |= {"code": code, "block": block, "row": row}
+    engine.filters |= {"code": code, "source": source, "block": block, "row": row}
     return engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ from harness.execution.cell_runner import machine
 from harness.util.errors import BuildError, LacksLayerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from harness.analysis.bisection.submodel import Subject
     from harness.build.builder import Build
@@ -125,18 +125,33 @@ class LocalBed:
             MachineError: something that has nothing to do with the revision.
             SourceError: its source cannot be had.
         """
+        return self._tried(trial, lambda: self._built(trial), self.runner)
+
+    def measure_in(self, trial: Trial, make: Callable[[], Build]) -> Measurement:
+        """Run the subject in a build of whatever kind; nothing of it is remembered.
+
+        Args:
+            trial: what is run; its variant says with which options.
+            make: makes the build; what it raises is what came of the trial.
+
+        Raises:
+            MachineError: something that has nothing to do with the build.
+        """
+        return self._tried(trial, make, replace(self.runner, memory=None)).found
+
+    def _tried(self, trial: Trial, make: Callable[[], Build], runner: CellRunner) -> Tried:
         started = time.monotonic()
         lasting = True
         blank = failed(trial)
         try:
-            build = self._built(trial)
+            build = make()
         except LacksLayerError as error:
             found = blank.model_copy(update={"event": Event.LACKS_LAYER, "detail": str(error)})
         except BuildError as error:
             lasting = error.lasting
             found = blank.model_copy(update=_failed(error))
         else:
-            found = _measurement(blank, self._launched(trial, build))
+            found = _measurement(blank, _launched(trial, build, runner))
         return Tried(stamped(found, started), lasting and found.event is not Event.MACHINE)
 
     def look_ahead(self, trials: Sequence[Trial]) -> None:
@@ -149,7 +164,7 @@ class LocalBed:
             SourceError: the revision's source cannot be had.
         """
         build = self._found(trial)
-        return self._launched(trial, build) if build else None
+        return _launched(trial, build, self.runner) if build else None
 
     def _built(self, trial: Trial) -> Build:
         """Return the build for a subject: one with all layers if it is there, else its own.
@@ -172,25 +187,26 @@ class LocalBed:
         except BuildError:
             return None
 
-    def _launched(self, trial: Trial, build: Build) -> CellRecord:
-        subject = trial.subject
-        cell = CellSpec(
-            build=_spec(trial, None),
-            run=trial.variant.run,
-            model=subject.model.spec,
-            input=InputSpec(name=subject.input.name),
-        )
-        # What was measured before is remembered by revision.
-        return self.runner.run(
-            [cell],
-            build,
-            subject.model,
-            [subject.input],
-            alone=not subject.alone,
-            recall=False,
-            # A search measures again what it doubts, and may be after a crash that comes and goes.
-            again=False,
-        )[0]
+
+def _launched(trial: Trial, build: Build, runner: CellRunner) -> CellRecord:
+    subject = trial.subject
+    cell = CellSpec(
+        build=_spec(trial, None),
+        run=trial.variant.run,
+        model=subject.model.spec,
+        input=InputSpec(name=subject.input.name),
+    )
+    # What was measured before is remembered by revision.
+    return runner.run(
+        [cell],
+        build,
+        subject.model,
+        [subject.input],
+        alone=not subject.alone,
+        recall=False,
+        # A search measures again what it doubts, and may be after a crash that comes and goes.
+        again=False,
+    )[0]
 
 
 def failed(trial: Trial, detail: str = "") -> Measurement:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.bisection.answers import AnswerKind
+from harness.analysis.bisection.bed import LocalBed
 from harness.analysis.bisection.conditions import conditions, everything_off
 from harness.analysis.bisection.configurations import (
     Comparison,
     ComparisonResult,
     Difference,
     differences,
+    mixed,
 )
 from harness.analysis.bisection.criterion import Metric, Observation
 from harness.analysis.bisection.inside.answer import InsideAnswer
+from harness.analysis.bisection.inside.build_search import TwoBuilds
 from harness.analysis.bisection.inside.search import InsideSearch
 from harness.analysis.bisection.layer_selection import grown_layer, worst_beyond
 from harness.analysis.bisection.point_outcomes import LEAD
@@ -136,7 +139,10 @@ class Bisection:
             terms=self.terms,
             listener=self.compared,
         )
-        return subject, comparison.run(items)
+        found = comparison.run(items)
+        if self.inside:
+            found = replace(found, inside=self._between_builds(found, comparison))
+        return subject, found
 
     def _search(self, points: Sequence[Point], subject: Subject | None = None) -> SearchResult:
         """Search with the layer that was asked for, or that the bad end shows to be at fault."""
@@ -312,6 +318,30 @@ class Bisection:
                 lead=LEAD if any(s.contradicts for s in result.standings.values()) else 1,
             ).run()
         return found.model_copy(update={"inside": answer})
+
+    def _between_builds(self, found: ComparisonResult, comparison: Comparison) -> InsideAnswer:
+        """Return which part of what is compiled matters, where flags or the compiler do."""
+        sets = (each.items for each in found.sets if any(i.kind == "build" for i in each.items))
+        items = next(sets, None)
+        if items is None:
+            return InsideAnswer(note="not looked inside: run options alone turn it bad")
+        options = [item for item in items if item.kind == "run"]
+        good, bad = (mixed(comparison.good, comparison.bad, some) for some in (options, items))
+        bed = self.tester.bed
+        assert isinstance(bed, LocalBed)  # the command sees to that
+        self.say(f"looking inside the builds {good.flags.name} and {bad.flags.name}")
+        builds = TwoBuilds(
+            bed=bed,
+            subject=comparison.subject,
+            point=comparison.point,
+            variants=(good, bad),
+            every_layer=self.tester.whole.model.graph.layer_types(),
+            criterion=found.criterion,
+            say=self.say,
+            lead=comparison.lead,
+        )
+        with scratch_directory("inside-") as scratch:
+            return builds.searched(scratch)
 
     def _known_options(self, point: Point) -> frozenset[str]:
         return known_options(self.tester.resolver.source(point.revision).path)

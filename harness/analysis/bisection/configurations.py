@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.inside.answer import InsideAnswer
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.search_driver import Terms
@@ -63,6 +64,8 @@ class ComparisonResult:
     values: Mapping[frozenset[Difference], Observation]
     """What was measured with each subset applied to the good configuration."""
     differences: tuple[Difference, ...]
+    inside: InsideAnswer | None = None
+    """Which part of what is compiled matters, if that was asked."""
 
 
 def differences(

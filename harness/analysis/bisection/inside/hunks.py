@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_HEAD = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
+_TOP_LEVEL = re.compile(r"[A-Za-z_$](?!\w*:$)")
+"""What begins a function, or a class; a label does not."""
 Files = dict[str, bytes]
 """Content by path, with `/` between folders."""
 
@@ -88,8 +91,19 @@ def diff_text(older: Mapping[str, bytes | None], newer: Mapping[str, bytes | Non
         old, new = (
             (content or b"").decode(errors="replace").splitlines() for content in (before, after)
         )
-        found += unified_diff(old, new, *names, lineterm="")
+        lines = unified_diff(old, new, *names, lineterm="")
+        found += (_with_function(line, old) for line in lines)
     return "\n".join(found)
+
+
+def _with_function(line: str, older: list[str]) -> str:
+    """Return a line of a diff, the head of a hunk with what it is within, as git adds it."""
+    head = _HEAD.fullmatch(line)
+    if head is None:
+        return line
+    above = older[: max(0, int(head[1]) - 1)]
+    within = next((text for text in reversed(above) if _TOP_LEVEL.match(text)), "")
+    return f"{line} {within.rstrip(' {')}".rstrip()
 
 
 def _lines(content: bytes) -> list[bytes]:

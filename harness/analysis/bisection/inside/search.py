@@ -18,27 +18,26 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.inside.answer import InsideAnswer
 from harness.analysis.bisection.inside.hunks import Hunk, applied, diff_text, hunks_between
+from harness.analysis.bisection.inside.mixtures import Mixtures, listed
 from harness.analysis.bisection.inside.trees import differing_files, lay_mixture
-from harness.analysis.bisection.point_outcomes import PointOutcome, settle
-from harness.analysis.delta_debugging import DeltaDebugger, Progress, Result
+from harness.analysis.delta_debugging import DeltaDebugger, Progress
 from harness.domain.formatting import count
-from harness.domain.outcomes import Outcome
 from harness.domain.spec import Revision, content_key
-from harness.util.errors import UnbuildableError, UsageError
+from harness.util.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.analysis.bisection.bed import Variant
-    from harness.analysis.bisection.criterion import Criterion
+    from harness.analysis.bisection.criterion import Criterion, Observation
+    from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.revision_tester import RevisionTester
     from harness.analysis.bisection.submodel import Subject
+    from harness.domain.outcomes import Outcome
 
 
 _Item = TypeVar("_Item", str, Hunk)
-_SHOWN = 6
-"""Hunks or files that a line of evidence names; more are counted."""
 
 
 @dataclass(kw_only=True)
@@ -59,9 +58,8 @@ class InsideSearch:
     say: Callable[[str], None]
     lead: int = 1
     """By how many measurements a verdict must lead: more than one where measurements err."""
-    _known: dict[frozenset[Hunk], Outcome] = field(default_factory=dict)
-    _seen: dict[frozenset[Hunk], str] = field(default_factory=dict)
-    """The last value of each mixture, or what happened instead."""
+    _remembered: dict[str, list[Measurement]] = field(default_factory=dict)
+    """What was known of each mixture before."""
     _measurements: int = 0
 
     def __post_init__(self) -> None:
@@ -70,6 +68,12 @@ class InsideSearch:
         self._hunks = hunks_between(self._older, newer)
         self._all = frozenset(self._hunks)
         self._files = _paths(self._hunks)
+        self._mixtures = Mixtures(
+            measure=self._measured,
+            criterion=self.criterion,
+            becomes=self.becomes,
+            lead=self.lead,
+        )
 
     def run(self) -> InsideAnswer:
         """Return the part that matters.
@@ -81,7 +85,7 @@ class InsideSearch:
         try:
             answer = self._answer()
         except UsageError:
-            older, newer = (self._described(part) for part in (frozenset(), self._all))
+            older, newer = (self._mixtures.described(part) for part in (frozenset(), self._all))
             answer = InsideAnswer(
                 note=f"not looked inside: in what is built, before is {older} and after is {newer}"
             )
@@ -100,16 +104,16 @@ class InsideSearch:
         rest = self._all - frozenset(own)
         hunks = self._smallest("hunk", own, lambda some: rest | some)
         part = frozenset(hunks)
-        lines = [f"without {_listed(_names(hunks))}: {self._described(self._all - part)}"]
-        alone = self._outcome(part)
-        lines.append(f"with nothing else of the change: {self._described(part)}")
+        lines = [f"without {listed(_names(hunks))}: {self._mixtures.described(self._all - part)}"]
+        alone = self._mixtures.outcome(part)
+        lines.append(f"with nothing else of the change: {self._mixtures.described(part)}")
         if alone is self.becomes:
             return self._told("hunks", part, lines)
         whole = self._of_files(frozenset(files))
-        if alone.decides and self._outcome(whole) is not self.becomes:
+        if alone.decides and self._mixtures.outcome(whole) is not self.becomes:
             whole = self._of_files(frozenset(self._enough()))
         if whole not in (part, self._all):
-            self._outcome(whole)
+            self._mixtures.outcome(whole)
             lines.append(self._with(_paths(self._ordered(whole)), whole))
         if not alone.decides:
             # It does not compile without what it calls: that says nothing against it.
@@ -120,8 +124,8 @@ class InsideSearch:
             self._debugger("hunk", within, lambda some: some).minimal_failing().items
         )
         lines.append(self._with(_names(self._ordered(together)), together))
-        without = self._outcome(self._all - together)
-        lines.append(f"without any of these: {self._described(self._all - together)}")
+        without = self._mixtures.outcome(self._all - together)
+        lines.append(f"without any of these: {self._mixtures.described(self._all - together)}")
         if without.decides and without is not self.becomes:
             return self._told("hunks", together, lines)
         return self._told("files" if whole != self._all else "change", whole, lines)
@@ -162,7 +166,7 @@ class InsideSearch:
             )
 
         return DeltaDebugger(
-            items=items, test=lambda some: self._result(hunks(some)), progress=progress
+            items=items, test=lambda some: self._mixtures.result(hunks(some)), progress=progress
         )
 
     def _ordered(self, hunks: frozenset[Hunk]) -> list[Hunk]:
@@ -171,20 +175,8 @@ class InsideSearch:
     def _of_files(self, files: frozenset[str]) -> frozenset[Hunk]:
         return frozenset(hunk for hunk in self._hunks if hunk.path in files)
 
-    def _result(self, hunks: frozenset[Hunk]) -> Result:
-        """Return what a mixture does: it fails where it has the effect of the change."""
-        outcome = self._outcome(hunks)
-        if not outcome.decides:
-            return Result.UNRESOLVED
-        return Result.FAIL if outcome is self.becomes else Result.PASS
-
-    def _outcome(self, hunks: frozenset[Hunk]) -> Outcome:
-        if hunks not in self._known:
-            self._known[hunks] = self._measured(hunks)
-        return self._known[hunks]
-
-    def _measured(self, hunks: frozenset[Hunk]) -> Outcome:
-        """Build the older source with some hunks applied, and measure it until it is settled."""
+    def _measured(self, hunks: frozenset[Hunk], times: int) -> Observation:
+        """Build the older source with some hunks applied, and measure it once more."""
         files = self._mixed(hunks)
         key = content_key({name: content and content.hex() for name, content in files.items()})
         folder = self.scratch / key
@@ -196,42 +188,26 @@ class InsideSearch:
                 name=str(folder),
             ),
         )
-        known = list(self.tester.recall(self.subject, self.variant).get(point.id, ()))
-        outcomes: list[PointOutcome] = []
-        try:
-            while True:
-                if len(outcomes) < len(known):
-                    found = known[len(outcomes)]
-                else:
-                    if not folder.exists():
-                        lay_mixture(self.trees[1], files, folder)
-                    self._measurements += 1
-                    try:
-                        found = self.tester.measure(point, self.subject, self.variant)
-                    except UnbuildableError as error:
-                        # A file that is included is not there: it is in the rest of the change.
-                        what = str(error).partition(". ")[0]  # and not how to install it
-                        self._seen[hunks] = f"not testable: {what}"
-                        return Outcome.SKIP
-                observation = found.observation(self.subject.watched, self.criterion.metric)
-                judged = self.criterion.judge(observation)
-                self._seen[hunks] = f"{judged.outcome}: {judged.reason}"
-                outcomes.append(PointOutcome(0, judged.outcome, judged.near))
-                outcome = settle(outcomes, self.lead).outcome
-                if outcome:
-                    return outcome
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        known = self._remembered.setdefault(
+            point.id, list(self.tester.recall(self.subject, self.variant).get(point.id, ()))
+        )
+        if times < len(known):
+            found = known[times]
+        else:
+            self._measurements += 1
+            lay_mixture(self.trees[1], files, folder)
+            try:
+                found = self.tester.measure(point, self.subject, self.variant)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        return found.observation(self.subject.watched, self.criterion.metric)
 
     def _mixed(self, hunks: frozenset[Hunk]) -> dict[str, bytes | None]:
         """Return all files that differ, with some hunks applied to the older ones."""
         return {path: self._older.get(path) for path in self._files} | applied(self._older, hunks)
 
     def _with(self, names: Sequence[str], hunks: frozenset[Hunk]) -> str:
-        return f"with {_listed(names)} and nothing else: {self._described(hunks)}"
-
-    def _described(self, hunks: frozenset[Hunk]) -> str:
-        return self._seen.get(hunks, "not measured")
+        return f"with {listed(names)} and nothing else: {self._mixtures.described(hunks)}"
 
 
 def _paths(hunks: Sequence[Hunk]) -> list[str]:
@@ -241,8 +217,3 @@ def _paths(hunks: Sequence[Hunk]) -> list[str]:
 
 def _names(hunks: Sequence[Hunk]) -> list[str]:
     return [hunk.name for hunk in hunks]
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

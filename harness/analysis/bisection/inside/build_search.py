@@ -1,0 +1,311 @@
+"""The search between two builds of one source: which files, and which functions, make it bad.
+
+Files of either build are linked together, and then functions of either build of the files that
+matter, see `harness.build.mixing`. What is looked for is the smallest part that, compiled as in the
+good build, makes the bad one good. Then the other side is asked: the good build with nothing but
+that part as in the bad one. What does not hold on both sides is no answer: then the larger part is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from harness.analysis.bisection.bed import Trial
+from harness.analysis.bisection.inside.answer import InsideAnswer
+from harness.analysis.bisection.inside.function_source import function_source
+from harness.analysis.bisection.inside.mixtures import Mixtures, listed
+from harness.analysis.delta_debugging import DeltaDebugger, Progress
+from harness.build.mixing.mixer import Function, Mixer
+from harness.build.mixing.names import demangled
+from harness.build.mixing.objects import object_build
+from harness.domain.formatting import count
+from harness.domain.outcomes import Outcome
+from harness.domain.spec import BuildSpec
+from harness.util.errors import BuildError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.analysis.bisection.bed import LocalBed, Variant
+    from harness.analysis.bisection.criterion import Criterion, Observation
+    from harness.analysis.bisection.history import Point
+    from harness.analysis.bisection.submodel import Subject
+    from harness.build.builder import Build
+    from harness.build.mixing.assembly import TwoTexts
+
+_Part = TypeVar("_Part", bound="str | Function")
+MOST_FILES = 8
+"""Files that are looked into; more are the answer themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoBuilds:
+    """What tells a good build of a revision from a bad one: flags or the compiler."""
+
+    bed: LocalBed
+    subject: Subject
+    point: Point
+    variants: tuple[Variant, Variant]
+    """The good one and the bad one, with the same run options."""
+    every_layer: frozenset[str]
+    criterion: Criterion
+    say: Callable[[str], None]
+    lead: int = 1
+
+    def searched(self, scratch: Path) -> InsideAnswer:
+        """Compile both once more, keep their object files, and return the part that matters.
+
+        Args:
+            scratch: an empty directory.
+
+        Raises:
+            MachineError: something that has nothing to do with the builds.
+        """
+        started = time.monotonic()
+        resolver = self.bed.resolver
+        layers = self.subject.model.graph.layer_types()
+        sides = []
+        for word, variant in zip(("good", "bad"), self.variants, strict=True):
+            self.say(f"inside: compiling {self.point.name} {variant.flags.name}, to keep its parts")
+            spec = BuildSpec(revision=self.point.revision, flags=variant.flags, layers=layers)
+            try:
+                plan = resolver.plan(spec)
+                sides.append(object_build(resolver.builder, plan, scratch / word))
+            except BuildError as error:
+                return InsideAnswer(note=f"not looked inside: {error}")
+        first, second = sides
+        search = BuildSearch(
+            mixer=Mixer(builder=resolver.builder, sides=(first, second), folder=scratch / "mixed"),
+            measure=self._observed,
+            criterion=self.criterion,
+            say=self.say,
+            lead=self.lead,
+        )
+        seconds = round(time.monotonic() - started, 1)
+        answer = search.run()
+        return answer.model_copy(update={"seconds": round(answer.seconds + seconds, 1)})
+
+    def _observed(self, make: Callable[[], Build]) -> Observation:
+        bad = self.variants[1]
+        trial = Trial(
+            point=self.point.id,
+            revision=self.point.revision,
+            variant=bad,
+            subject=self.subject,
+            every_layer=self.every_layer,
+        )
+        found = self.bed.measure_in(trial, lambda: self.bed.resolver.runnable(make(), bad.flags))
+        return found.observation(self.subject.watched, self.criterion.metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found(Generic[_Part]):
+    """What a search at one level found."""
+
+    part: tuple[_Part, ...]
+    holds: bool
+    """Whether both sides were as they are to be."""
+    lines: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class BuildSearch:
+    """Two builds of one source, with what measures mixtures of them."""
+
+    mixer: Mixer
+    measure: Callable[[Callable[[], Build]], Observation]
+    """Runs what a function builds; a `BuildError` of that function is a result as well."""
+    criterion: Criterion
+    say: Callable[[str], None]
+    lead: int = 1
+    """By how many measurements a verdict must lead: more than one where measurements err."""
+    _measurements: int = 0
+
+    def run(self) -> InsideAnswer:
+        """Return the part that matters.
+
+        Raises:
+            MachineError: something that has nothing to do with the builds.
+        """
+        started = time.monotonic()
+        try:
+            answer = self._answer()
+        except UsageError as error:
+            answer = InsideAnswer(note=f"not looked inside: linked once more, {error}")
+        return answer.model_copy(
+            update={
+                "measurements": self._measurements,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+
+    def _answer(self) -> InsideAnswer:
+        units = self.mixer.units()
+        if not units:
+            return InsideAnswer(note="not looked inside: both builds are of the same object files")
+        mixtures: Mixtures[str] = self._mixtures(lambda some: self._measured(some, {}, frozenset()))
+        files = self._narrowed("file", units, (), mixtures, str)
+        answer = InsideAnswer(
+            parts=files.part,
+            level="files",
+            of_files=len(units),
+            evidence=files.lines,
+        )
+        if not files.holds:
+            return answer.model_copy(update={"parts": units, "level": "change"})
+        if len(files.part) > MOST_FILES:
+            return answer
+        for inlining in (True, False):
+            answer = self._with_functions(answer, files.part, units, inlining=inlining)
+        return answer
+
+    def _with_functions(
+        self, answer: InsideAnswer, files: Sequence[str], units: Sequence[str], *, inlining: bool
+    ) -> InsideAnswer:
+        """Add which functions of some files matter, if that can be told."""
+        how = "" if inlining else "with nothing inlined, "
+        try:
+            found = {unit: self.mixer.split(unit, inlining=inlining) for unit in files}
+            split = {unit: texts for unit, texts in found.items() if texts}
+            functions = [
+                Function(unit, symbol)
+                for unit, texts in split.items()
+                for symbol in texts.functions()
+            ]
+            if not functions:
+                return answer
+            own: list[str | Function] = [*(unit for unit in files if unit not in split), *functions]
+            rest = [unit for unit in units if unit not in files]
+            mixtures: Mixtures[str | Function] = self._mixtures(
+                lambda some: self._measured(
+                    frozenset(each for each in some if isinstance(each, str)),
+                    split,
+                    frozenset(each for each in some if isinstance(each, Function)),
+                )
+            )
+            narrowed = self._narrowed("function", own, rest, mixtures, self._named)
+        except (BuildError, UsageError) as error:
+            why = str(error).partition(". ")[0]
+            return answer.model_copy(
+                update={"evidence": (*answer.evidence, f"{how}functions cannot be told: {why}")}
+            )
+        if not narrowed.holds:
+            lines = (f"{how}no function holds on both sides:", *narrowed.lines)
+            return answer.model_copy(update={"evidence": (*answer.evidence, *lines)})
+        if answer.level == "functions" and set(answer.parts) == set(
+            map(self._named, narrowed.part)
+        ):
+            return answer
+        lines = tuple(f"{how}{line}" for line in narrowed.lines)
+        return answer.model_copy(
+            update={
+                "parts": tuple(map(self._named, narrowed.part)),
+                "level": "functions",
+                "of_functions": max(answer.of_functions, len(functions)),
+                "code": self._code(narrowed.part, split),
+                "evidence": (*answer.evidence, *lines),
+            }
+        )
+
+    def _narrowed(
+        self,
+        what: str,
+        own: Sequence[_Part],
+        rest: Sequence[_Part],
+        mixtures: Mixtures[_Part],
+        name: Callable[[_Part], str],
+    ) -> _Found[_Part]:
+        """Return the smallest part that matters.
+
+        Args:
+            what: what the items are called.
+            own: what is searched.
+            rest: all else that differs.
+            mixtures: measures them.
+            name: returns the name of an item.
+
+        Raises:
+            UsageError: the two ends are not as they are to be.
+        """
+        everything, others = frozenset([*own, *rest]), frozenset(rest)
+
+        def progress(now: Progress[_Part]) -> None:
+            self.say(
+                f"inside: {count(now.candidate, what)} under suspicion, "
+                f"{len(now.subset & frozenset(own))} of {len(own)} as in the bad build"
+            )
+
+        def named(part: frozenset[_Part]) -> str:
+            return listed([name(each) for each in [*own, *rest] if each in part])
+
+        reverts = DeltaDebugger(
+            items=own, test=lambda some: mixtures.result(others | some), progress=progress
+        ).minimal_reverts(limit=1)
+        part = frozenset(reverts[0].items)
+        lines = [
+            f"all but {named(part)} as in the bad build: {mixtures.described(everything - part)}"
+        ]
+        alone = mixtures.outcome(part)
+        lines.append(f"nothing but {named(part)} as in the bad build: {mixtures.described(part)}")
+        if alone is Outcome.BAD:
+            return _Found(part=self._ordered(part, own), holds=True, lines=tuple(lines))
+        enough = DeltaDebugger(
+            items=[*own, *rest], test=mixtures.result, progress=progress
+        ).minimal_failing()
+        together = frozenset(enough.items)
+        lines.append(
+            f"nothing but {named(together)} as in the bad build: {mixtures.described(together)}"
+        )
+        if alone.decides:
+            without = mixtures.outcome(everything - together)
+            lines.append(
+                f"all but these as in the bad build: {mixtures.described(everything - together)}"
+            )
+            holds = without is Outcome.GOOD
+            return _Found(
+                part=enough.items if holds else tuple(own), holds=holds, lines=tuple(lines)
+            )
+        # It does not link without what it refers to: that says nothing against it.
+        return _Found(part=self._ordered(part, own), holds=part <= together, lines=tuple(lines))
+
+    @staticmethod
+    def _ordered(part: frozenset[_Part], items: Sequence[_Part]) -> tuple[_Part, ...]:
+        return tuple(item for item in items if item in part)
+
+    def _mixtures(self, measure: Callable[[frozenset[_Part]], Observation]) -> Mixtures[_Part]:
+        return Mixtures(
+            measure=lambda some, _: measure(some),
+            criterion=self.criterion,
+            becomes=Outcome.BAD,
+            lead=self.lead,
+        )
+
+    def _measured(
+        self,
+        bad: frozenset[str],
+        split: Mapping[str, TwoTexts],
+        functions: frozenset[Function],
+    ) -> Observation:
+        """Link a mixture and run it."""
+        self._measurements += 1
+        try:
+            return self.measure(lambda: self.mixer.made(bad, split, functions))
+        finally:
+            self.mixer.tidy()
+
+    def _named(self, part: str | Function) -> str:
+        if isinstance(part, str):
+            return part
+        return f"{part.unit}: {demangled(part.symbol)}"
+
+    def _code(self, parts: Sequence[str | Function], split: Mapping[str, TwoTexts]) -> str:
+        """Return the source of functions."""
+        texts = []
+        for part in parts:
+            if isinstance(part, Function):
+                place = split[part.unit].texts[1].symbols[part.symbol].place
+                texts.append(function_source(place, self.mixer.sides[1].source))
+        return "\n\n".join(filter(None, texts))

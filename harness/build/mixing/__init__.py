@@ -1,0 +1,1 @@
+"""Libraries linked of parts of two builds: object files of either, and functions of either."""

@@ -1,0 +1,244 @@
+"""One translation unit compiled in two ways, with each function from either.
+
+Both assembler texts are kept whole, and both are assembled. What changes is names: a function that
+is to come from the other text is given another name where it is defined, and keeps its name where
+it is called, so that the linker takes the other's. Functions that are local to a unit get a name
+that both texts can refer to. No instruction is touched.
+
+FLiT (M. Bentley et al., "Multi-Level Analysis of Compiler-Induced Variability and Performance
+Tradeoffs", HPDC 2019) does the same with weak symbols in object files, which reaches only what is
+global there; in an assembler text local functions and templates still have their names.
+
+What has a dot in its name (`.constprop`, `.isra`, `.part`, `.cold`, `._omp_fn`) is a part of the
+function around it, with a calling convention of its own, and goes where that goes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Side = Literal[0, 1]
+"""0: as the good build compiles it; 1: as the bad one does."""
+Binding = Literal["global", "weak", "local"]
+
+_TOKEN = re.compile(r"[A-Za-z_.$][\w.$]*")
+_TYPE = re.compile(r"\s*\.type\s+([\w.$]+)\s*,\s*[@%](function|object|gnu_unique_object)")
+_BINDING = re.compile(r"\s*\.(globl|global|weak)\s+([\w.$]+)")
+_ALIAS = re.compile(r"\s*\.set\s+([\w.$]+)\s*,\s*([\w.$]+)\s*$")
+_LABEL = re.compile(r"([\w.$]+):")
+_NAMED = re.compile(
+    r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set)\s+([\w.$]+)"
+)
+_SCOPE = re.compile(r"\s*\.(?:globl|global|weak|hidden|protected|internal|local)\s")
+_GROUP = re.compile(
+    r'(\s*\.section\s+[^,]+,\s*"[a-zA-Z]*)G([a-zA-Z]*"\s*,\s*[@%]\w+(?:,\d+)?),([\w.$]+),comdat'
+)
+_LINE = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
+_FILE = re.compile(r'\s*\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
+_TEXT = re.compile(r"\s*\.(?:string|ascii|asciz|file|ident)\b")
+_DROPPED = re.compile(r"\s*\.addrsig")
+"""What only helps a linker to fold functions that are alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbol:
+    """A function or an object that a text defines."""
+
+    name: str
+    binding: Binding
+    is_function: bool
+    place: str = ""
+    """Source file and line of a function, if the text was compiled with `-g1`."""
+
+
+@dataclass(frozen=True)
+class AssemblyText:
+    """What a compiler made of a translation unit, as text."""
+
+    text: str
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Names for what has another name as well."""
+
+    @classmethod
+    def parse(cls, text: str) -> AssemblyText:
+        """Read the output of GCC or Clang for an ELF target."""
+        kinds: dict[str, bool] = {}
+        bindings: dict[str, Binding] = {}
+        aliases: dict[str, str] = {}
+        places: dict[str, str] = {}
+        files: dict[str, str] = {}
+        inside = ""
+        for line in text.splitlines():
+            if found := _TYPE.match(line):
+                kinds[found[1]] = found[2] == "function"
+            elif found := _BINDING.match(line):
+                bindings[found[2]] = "weak" if found[1] == "weak" else "global"
+            elif found := _ALIAS.match(line):
+                aliases[found[1]] = found[2]
+            elif found := _LABEL.match(line):
+                inside = found[1] if kinds.get(found[1]) else inside
+            elif found := _FILE.match(line):
+                files[found[1]] = "/".join(filter(None, (found[2], found[3])))
+            elif inside and inside not in places and (found := _LINE.match(line)):
+                places[inside] = f"{files.get(found[1], '')}:{found[2]}"
+        aliases = {name: of for name, of in aliases.items() if of in kinds}
+        # Not every compiler says what they are.
+        kinds |= {name: kinds[of] for name, of in aliases.items()}
+        symbols = {
+            name: Symbol(
+                name=name,
+                binding=bindings.get(name, "local"),
+                is_function=is_function,
+                place=places.get(name, ""),
+            )
+            for name, is_function in kinds.items()
+            if _is_defined(name, text) or name in aliases
+        }
+        return cls(text, symbols, aliases)
+
+
+def _is_defined(name: str, text: str) -> bool:
+    return text.startswith(f"{name}:") or f"\n{name}:" in text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTexts:
+    """A translation unit as two builds compile it."""
+
+    name: str
+    """Tells the unit from others in names of symbols: letters, digits and underscores."""
+    texts: tuple[AssemblyText, AssemblyText]
+    local: bool
+    """Whether functions that are local are called as others are, in both texts.
+
+    GCC gives one with another convention another name; Clang does not.
+    """
+
+    def functions(self) -> tuple[str, ...]:
+        """Return the functions that can come from either text, in the order of the first.
+
+        Of several names of one function, the one that it is defined under.
+        """
+        return tuple(name for name in self.texts[0].symbols if name in self._exchangeable())
+
+    def mixed(self, bad: frozenset[str]) -> tuple[str, str]:
+        """Return both texts to be assembled and linked together.
+
+        Args:
+            bad: the functions to come from the second text; all others come from the first.
+        """
+        exchangeable = self._exchangeable()
+        owners: tuple[frozenset[str], frozenset[str]] = (exchangeable - bad, exchangeable & bad)
+        first, second = (self._written(side, owners[side], exchangeable) for side in (0, 1))
+        return first, second
+
+    def _exchangeable(self) -> frozenset[str]:
+        first, second = self.texts
+        return frozenset(
+            name
+            for name, symbol in first.symbols.items()
+            if symbol.is_function
+            and name in second.symbols
+            and second.symbols[name].is_function
+            and self._has_standard_calls(name)
+            and self._has_one_scope(name)
+            and name not in first.aliases
+            and name not in second.aliases
+            and _names_of(first, name) == _names_of(second, name)
+        )
+
+    def _has_standard_calls(self, name: str) -> bool:
+        if "." in name or name.startswith("_GLOBAL__"):
+            return False
+        return self.local or all(text.symbols[name].binding != "local" for text in self.texts)
+
+    def _has_one_scope(self, name: str) -> bool:
+        """Return whether both texts agree on who else may call it."""
+        found = [text.symbols[name].binding == "global" for text in self.texts]
+        return all(found) or not any(found)
+
+    def _written(self, side: Side, own: frozenset[str], exchangeable: frozenset[str]) -> str:
+        text = self.texts[side]
+        defined: dict[str, str] = {}
+        called: dict[str, str] = {}
+        hidden: set[str] = set()
+        unscoped: set[str] = set()
+        for name in text.symbols:
+            target = text.aliases.get(name, name)
+            is_global = text.symbols[name].binding == "global"
+            if target in exchangeable:
+                shared = name if is_global else f"__inside_{self.name}_{name}"
+                called[name] = shared
+                if target not in own:
+                    defined[name] = f"__other{side}_{self.name}_{name}"
+                    unscoped.add(name)
+                    continue
+                defined[name] = shared
+                if not is_global:
+                    hidden.add(name)
+                    unscoped.add(name)
+            elif text.symbols[name].is_function and text.symbols[name].binding == "weak":
+                # Others of this name, in any unit, are not for this one to call.
+                defined[name] = called[name] = f"__own{side}_{self.name}_{name}"
+                unscoped.add(name)
+            elif side == 1 and self._is_common(name):
+                # Objects that both have are the first's: else a state would be there twice.
+                defined[name] = f"__other{side}_{self.name}_{name}"
+                unscoped.add(name)
+        return self._renamed(text, defined, called, hidden, unscoped)
+
+    def _is_common(self, name: str) -> bool:
+        """Return whether both texts define a global symbol, which no two files may."""
+        return all(
+            name in text.symbols and text.symbols[name].binding == "global" for text in self.texts
+        )
+
+    @staticmethod
+    def _renamed(
+        text: AssemblyText,
+        defined: Mapping[str, str],
+        called: Mapping[str, str],
+        hidden: set[str],
+        unscoped: set[str],
+    ) -> str:
+        functions = {name for name, symbol in text.symbols.items() if symbol.is_function}
+        both = {**called, **defined}
+        lines: list[str] = []
+        for line in text.text.splitlines():
+            if _DROPPED.match(line):
+                continue
+            if _TEXT.match(line):
+                lines.append(line)
+                continue
+            named = _NAMED.match(line) or _LABEL.match(line)
+            name = named[1] if named else ""
+            if name in unscoped and _SCOPE.match(line):
+                continue
+            group = _GROUP.match(line)
+            if group and _is_of_function(group[3], functions):
+                # The linker keeps one of each group, which need not be the one that is wanted.
+                line = f"{group[1]}{group[2]}{line[group.end() :]}"
+            alias = _ALIAS.match(line)
+            if name in hidden and (alias or _LABEL.match(line)):
+                lines += [f"\t.globl\t{defined[name]}", f"\t.hidden\t{defined[name]}"]
+            lines.append(_with(both if alias or name in defined else called, line))
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _with(names: Mapping[str, str], line: str) -> str:
+    return _TOKEN.sub(lambda token: names.get(token[0], token[0]), line)
+
+
+def _names_of(text: AssemblyText, target: str) -> frozenset[str]:
+    return frozenset(name for name, of in text.aliases.items() if of == target)
+
+
+def _is_of_function(group: str, functions: set[str]) -> bool:
+    """Return whether a group is that of a function: constructors of all kinds share one."""
+    return group in functions or re.search(r"[CD]5E", group) is not None
