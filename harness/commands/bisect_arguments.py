@@ -38,6 +38,7 @@ examples:
   nox -s bisect -- --repo ../ncnn --good 20260113 --bad 20260526 --layer InnerProduct --run bf16
   nox -s bisect -- --repo ../ncnn --bad 20250503 --good 20260526 --find-fix
   nox -s bisect -- --version 20250503 --good-flags avx --good-run fp16-off
+  nox -s bisect -- --version 20250503 --good-flags avx2-nof16c --bad-flags avx2 --inside
   nox -s bisect -- --good 20250503 --bad 20261020 --scheduler tcp://10.0.0.1:8786
   nox -s bisect -- --resume                              continue the last interrupted one
 
@@ -151,8 +152,9 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--inside",
         action="store_true",
-        help="also find the lines of the commit, or release, that matter: the fewest that, taken "
-        "back, undo its effect (about as many builds as the search took)",
+        help="also find the lines of the commit or release that matter, or with --version the "
+        "functions that flags or the compiler change: the fewest that, as on the good side, undo "
+        "the effect (docs/bisect.md)",
     )
     group.add_argument(
         "--metric",

@@ -61,16 +61,16 @@ def _inside(inside: InsideAnswer | None, what: str, sha: str = "") -> tuple[Sect
         return ()
     if inside.note:
         return (Section(heading=f"Inside {what}", lines=(inside.note,)),)
-    parts = ((inside.of_hunks, "hunk"), (inside.of_functions, "function"))
-    whole = " in ".join(
-        count(number, word) for number, word in (*parts, (inside.of_files, "file")) if number
-    )
     named = ", ".join(inside.parts[:FILES])
     left = len(inside.parts) - FILES
+    hunks, files = count(inside.of_hunks, "hunk"), count(inside.of_files, "file")
+    whole = f"{hunks} in {files}" if inside.of_hunks else f"{files} that it compiles otherwise"
     found = {
         "hunks": f"of {whole}, {count(len(inside.parts), 'hunk')}: {named}",
-        "functions": f"of {whole}, {count(len(inside.parts), 'function')}: {named}",
-        "files": f"of {whole}, all of {named}: no smaller part holds on both sides",
+        "functions": f"of {whole}, and of {count(inside.of_functions, 'function')} in what matters "
+        f"of them, {count(len(inside.parts), 'function')}: {named}",
+        "files": f"of {whole}, {count(len(inside.parts), 'file')}, no part of which was found to hold "
+        f"on both sides: {named}",
         "change": f"all of {whole}: no part of it holds on both sides",
     }[inside.level]
     more = f" and {left} more" if left > 0 and inside.level != "change" else ""

@@ -250,9 +250,10 @@ def _failed(error: BuildError) -> dict[str, object]:
     """Tell a failed configure step from a failed compile step and from one that hung."""
     step, _, _ = error.first_error.partition(":")
     event = Event.CONFIGURE_FAILED if step == "configure" else Event.BUILD_FAILED
+    log = f" (log: {error.log})" if error.log else ""
     if ": no result after" in error.first_error:
         event = Event.TIMEOUT
-    return {"event": event, "detail": f"{error.first_error} (log: {error.log})"}
+    return {"event": event, "detail": f"{error.first_error}{log}"}
 
 
 def _what_happened(record: CellRecord) -> tuple[Event, str]:

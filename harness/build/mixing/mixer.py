@@ -187,7 +187,7 @@ class Mixer:
         )
         if not done.ok:
             error = cmake.first_error(done.output)
-            raise BuildError(f"compile: {error}", log=str(log), first_error=f"compile: {error}")
+            raise BuildError(f"compile: {error}", first_error=f"compile: {error}")
 
 
 def _is_gnu(build: ObjectBuild) -> bool:

@@ -181,4 +181,5 @@ def linked(
         )
         if not done.ok:
             error = cmake.first_error(done.output)
-            raise BuildError(f"link: {error}", log=str(log), first_error=f"link: {error}")
+            # Its log goes with all else that is linked.
+            raise BuildError(f"link: {error}", first_error=f"link: {error}")

@@ -8,6 +8,7 @@ that part as in the bad one. What does not hold on both sides is no answer: then
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from harness.build.mixing.assembly import TwoTexts
 
 _Part = TypeVar("_Part", bound="str | Function")
+_PARAMETERS = re.compile(r"\([^()]*\)(?: const)?$")
 MOST_FILES = 8
 """Files that are looked into; more are the answer themselves."""
 
@@ -157,7 +159,8 @@ class BuildSearch:
         if not files.holds:
             return answer.model_copy(update={"parts": units, "level": "change"})
         if len(files.part) > MOST_FILES:
-            return answer
+            more = f"not looked into: more than {MOST_FILES} files"
+            return answer.model_copy(update={"evidence": (*answer.evidence, more)})
         for inlining in (True, False):
             answer = self._with_functions(answer, files.part, units, inlining=inlining)
         return answer
@@ -186,7 +189,7 @@ class BuildSearch:
                     frozenset(each for each in some if isinstance(each, Function)),
                 )
             )
-            narrowed = self._narrowed("function", own, rest, mixtures, self._named)
+            narrowed = self._narrowed("function", own, rest, mixtures, _in_short)
         except (BuildError, UsageError) as error:
             why = str(error).partition(". ")[0]
             return answer.model_copy(
@@ -195,14 +198,12 @@ class BuildSearch:
         if not narrowed.holds:
             lines = (f"{how}no function holds on both sides:", *narrowed.lines)
             return answer.model_copy(update={"evidence": (*answer.evidence, *lines)})
-        if answer.level == "functions" and set(answer.parts) == set(
-            map(self._named, narrowed.part)
-        ):
+        if answer.level == "functions" and set(answer.parts) == set(map(_in_full, narrowed.part)):
             return answer
         lines = tuple(f"{how}{line}" for line in narrowed.lines)
         return answer.model_copy(
             update={
-                "parts": tuple(map(self._named, narrowed.part)),
+                "parts": tuple(map(_in_full, narrowed.part)),
                 "level": "functions",
                 "of_functions": max(answer.of_functions, len(functions)),
                 "code": self._code(narrowed.part, split),
@@ -296,11 +297,6 @@ class BuildSearch:
         finally:
             self.mixer.tidy()
 
-    def _named(self, part: str | Function) -> str:
-        if isinstance(part, str):
-            return part
-        return f"{part.unit}: {demangled(part.symbol)}"
-
     def _code(self, parts: Sequence[str | Function], split: Mapping[str, TwoTexts]) -> str:
         """Return the source of functions."""
         texts = []
@@ -309,3 +305,18 @@ class BuildSearch:
                 place = split[part.unit].texts[1].symbols[part.symbol].place
                 texts.append(function_source(place, self.mixer.sides[1].source))
         return "\n\n".join(filter(None, texts))
+
+
+def _in_full(part: str | Function) -> str:
+    """Return a function as its file and its name with parameters, or a file."""
+    if isinstance(part, str):
+        return part
+    return f"{part.unit}: {demangled(part.symbol).replace('ncnn::', '')}"
+
+
+def _in_short(part: str | Function) -> str:
+    """Return a function's name alone, or a file."""
+    if isinstance(part, str):
+        return part
+    name = demangled(part.symbol).replace("ncnn::", "").replace("(anonymous namespace)", "")
+    return _PARAMETERS.sub("", name)

@@ -29,20 +29,31 @@ def function_source(place: str, root: Path) -> str:
 
 
 def function_text(text: str, line: int) -> str:
-    """Return the lines of a function that has its name in a line, from there to its last bracket.
+    """Return the lines of a function, from its head to its last bracket.
 
     Args:
         text: C++ source.
-        line: number of the line, from 1.
+        line: number of a line in its head, from 1.
     """
     lines = text.splitlines()
     start = line - 1
+    if start >= len(lines):
+        return ""
+    # A compiler may name the line of the first bracket.
+    while start > 0 and _goes_on(lines[start - 1]):
+        start -= 1
     # Brackets in comments and strings are none; their lines stay.
     bare = _SPOKEN.sub(lambda spoken: "\n" * spoken[0].count("\n"), "\n".join(lines[start:]))
     length = _length(bare.split("\n"))
     found = lines[start : start + min(length, MOST_LINES)]
     more = length - len(found)
     return "\n".join([*found, *([f"// {more} more lines"] if more > 0 else [])])
+
+
+def _goes_on(line: str) -> bool:
+    """Return whether what begins in a line, or before it, goes on in the next."""
+    bare = line.split("//")[0].strip()
+    return bool(bare) and not bare.startswith("#") and not bare.endswith((";", "}", "{", ":", "*/"))
 
 
 def _length(lines: list[str]) -> int:
