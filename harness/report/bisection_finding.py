@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.bisection.configurations import ComparisonResult, Difference, evidence
 from harness.domain.commits import FaultyCommit
 from harness.domain.findings import Finding, Section
-from harness.domain.formatting import assignments, count, number
+from harness.domain.formatting import assignments, count, listed, number
 from harness.report.side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -69,13 +69,18 @@ def _inside(inside: InsideAnswer | None, what: str, sha: str = "") -> tuple[Sect
         "hunks": f"of {whole}, {count(len(inside.parts), 'hunk')}: {named}",
         "functions": f"of {whole}, and of {count(inside.of_functions, 'function')} in what matters "
         f"of them, {count(len(inside.parts), 'function')}: {named}",
-        "files": f"of {whole}, {count(len(inside.parts), 'file')}, no part of which was found to hold "
-        f"on both sides: {named}",
+        "files": f"of {whole}, {count(len(inside.parts), 'file')}, no part of which was found to "
+        f"hold on both sides: {named}",
         "change": f"all of {whole}: no part of it holds on both sides",
     }[inside.level]
     more = f" and {left} more" if left > 0 and inside.level != "change" else ""
     lines = (
         f"{found}{more}",
+        *(
+            (f"with {listed(inside.company)}, compiled in the bad build only",)
+            if inside.company
+            else ()
+        ),
         *inside.evidence,
         f"{count(inside.measurements, 'mixture')} built and measured, {inside.seconds:.0f} s",
     )
@@ -84,7 +89,9 @@ def _inside(inside: InsideAnswer | None, what: str, sha: str = "") -> tuple[Sect
         Section(heading=f"Inside {what}: what matters", lines=lines),
         Section(heading="These lines, before and after", pairs=side_by_side(diff)),
         Section(heading="These lines as a diff", code=diff, folded=True),
-        Section(heading="These functions", code=inside.code, language="cpp"),
+        Section(
+            heading="These functions", code=inside.code, language="cpp", folded=bool(inside.diff)
+        ),
     )
 
 

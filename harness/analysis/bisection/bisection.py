@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.analysis.bisection.bed import Variant
+    from harness.analysis.bisection.criterion import Criterion
     from harness.analysis.bisection.history import Clone, Point
     from harness.analysis.bisection.measurement import Measurement
     from harness.analysis.bisection.revision_tester import RevisionTester
@@ -302,10 +303,11 @@ class Bisection:
         if self.clone is not None and found.commit:
             # What is between touches nothing that is built, as far as its files tell.
             before = self.clone.parent(after)
-        source = self.tester.resolver.source
         self.say(f"looking inside {after.name}")
+        lead = LEAD if any(s.contradicts for s in result.standings.values()) else 1
+        source = self.tester.resolver.source
         with scratch_directory("inside-") as scratch:
-            answer = InsideSearch(
+            search = InsideSearch(
                 tester=self.tester,
                 subject=result.subject,
                 variant=self.variant,
@@ -315,8 +317,15 @@ class Bisection:
                 becomes=transition.becomes,
                 scratch=scratch,
                 say=self.say,
-                lead=LEAD if any(s.contradicts for s in result.standings.values()) else 1,
-            ).run()
+                lead=lead,
+            )
+            if search.is_of_lines:
+                answer = search.run()
+            else:
+                both = [before, after] if found.becomes == "bad" else [after, before]
+                good, bad = ((point, self.variant) for point in both)
+                functions = self._functions(result.subject, (good, bad), result.criterion, lead)
+                answer = search.with_size(functions)
         return found.model_copy(update={"inside": answer})
 
     def _between_builds(self, found: ComparisonResult, comparison: Comparison) -> InsideAnswer:
@@ -327,18 +336,30 @@ class Bisection:
             return InsideAnswer(note="not looked inside: run options alone turn it bad")
         options = [item for item in items if item.kind == "run"]
         good, bad = (mixed(comparison.good, comparison.bad, some) for some in (options, items))
+        self.say(f"looking inside the builds {good.flags.name} and {bad.flags.name}")
+        point = comparison.point
+        return self._functions(
+            comparison.subject, ((point, good), (point, bad)), found.criterion, comparison.lead
+        )
+
+    def _functions(
+        self,
+        subject: Subject,
+        sides: tuple[tuple[Point, Variant], tuple[Point, Variant]],
+        criterion: Criterion,
+        lead: int,
+    ) -> InsideAnswer:
+        """Return which functions tell a good build from a bad one."""
         bed = self.tester.bed
         assert isinstance(bed, LocalBed)  # the command sees to that
-        self.say(f"looking inside the builds {good.flags.name} and {bad.flags.name}")
         builds = TwoBuilds(
             bed=bed,
-            subject=comparison.subject,
-            point=comparison.point,
-            variants=(good, bad),
+            subject=subject,
+            sides=sides,
             every_layer=self.tester.whole.model.graph.layer_types(),
-            criterion=found.criterion,
+            criterion=criterion,
             say=self.say,
-            lead=comparison.lead,
+            lead=lead,
         )
         with scratch_directory("inside-") as scratch:
             return builds.searched(scratch)

@@ -41,6 +41,7 @@ _GROUP = re.compile(
 _LINE = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
 _FILE = re.compile(r'\s*\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
 _TEXT = re.compile(r"\s*\.(?:string|ascii|asciz|file|ident)\b")
+_DIRECTIVE = re.compile(r"\s*\.")
 _DROPPED = re.compile(r"\s*\.addrsig")
 """What only helps a linker to fold functions that are alike."""
 
@@ -64,6 +65,8 @@ class AssemblyText:
     symbols: Mapping[str, Symbol] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Names for what has another name as well."""
+    mentions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By function: the functions of this text that it calls or takes the address of."""
 
     @classmethod
     def parse(cls, text: str) -> AssemblyText:
@@ -73,6 +76,7 @@ class AssemblyText:
         aliases: dict[str, str] = {}
         places: dict[str, str] = {}
         files: dict[str, str] = {}
+        mentions: dict[str, set[str]] = {}
         inside = ""
         for line in text.splitlines():
             if found := _TYPE.match(line):
@@ -87,6 +91,8 @@ class AssemblyText:
                 files[found[1]] = "/".join(filter(None, (found[2], found[3])))
             elif inside and inside not in places and (found := _LINE.match(line)):
                 places[inside] = f"{files.get(found[1], '')}:{found[2]}"
+            elif inside and not _DIRECTIVE.match(line):
+                mentions.setdefault(inside, set()).update(_TOKEN.findall(line))
         aliases = {name: of for name, of in aliases.items() if of in kinds}
         # Not every compiler says what they are.
         kinds |= {name: kinds[of] for name, of in aliases.items()}
@@ -100,7 +106,25 @@ class AssemblyText:
             for name, is_function in kinds.items()
             if _is_defined(name, text) or name in aliases
         }
-        return cls(text, symbols, aliases)
+        functions = frozenset(name for name, symbol in symbols.items() if symbol.is_function)
+        known = {name: functions & found - {name} for name, found in mentions.items()}
+        return cls(text, symbols, aliases, known)
+
+    def reached(self, name: str) -> tuple[str, ...]:
+        """Return the functions that a function calls, and those that these call, by their base.
+
+        What has a dot in its name is part of the function that it is called after.
+        """
+        found: dict[str, None] = {}
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            for other in sorted(self.mentions.get(one, ())):
+                if other not in found:
+                    found[other] = None
+                    waiting.append(other)
+        bases = dict.fromkeys(each.partition(".")[0] or each for each in found)
+        return tuple(base for base in bases if base != name)
 
 
 def _is_defined(name: str, text: str) -> bool:
@@ -126,6 +150,12 @@ class TwoTexts:
         Of several names of one function, the one that it is defined under.
         """
         return tuple(name for name in self.texts[0].symbols if name in self._exchangeable())
+
+    def company(self, name: str) -> tuple[str, ...]:
+        """Return what a function of the second text calls that the first has not got."""
+        first, second = self.texts
+        had = {each.partition(".")[0] for each in first.symbols}
+        return tuple(each for each in second.reached(name) if each not in had)
 
     def mixed(self, bad: frozenset[str]) -> tuple[str, str]:
         """Return both texts to be assembled and linked together.

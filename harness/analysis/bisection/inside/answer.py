@@ -14,8 +14,10 @@ class InsideAnswer(StoredValue):
     level: str = "hunks"
     """`hunks` or `functions`; `files` where these alone are not what the whole is; `change` for all
     of it."""
+    company: tuple[str, ...] = ()
+    """Functions that functions of the parts call, and that are compiled on the bad side only."""
     diff: str = ""
-    """What hunks are, as a unified diff."""
+    """What hunks are, or how functions were changed, as a unified diff."""
     code: str = ""
     """What functions are, as the source has them."""
     of_hunks: int = 0

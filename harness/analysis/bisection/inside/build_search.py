@@ -1,9 +1,11 @@
-"""The search between two builds of one source: which files, and which functions, make it bad.
+"""The search between two builds, one good, one bad: which files and functions make it bad.
 
 Files of either build are linked together, and then functions of either build of the files that
 matter, see `harness.build.mixing`. What is looked for is the smallest part that, compiled as in the
 good build, makes the bad one good. Then the other side is asked: the good build with nothing but
 that part as in the bad one. What does not hold on both sides is no answer: then the larger part is.
+
+The builds may be of one source, compiled in two ways, or of a revision and its parent.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.analysis.bisection.bed import Trial
 from harness.analysis.bisection.inside.answer import InsideAnswer
-from harness.analysis.bisection.inside.function_source import function_source
+from harness.analysis.bisection.inside.function_source import function_diff, function_source
 from harness.analysis.bisection.inside.mixtures import Mixtures, listed
 from harness.analysis.delta_debugging import DeltaDebugger, Progress
 from harness.build.mixing.mixer import Function, Mixer
@@ -45,12 +47,11 @@ MOST_FILES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class TwoBuilds:
-    """What tells a good build of a revision from a bad one: flags or the compiler."""
+    """What tells a good build from a bad one: flags, the compiler, or a change of source."""
 
     bed: LocalBed
     subject: Subject
-    point: Point
-    variants: tuple[Variant, Variant]
+    sides: tuple[tuple[Point, Variant], tuple[Point, Variant]]
     """The good one and the bad one, with the same run options."""
     every_layer: frozenset[str]
     criterion: Criterion
@@ -70,9 +71,9 @@ class TwoBuilds:
         resolver = self.bed.resolver
         layers = self.subject.model.graph.layer_types()
         sides = []
-        for word, variant in zip(("good", "bad"), self.variants, strict=True):
-            self.say(f"inside: compiling {self.point.name} {variant.flags.name}, to keep its parts")
-            spec = BuildSpec(revision=self.point.revision, flags=variant.flags, layers=layers)
+        for word, (point, variant) in zip(("good", "bad"), self.sides, strict=True):
+            self.say(f"inside: compiling {point.name} {variant.flags.name}, to keep its parts")
+            spec = BuildSpec(revision=point.revision, flags=variant.flags, layers=layers)
             try:
                 plan = resolver.plan(spec)
                 sides.append(object_build(resolver.builder, plan, scratch / word))
@@ -91,10 +92,10 @@ class TwoBuilds:
         return answer.model_copy(update={"seconds": round(answer.seconds + seconds, 1)})
 
     def _observed(self, make: Callable[[], Build]) -> Observation:
-        bad = self.variants[1]
+        point, bad = self.sides[1]
         trial = Trial(
-            point=self.point.id,
-            revision=self.point.revision,
+            point=point.id,
+            revision=point.revision,
             variant=bad,
             subject=self.subject,
             every_layer=self.every_layer,
@@ -115,7 +116,7 @@ class _Found(Generic[_Part]):
 
 @dataclass(kw_only=True)
 class BuildSearch:
-    """Two builds of one source, with what measures mixtures of them."""
+    """Two builds, with what measures mixtures of them."""
 
     mixer: Mixer
     measure: Callable[[Callable[[], Build]], Observation]
@@ -198,15 +199,17 @@ class BuildSearch:
         if not narrowed.holds:
             lines = (f"{how}no function holds on both sides:", *narrowed.lines)
             return answer.model_copy(update={"evidence": (*answer.evidence, *lines)})
-        if answer.level == "functions" and set(answer.parts) == set(map(_in_full, narrowed.part)):
-            return answer
+        source = self._source(narrowed.part, split, with_company=not inlining)
+        parts = tuple(map(_in_full, narrowed.part))
+        if answer.level == "functions" and set(answer.parts) == set(parts):
+            return answer.model_copy(update=source)
         lines = tuple(f"{how}{line}" for line in narrowed.lines)
         return answer.model_copy(
             update={
-                "parts": tuple(map(_in_full, narrowed.part)),
+                "parts": parts,
                 "level": "functions",
                 "of_functions": max(answer.of_functions, len(functions)),
-                "code": self._code(narrowed.part, split),
+                **source,
                 "evidence": (*answer.evidence, *lines),
             }
         )
@@ -297,14 +300,43 @@ class BuildSearch:
         finally:
             self.mixer.tidy()
 
-    def _code(self, parts: Sequence[str | Function], split: Mapping[str, TwoTexts]) -> str:
-        """Return the source of functions."""
-        texts = []
+    def _source(
+        self,
+        parts: Sequence[str | Function],
+        split: Mapping[str, TwoTexts],
+        *,
+        with_company: bool,
+    ) -> dict[str, object]:
+        """Return the source of functions, how it was changed, and what came with them.
+
+        What was inlined in one of two builds of the same source is nothing that came.
+        """
+        first, second = self.mixer.sides
+        with_company = with_company and first.source != second.source
+        texts: list[str] = []
+        diffs: list[str] = []
+        company: list[str] = []
         for part in parts:
-            if isinstance(part, Function):
-                place = split[part.unit].texts[1].symbols[part.symbol].place
-                texts.append(function_source(place, self.mixer.sides[1].source))
-        return "\n\n".join(filter(None, texts))
+            if isinstance(part, str):
+                continue
+            both = split[part.unit]
+            called = both.company(part.symbol) if with_company else ()
+            added = [name for name in called if name not in company]
+            company += added
+            for symbol in (part.symbol, *added):
+                older, newer = (
+                    function_source(text.symbols[symbol].place, side.source)
+                    if symbol in text.symbols
+                    else None
+                    for text, side in zip(both.texts, self.mixer.sides, strict=True)
+                )
+                texts.append(str(newer or older or ""))
+                diffs.append(function_diff(older, newer))
+        return {
+            "company": tuple(demangled(name).replace("ncnn::", "") for name in company),
+            "code": "\n\n".join(filter(None, texts)),
+            "diff": "\n".join(filter(None, diffs)),
+        }
 
 
 def _in_full(part: str | Function) -> str:

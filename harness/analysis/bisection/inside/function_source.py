@@ -3,33 +3,83 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
 MOST_LINES = 80
 """Lines of a function that are shown; of one that is longer, the first."""
+_HEAD = re.compile(r"^@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@$")
 _SPOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 
 
-def function_source(place: str, root: Path) -> str:
-    """Return the text of a function with its place above it; empty where it is not to be had.
+@dataclass(frozen=True, kw_only=True)
+class FunctionSource:
+    """The source of a function."""
+
+    path: str
+    """Relative to the source, with `/`."""
+    line: int
+    """Its first, from 1."""
+    text: str
+
+    def __str__(self) -> str:
+        """Return the text with its place above it, and no more of it than is read."""
+        lines = self.text.splitlines()
+        more = len(lines) - MOST_LINES
+        left = [f"// {more} more lines"] if more > 0 else []
+        return "\n".join([f"// {self.path}:{self.line}", *lines[:MOST_LINES], *left])
+
+
+def function_source(place: str, root: Path) -> FunctionSource | None:
+    """Return the text of a function; None where it is not to be had.
 
     Args:
         place: file and line as a compiler notes them, `path:12`.
-        root: the source, which places are shown relative to.
+        root: the source, which paths are shown relative to.
     """
     name, _, line = place.rpartition(":")
     path = Path(name)
     if not (name and line.isdigit() and path.is_file()):
-        return ""
+        return None
     shown = path.resolve()
     top = root.resolve()
     label = shown.relative_to(top).as_posix() if shown.is_relative_to(top) else path.name
     text = path.read_text(encoding="utf-8", errors="replace")
-    return f"// {label}:{line}\n{function_text(text, int(line))}"
+    first, found = function_text(text, int(line))
+    return FunctionSource(path=label, line=first, text=found)
 
 
-def function_text(text: str, line: int) -> str:
-    """Return the lines of a function, from its head to its last bracket.
+def function_diff(older: FunctionSource | None, newer: FunctionSource | None) -> str:
+    """Return a unified diff of a function, with the line numbers of its file."""
+
+    def lines(source: FunctionSource | None) -> list[str]:
+        return source.text.splitlines() if source else []
+
+    def shifted(head: re.Match[str]) -> str:
+        # Where there is nothing, a diff counts from 0.
+        before, after = (each.line - 1 if each else 0 for each in (older, newer))
+        return (
+            f"@@ -{int(head[1]) + before}{head[2] or ''} +{int(head[3]) + after}{head[4] or ''} @@"
+            f" {_name(newer or older)}"
+        )
+
+    names = (
+        "a/" + older.path if older else "/dev/null",
+        "b/" + newer.path if newer else "/dev/null",
+    )
+    diff = unified_diff(lines(older), lines(newer), *names, lineterm="")
+    return "\n".join(_HEAD.sub(shifted, line) for line in diff)
+
+
+def _name(source: FunctionSource | None) -> str:
+    """Return the line of a function's head that has its name."""
+    lines = source.text.splitlines() if source else []
+    return next((line.strip() for line in lines if "(" in line), "")
+
+
+def function_text(text: str, line: int) -> tuple[int, str]:
+    """Return the first line of a function, and its lines from its head to its last bracket.
 
     Args:
         text: C++ source.
@@ -38,16 +88,14 @@ def function_text(text: str, line: int) -> str:
     lines = text.splitlines()
     start = line - 1
     if start >= len(lines):
-        return ""
+        return line, ""
     # A compiler may name the line of the first bracket.
     while start > 0 and _goes_on(lines[start - 1]):
         start -= 1
     # Brackets in comments and strings are none; their lines stay.
     bare = _SPOKEN.sub(lambda spoken: "\n" * spoken[0].count("\n"), "\n".join(lines[start:]))
     length = _length(bare.split("\n"))
-    found = lines[start : start + min(length, MOST_LINES)]
-    more = length - len(found)
-    return "\n".join([*found, *([f"// {more} more lines"] if more > 0 else [])])
+    return start + 1, "\n".join(lines[start : start + length])
 
 
 def _goes_on(line: str) -> bool:

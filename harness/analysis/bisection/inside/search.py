@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item", str, Hunk)
 
 
+MOST_HUNKS = 40
+"""Of a change whose hunks are told apart; one that has more is told apart by functions."""
+
+
 @dataclass(kw_only=True)
 class InsideSearch:
     """One change of source, with what measures mixtures of before and after."""
@@ -75,6 +79,17 @@ class InsideSearch:
             lead=self.lead,
         )
 
+    @property
+    def is_of_lines(self) -> bool:
+        """Whether hunks can be told apart: those of a file that was rewritten need each other."""
+        return len(self._hunks) <= MOST_HUNKS
+
+    def with_size(self, answer: InsideAnswer) -> InsideAnswer:
+        """Return an answer that was found in another way, with the size of the change."""
+        return answer.model_copy(
+            update={"of_hunks": len(self._hunks), "of_files": len(self._files)}
+        )
+
     def run(self) -> InsideAnswer:
         """Return the part that matters.
 
@@ -89,10 +104,8 @@ class InsideSearch:
             answer = InsideAnswer(
                 note=f"not looked inside: in what is built, before is {older} and after is {newer}"
             )
-        return answer.model_copy(
+        return self.with_size(answer).model_copy(
             update={
-                "of_hunks": len(self._hunks),
-                "of_files": len(self._files),
                 "measurements": self._measurements,
                 "seconds": round(time.monotonic() - started, 1),
             }
