@@ -90,7 +90,11 @@ def _inside(inside: InsideAnswer | None, what: str, sha: str = "") -> tuple[Sect
         Section(heading="These lines, before and after", pairs=side_by_side(diff)),
         Section(heading="These lines as a diff", code=diff, folded=True),
         Section(
-            heading="These functions", code=inside.code, language="cpp", folded=bool(inside.diff)
+            # Of what was rewritten, the lines before say little.
+            heading="These functions",
+            code=inside.code,
+            language="cpp",
+            folded=bool(diff) and diff == inside.diff,
         ),
     )
 
@@ -201,10 +205,12 @@ def comparison_headline(compared: ComparisonResult, point: Point) -> str:
 def shortened(diff: str, commit: str) -> str:
     """Return the first hunks of a diff, whole ones, and how to see the others."""
     hunks = [hunk for hunk in re.split(r"(?m)^(?=diff --git|@@ )", diff) if hunk]
+    is_headed = bool(hunks) and not hunks[0].startswith("@@ ")
     shown: list[str] = []
     for place, hunk in enumerate(hunks):
         lines = hunk.splitlines()
-        if shown and len(shown) + len(lines) > DIFF_LINES:
+        # The names of the files alone would show nothing.
+        if place > is_headed and len(shown) + len(lines) > DIFF_LINES:
             left = sum(part.startswith("@@ ") for part in hunks[place:])
             return "\n".join([*shown, f"# {left} more hunks: git show -m {commit[:12]}"])
         shown += lines[:DIFF_LINES]

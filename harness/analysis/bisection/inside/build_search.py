@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.analysis.bisection.bed import Trial
@@ -30,14 +31,14 @@ from harness.util.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from harness.analysis.bisection.bed import LocalBed, Variant
     from harness.analysis.bisection.criterion import Criterion, Observation
     from harness.analysis.bisection.history import Point
     from harness.analysis.bisection.submodel import Subject
     from harness.build.builder import Build
-    from harness.build.mixing.assembly import TwoTexts
+    from harness.build.mixing.assembly import Symbol, TwoTexts
+    from harness.build.mixing.objects import ObjectBuild
 
 _Part = TypeVar("_Part", bound="str | Function")
 _PARAMETERS = re.compile(r"\([^()]*\)(?: const)?$")
@@ -321,7 +322,11 @@ class BuildSearch:
                 continue
             both = split[part.unit]
             called = both.company(part.symbol) if with_company else ()
-            added = [name for name in called if name not in company]
+            added = [
+                name
+                for name in called
+                if name not in company and _is_within(both.texts[1].symbols.get(name), second)
+            ]
             company += added
             for symbol in (part.symbol, *added):
                 older, newer = (
@@ -337,6 +342,12 @@ class BuildSearch:
             "code": "\n\n".join(filter(None, texts)),
             "diff": "\n".join(filter(None, diffs)),
         }
+
+
+def _is_within(symbol: Symbol | None, build: ObjectBuild) -> bool:
+    """Return whether a function is of the source that was built, and not of a library."""
+    place = symbol.place.rpartition(":")[0] if symbol else ""
+    return bool(place) and Path(place).resolve().is_relative_to(build.source.resolve())
 
 
 def _in_full(part: str | Function) -> str:
