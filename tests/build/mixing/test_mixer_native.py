@@ -136,8 +136,8 @@ def test_one_function(tmp_path: Path) -> None:
 def test_what_is_inlined_is_found_with_nothing_inlined(tmp_path: Path) -> None:
     answer = searched(tmp_path, "b")
     assert names(answer) == ["second.cpp: third"]
-    assert any("second.cpp: second(float)" in line for line in answer.evidence)
-    assert answer.evidence[-1].startswith("with nothing inlined, nothing but second.cpp: third")
+    assert any(line.startswith("nothing but second as in") for line in answer.evidence)
+    assert answer.evidence[-1].startswith("with nothing inlined, nothing but third as in")
 
 
 @pytest.mark.parametrize("rule", ["a && b && c", "a && c"])
