@@ -77,6 +77,7 @@ class AssemblyText:
         places: dict[str, str] = {}
         files: dict[str, str] = {}
         mentions: dict[str, set[str]] = {}
+        labels: set[str] = set()
         inside = ""
         for line in text.splitlines():
             if found := _TYPE.match(line):
@@ -86,6 +87,7 @@ class AssemblyText:
             elif found := _ALIAS.match(line):
                 aliases[found[1]] = found[2]
             elif found := _LABEL.match(line):
+                labels.add(found[1])
                 inside = found[1] if kinds.get(found[1]) else inside
             elif found := _FILE.match(line):
                 files[found[1]] = "/".join(filter(None, (found[2], found[3])))
@@ -104,7 +106,7 @@ class AssemblyText:
                 place=places.get(name, ""),
             )
             for name, is_function in kinds.items()
-            if _is_defined(name, text) or name in aliases
+            if name in labels or name in aliases
         }
         functions = frozenset(name for name, symbol in symbols.items() if symbol.is_function)
         known = {name: functions & found - {name} for name, found in mentions.items()}
@@ -127,10 +129,6 @@ class AssemblyText:
         return tuple(base for base in bases if base != name)
 
 
-def _is_defined(name: str, text: str) -> bool:
-    return text.startswith(f"{name}:") or f"\n{name}:" in text
-
-
 @dataclass(frozen=True, kw_only=True)
 class TwoTexts:
     """A translation unit as two builds compile it."""
@@ -149,7 +147,8 @@ class TwoTexts:
 
         Of several names of one function, the one that it is defined under.
         """
-        return tuple(name for name in self.texts[0].symbols if name in self._exchangeable())
+        exchangeable = self._exchangeable()
+        return tuple(name for name in self.texts[0].symbols if name in exchangeable)
 
     def company(self, name: str) -> tuple[str, ...]:
         """Return what a function of the second text calls that the first has not got."""

@@ -51,9 +51,11 @@ extern "C" float error(float x)
 ALONE = "int nobody(int x) { return x + FAULT; }"
 
 
-def built(folder: Path, fault: int, rule: str, compiler: str = "g++") -> ObjectBuild:
+def built(
+    folder: Path, fault: int, rule: str, compiler: str = "g++", first: str = FIRST
+) -> ObjectBuild:
     """Compile the library with a macro that is the fault."""
-    sources = {"first.cpp": FIRST, "second.cpp": SECOND, "alone.cpp": ALONE, "core.cpp": CORE}
+    sources = {"first.cpp": first, "second.cpp": SECOND, "alone.cpp": ALONE, "core.cpp": CORE}
     source, build = folder / "source", folder / f"build-{fault}"
     for place in (source, build / "src"):
         place.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,11 @@ def built(folder: Path, fault: int, rule: str, compiler: str = "g++") -> ObjectB
 def searched(
     tmp_path: Path, rule: str, compilers: tuple[str, str] = ("g++", "g++")
 ) -> InsideAnswer:
-    sides = tuple(built(tmp_path, fault, rule, compilers[fault]) for fault in (0, 1))
+    good, bad = (built(tmp_path, fault, rule, compilers[fault]) for fault in (0, 1))
+    return searched_between(tmp_path, good, bad)
+
+
+def searched_between(tmp_path: Path, good: ObjectBuild, bad: ObjectBuild) -> InsideAnswer:
     store = Store(root=tmp_path / "builds")
     builder = Builder(store=store, jobs=1, timeout=60)
     count = 0
@@ -112,7 +118,7 @@ def searched(
         return Observation(Event.MEASURED, library.error(8.0))
 
     search = BuildSearch(
-        mixer=Mixer(builder=builder, sides=(sides[0], sides[1]), folder=tmp_path / "mixed"),
+        mixer=Mixer(builder=builder, sides=(good, bad), folder=tmp_path / "mixed"),
         measure=measure,
         criterion=Criterion(metric=Metric.SCALE_RELATIVE, threshold=0.5, rules=Rules()),
         say=lambda _: None,
@@ -158,6 +164,31 @@ def test_either_is_enough(tmp_path: Path) -> None:
 def test_no_difference(tmp_path: Path) -> None:
     answer = searched(tmp_path, "false")
     assert answer.note.startswith("not looked inside: linked once more")
+
+
+REWRITTEN = """static float __attribute__((noinline)) quarter(float x) { return x * 0.25f; }
+static float __attribute__((noinline)) fresh(float x) { return quarter(x) * 4; }
+struct Layer { Layer(); virtual ~Layer(); virtual float run(float x) const; int state; };
+Layer::Layer() : state(1) {}
+Layer::~Layer() {}
+float Layer::run(float x) const
+{
+    return fresh(x) * state;
+}
+float other(float x) { return x; }
+float first(float x) { Layer layer; const Layer& virtually = layer; return virtually.run(x); }
+"""
+
+
+def test_file_that_was_rewritten(tmp_path: Path) -> None:
+    """What only the newer source has goes with the function that calls it, and is named."""
+    good = built(tmp_path / "before", 0, "a")
+    bad = built(tmp_path / "after", 0, "a", first=REWRITTEN)
+    answer = searched_between(tmp_path, good, bad)
+    assert names(answer) == ["first.cpp: Layer::run"]
+    assert answer.company == ("fresh(float)", "quarter(float)")
+    assert "+    return fresh(x) * state;" in answer.diff.splitlines()
+    assert "// first.cpp:2" in answer.code
 
 
 @pytest.mark.skipif(not shutil.which("clang++"), reason="no clang++")

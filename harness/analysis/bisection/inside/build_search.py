@@ -135,10 +135,7 @@ class BuildSearch:
             MachineError: something that has nothing to do with the builds.
         """
         started = time.monotonic()
-        try:
-            answer = self._answer()
-        except UsageError as error:
-            answer = InsideAnswer(note=f"not looked inside: linked once more, {error}")
+        answer = self._answer()
         return answer.model_copy(
             update={
                 "measurements": self._measurements,
@@ -151,7 +148,12 @@ class BuildSearch:
         if not units:
             return InsideAnswer(note="not looked inside: both builds are of the same object files")
         mixtures: Mixtures[str] = self._mixtures(lambda some: self._measured(some, {}, frozenset()))
-        files = self._narrowed("file", units, (), mixtures, str)
+        try:
+            files = self._narrowed("file", units, (), mixtures, str)
+        except UsageError:
+            return InsideAnswer(
+                note=f"not looked inside: linked once more, {_ends(mixtures, units)}"
+            )
         answer = InsideAnswer(
             parts=files.part,
             level="files",
@@ -172,31 +174,34 @@ class BuildSearch:
     ) -> InsideAnswer:
         """Add which functions of some files matter, if that can be told."""
         how = "" if inlining else "with nothing inlined, "
+
+        def without(why: str) -> InsideAnswer:
+            lines = (*answer.evidence, f"{how}functions cannot be told apart: {why}")
+            return answer.model_copy(update={"evidence": lines})
+
         try:
             found = {unit: self.mixer.split(unit, inlining=inlining) for unit in files}
             split = {unit: texts for unit, texts in found.items() if texts}
-            functions = [
-                Function(unit, symbol)
-                for unit, texts in split.items()
-                for symbol in texts.functions()
-            ]
-            if not functions:
-                return answer
-            own: list[str | Function] = [*(unit for unit in files if unit not in split), *functions]
-            rest = [unit for unit in units if unit not in files]
-            mixtures: Mixtures[str | Function] = self._mixtures(
-                lambda some: self._measured(
-                    frozenset(each for each in some if isinstance(each, str)),
-                    split,
-                    frozenset(each for each in some if isinstance(each, Function)),
-                )
+        except BuildError as error:
+            return without(str(error))
+        functions = [
+            Function(unit, symbol) for unit, texts in split.items() for symbol in texts.functions()
+        ]
+        if not functions:
+            return answer
+        own: list[str | Function] = [*(unit for unit in files if unit not in split), *functions]
+        rest = [unit for unit in units if unit not in files]
+        mixtures: Mixtures[str | Function] = self._mixtures(
+            lambda some: self._measured(
+                frozenset(each for each in some if isinstance(each, str)),
+                split,
+                frozenset(each for each in some if isinstance(each, Function)),
             )
+        )
+        try:
             narrowed = self._narrowed("function", own, rest, mixtures, _in_short)
-        except (BuildError, UsageError) as error:
-            why = str(error).partition(". ")[0]
-            return answer.model_copy(
-                update={"evidence": (*answer.evidence, f"{how}functions cannot be told: {why}")}
-            )
+        except UsageError:
+            return without(_ends(mixtures, own, rest))
         if not narrowed.holds:
             lines = (f"{how}no function holds on both sides:", *narrowed.lines)
             return answer.model_copy(update={"evidence": (*answer.evidence, *lines)})
@@ -348,6 +353,13 @@ def _is_within(symbol: Symbol | None, build: ObjectBuild) -> bool:
     """Return whether a function is of the source that was built, and not of a library."""
     place = symbol.place.rpartition(":")[0] if symbol else ""
     return bool(place) and Path(place).resolve().is_relative_to(build.source.resolve())
+
+
+def _ends(mixtures: Mixtures[_Part], own: Sequence[_Part], rest: Sequence[_Part] = ()) -> str:
+    """Return what the two builds are if they are not the good one and the bad one any more."""
+    others = frozenset(rest)
+    good, bad = (mixtures.described(others | frozenset(some)) for some in ((), own))
+    return f"the good build is {good}, the bad one is {bad}"
 
 
 def _in_full(part: str | Function) -> str:
