@@ -186,14 +186,15 @@ class Builder:
         return NeedsMemory(store=self.store)
 
     @contextmanager
-    def workplace(self, plan: BuildPlan, lay: Lay, *, log: Path) -> Iterator[Path]:
+    def workplace(self, plan: BuildPlan, lay: Lay | None = None, *, log: Path) -> Iterator[Path]:
         """Compile a plan, and yield the directory in which that was done, before it is removed.
 
         It has `source`, and `build` with the static library; nothing of it is kept.
 
         Args:
             plan: what to compile.
-            lay: puts the source into a directory that is not there yet.
+            lay: puts the source into a directory that is not there yet; by default it is a link to
+                the plan's.
             log: file that receives what CMake and the compiler print.
 
         Raises:
@@ -202,7 +203,8 @@ class Builder:
         """
         self.store.prepare()
         with self._slot() as work:
-            lay(work / SOURCE)
+            if lay:
+                lay(work / SOURCE)
             try:
                 made = self._attempts(plan, work)
                 shutil.copy2(work / LOG, log)

@@ -49,8 +49,9 @@ class FakeBuilder(Builder):
 
     @contextmanager
     def workplace(
-        self, plan: BuildPlan, lay: Callable[[Path], None], *, log: Path
+        self, plan: BuildPlan, lay: Callable[[Path], None] | None = None, *, log: Path
     ) -> Iterator[Path]:
+        assert lay is not None
         work = self.store.root / "work"
         lay(work / SOURCE)
         (work / BUILD).mkdir()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -147,8 +148,7 @@ class TwoTexts:
 
         Of several names of one function, the one that it is defined under.
         """
-        exchangeable = self._exchangeable()
-        return tuple(name for name in self.texts[0].symbols if name in exchangeable)
+        return tuple(name for name in self.texts[0].symbols if name in self._exchangeable)
 
     def company(self, name: str) -> tuple[str, ...]:
         """Return what a function of the second text calls that the first has not got."""
@@ -162,11 +162,11 @@ class TwoTexts:
         Args:
             bad: the functions to come from the second text; all others come from the first.
         """
-        exchangeable = self._exchangeable()
-        owners: tuple[frozenset[str], frozenset[str]] = (exchangeable - bad, exchangeable & bad)
-        first, second = (self._written(side, owners[side], exchangeable) for side in (0, 1))
+        owners = (self._exchangeable - bad, self._exchangeable & bad)
+        first, second = (self._written(side, owners[side]) for side in (0, 1))
         return first, second
 
+    @cached_property
     def _exchangeable(self) -> frozenset[str]:
         first, second = self.texts
         return frozenset(
@@ -192,7 +192,7 @@ class TwoTexts:
         found = [text.symbols[name].binding == "global" for text in self.texts]
         return all(found) or not any(found)
 
-    def _written(self, side: Side, own: frozenset[str], exchangeable: frozenset[str]) -> str:
+    def _written(self, side: Side, own: frozenset[str]) -> str:
         text = self.texts[side]
         defined: dict[str, str] = {}
         called: dict[str, str] = {}
@@ -201,7 +201,7 @@ class TwoTexts:
         for name in text.symbols:
             target = text.aliases.get(name, name)
             is_global = text.symbols[name].binding == "global"
-            if target in exchangeable:
+            if target in self._exchangeable:
                 shared = name if is_global else f"__inside_{self.name}_{name}"
                 called[name] = shared
                 if target not in own:

@@ -51,7 +51,7 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixer:
-    """Two builds of one source, and the parts that differ in them."""
+    """Two builds, and the parts that differ in them."""
 
     builder: Builder
     sides: tuple[ObjectBuild, ObjectBuild]
@@ -64,7 +64,7 @@ class Mixer:
         first, second = self.sides
         names = sorted({*first.units, *second.units})
         found = [name for name in names if not self._is_same(name)]
-        return (*found, LINK) if self._links() else tuple(found)
+        return (*found, LINK) if self._differ_in_link() else tuple(found)
 
     def _is_same(self, unit: str) -> bool:
         contents = [
@@ -72,7 +72,7 @@ class Mixer:
         ]
         return contents[0] == contents[1]
 
-    def _links(self) -> bool:
+    def _differ_in_link(self) -> bool:
         """Return whether the two builds are linked in different ways, their folders aside."""
         first, second = (
             [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,9 +73,8 @@ def object_build(builder: Builder, plan: BuildPlan, folder: Path) -> ObjectBuild
         MachineError: the disk or the memory is full.
     """
     source = plan.tree.path.absolute()
-    lay = partial(_link, tree=source)
     log = builder.store.logs / f"inside-{plan.key}.log"
-    with builder.workplace(plan, lay, log=log) as work:
+    with builder.workplace(plan, log=log) as work:
         build = work / BUILD
         shutil.copytree(build, folder, symlinks=True, ignore=shutil.ignore_patterns("*.gch"))
         words = _link_command(builder, build, log)
@@ -96,11 +94,6 @@ def object_build(builder: Builder, plan: BuildPlan, folder: Path) -> ObjectBuild
         link=tuple(_replaced(word, moved) for word in words),
         archiver=cmake.read_cache(folder).get("CMAKE_AR") or "ar",
     )
-
-
-def _link(place: Path, *, tree: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(tree, target_is_directory=True)
 
 
 def _link_command(builder: Builder, build: Path, log: Path) -> list[str]:

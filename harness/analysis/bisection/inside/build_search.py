@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from harness.analysis.bisection.bed import Trial
 from harness.analysis.bisection.inside.answer import InsideAnswer
 from harness.analysis.bisection.inside.function_source import function_diff, function_source
-from harness.analysis.bisection.inside.mixtures import Mixtures, listed
-from harness.analysis.delta_debugging import DeltaDebugger, Progress
+from harness.analysis.bisection.inside.mixtures import Mixtures, first_of, telling
+from harness.analysis.delta_debugging import DeltaDebugger
 from harness.build.mixing.mixer import Function, Mixer
 from harness.build.mixing.names import demangled
 from harness.build.mixing.objects import object_build
-from harness.domain.formatting import count
 from harness.domain.outcomes import Outcome
 from harness.domain.spec import BuildSpec
 from harness.util.errors import BuildError, UsageError
@@ -242,14 +241,10 @@ class BuildSearch:
         """
         everything, others = frozenset([*own, *rest]), frozenset(rest)
 
-        def progress(now: Progress[_Part]) -> None:
-            self.say(
-                f"inside: {count(now.candidate, what)} under suspicion, "
-                f"{len(now.subset & frozenset(own))} of {len(own)} as in the bad build"
-            )
+        progress = telling(self.say, what, own, "as in the bad build")
 
         def named(part: frozenset[_Part]) -> str:
-            return listed([name(each) for each in [*own, *rest] if each in part])
+            return first_of([name(each) for each in [*own, *rest] if each in part])
 
         reverts = DeltaDebugger(
             items=own, test=lambda some: mixtures.result(others | some), progress=progress
@@ -343,7 +338,7 @@ class BuildSearch:
                 texts.append(str(newer or older or ""))
                 diffs.append(function_diff(older, newer))
         return {
-            "company": tuple(demangled(name).replace("ncnn::", "") for name in company),
+            "company": tuple(map(_plain, company)),
             "code": "\n\n".join(filter(None, texts)),
             "diff": "\n".join(filter(None, diffs)),
         }
@@ -366,12 +361,16 @@ def _in_full(part: str | Function) -> str:
     """Return a function as its file and its name with parameters, or a file."""
     if isinstance(part, str):
         return part
-    return f"{part.unit}: {demangled(part.symbol).replace('ncnn::', '')}"
+    return f"{part.unit}: {_plain(part.symbol)}"
 
 
 def _in_short(part: str | Function) -> str:
     """Return a function's name alone, or a file."""
     if isinstance(part, str):
         return part
-    name = demangled(part.symbol).replace("ncnn::", "").replace("(anonymous namespace)", "")
-    return _PARAMETERS.sub("", name)
+    return _PARAMETERS.sub("", _plain(part.symbol).replace("(anonymous namespace)", ""))
+
+
+def _plain(symbol: str) -> str:
+    """Return a function's name in C++, without the namespace that nearly all are in."""
+    return demangled(symbol).replace("ncnn::", "")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import unified_diff
 from pathlib import Path
+
+from harness.analysis.bisection.inside.diffs import Excerpt, unified
 
 MOST_LINES = 80
 """Lines of a function that are shown; of one that is longer, the first."""
-_HEAD = re.compile(r"^@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@$")
 _SPOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 
 
@@ -52,30 +52,14 @@ def function_source(place: str, root: Path) -> FunctionSource | None:
 
 def function_diff(older: FunctionSource | None, newer: FunctionSource | None) -> str:
     """Return a unified diff of a function, with the line numbers of its file."""
-
-    def lines(source: FunctionSource | None) -> list[str]:
-        return source.text.splitlines() if source else []
-
-    def shifted(head: re.Match[str]) -> str:
-        # Where there is nothing, a diff counts from 0.
-        before, after = (each.line - 1 if each else 0 for each in (older, newer))
-        return (
-            f"@@ -{int(head[1]) + before}{head[2] or ''} +{int(head[3]) + after}{head[4] or ''} @@"
-            f" {_name(newer or older)}"
-        )
-
-    names = (
-        "a/" + older.path if older else "/dev/null",
-        "b/" + newer.path if newer else "/dev/null",
+    before, after = (
+        Excerpt(each.path, each.text.splitlines(), each.line) if each else None
+        for each in (older, newer)
     )
-    diff = unified_diff(lines(older), lines(newer), *names, lineterm="")
-    return "\n".join(_HEAD.sub(shifted, line) for line in diff)
-
-
-def _name(source: FunctionSource | None) -> str:
-    """Return the line of a function's head that has its name."""
-    lines = source.text.splitlines() if source else []
-    return next((line.strip() for line in lines if "(" in line), "")
+    head = (after or before or Excerpt("", ())).lines
+    # The line of the head that has the function's name.
+    name = next((line.strip() for line in head if "(" in line), "")
+    return "\n".join(unified(before, after, lambda _: name))
 
 
 def function_text(text: str, line: int) -> tuple[int, str]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import SequenceMatcher, unified_diff
+from difflib import SequenceMatcher
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from harness.analysis.bisection.inside.diffs import Excerpt, unified
 
-_HEAD = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 _TOP_LEVEL = re.compile(r"[A-Za-z_$](?!\w*:$)")
 """What begins a function, or a class; a label does not."""
 Files = dict[str, bytes]
@@ -83,27 +85,21 @@ def diff_text(older: Mapping[str, bytes | None], newer: Mapping[str, bytes | Non
     """Return a unified diff of files, with `/dev/null` for one that is not there."""
     found: list[str] = []
     for path in sorted(older.keys() | newer.keys()):
-        before, after = older.get(path), newer.get(path)
-        names = (
-            "/dev/null" if before is None else f"a/{path}",
-            "/dev/null" if after is None else f"b/{path}",
+        before, after = (
+            None
+            if content is None
+            else Excerpt(path, content.decode(errors="replace").splitlines())
+            for content in (older.get(path), newer.get(path))
         )
-        old, new = (
-            (content or b"").decode(errors="replace").splitlines() for content in (before, after)
-        )
-        lines = unified_diff(old, new, *names, lineterm="")
-        found += (_with_function(line, old) for line in lines)
+        found += unified(before, after, partial(_function_above, before.lines if before else ()))
     return "\n".join(found)
 
 
-def _with_function(line: str, older: list[str]) -> str:
-    """Return a line of a diff, the head of a hunk with what it is within, as git adds it."""
-    head = _HEAD.fullmatch(line)
-    if head is None:
-        return line
-    above = older[: max(0, int(head[1]) - 1)]
+def _function_above(older: Sequence[str], number: int) -> str:
+    """Return the last line above one that begins a function or a class."""
+    above = older[: max(0, number - 1)]
     within = next((text for text in reversed(above) if _TOP_LEVEL.match(text)), "")
-    return f"{line} {within.rstrip(' {')}".rstrip()
+    return within.rstrip(" {")
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.analysis.bisection.point_outcomes import PointOutcome, settle
-from harness.analysis.delta_debugging import Result
+from harness.analysis.delta_debugging import Progress, Result
+from harness.domain.formatting import count
 from harness.domain.outcomes import Outcome
 from harness.util.errors import UnbuildableError
 
@@ -72,7 +73,29 @@ class Mixtures(Generic[T]):
                 return outcome
 
 
-def listed(names: Sequence[str]) -> str:
+def telling(
+    say: Callable[[str], None], what: str, items: Sequence[T], state: str
+) -> Callable[[Progress[T]], None]:
+    """Return what tells where a search among items stands.
+
+    Args:
+        say: what is told a line.
+        what: what the items are called.
+        items: those that are searched; others that are applied besides do not count.
+        state: what is said of those that are applied.
+    """
+    own = frozenset(items)
+
+    def progress(now: Progress[T]) -> None:
+        say(
+            f"inside: {count(now.candidate, what)} under suspicion, "
+            f"{len(now.subset & own)} of {len(own)} {state}"
+        )
+
+    return progress
+
+
+def first_of(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are."""
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.analysis.bisection.history import Point
 from harness.analysis.bisection.inside.answer import InsideAnswer
 from harness.analysis.bisection.inside.hunks import Hunk, applied, diff_text, hunks_between
-from harness.analysis.bisection.inside.mixtures import Mixtures, listed
+from harness.analysis.bisection.inside.mixtures import Mixtures, first_of, telling
 from harness.analysis.bisection.inside.trees import differing_files, lay_mixture
-from harness.analysis.delta_debugging import DeltaDebugger, Progress
-from harness.domain.formatting import count
+from harness.analysis.delta_debugging import DeltaDebugger
 from harness.domain.spec import Revision, content_key
 from harness.util.errors import UsageError
 
@@ -117,7 +116,7 @@ class InsideSearch:
         rest = self._all - frozenset(own)
         hunks = self._smallest("hunk", own, lambda some: rest | some)
         part = frozenset(hunks)
-        lines = [f"without {listed(_names(hunks))}: {self._mixtures.described(self._all - part)}"]
+        lines = [f"without {first_of(_names(hunks))}: {self._mixtures.described(self._all - part)}"]
         alone = self._mixtures.outcome(part)
         lines.append(f"with nothing else of the change: {self._mixtures.described(part)}")
         if alone is self.becomes:
@@ -172,12 +171,7 @@ class InsideSearch:
         items: Sequence[_Item],
         hunks: Callable[[frozenset[_Item]], frozenset[Hunk]],
     ) -> DeltaDebugger[_Item]:
-        def progress(now: Progress[_Item]) -> None:
-            self.say(
-                f"inside: {count(now.candidate, what)} under suspicion, "
-                f"{len(now.subset)} of {len(items)} applied"
-            )
-
+        progress = telling(self.say, what, items, "applied")
         return DeltaDebugger(
             items=items, test=lambda some: self._mixtures.result(hunks(some)), progress=progress
         )
@@ -201,9 +195,10 @@ class InsideSearch:
                 name=str(folder),
             ),
         )
-        known = self._remembered.setdefault(
-            point.id, list(self.tester.recall(self.subject, self.variant).get(point.id, ()))
-        )
+        if times == 0:
+            recalled = self.tester.recall(self.subject, self.variant)
+            self._remembered[point.id] = list(recalled.get(point.id, ()))
+        known = self._remembered[point.id]
         if times < len(known):
             found = known[times]
         else:
@@ -220,7 +215,7 @@ class InsideSearch:
         return {path: self._older.get(path) for path in self._files} | applied(self._older, hunks)
 
     def _with(self, names: Sequence[str], hunks: frozenset[Hunk]) -> str:
-        return f"with {listed(names)} and nothing else: {self._mixtures.described(hunks)}"
+        return f"with {first_of(names)} and nothing else: {self._mixtures.described(hunks)}"
 
 
 def _paths(hunks: Sequence[Hunk]) -> list[str]:
