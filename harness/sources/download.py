@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import ssl
 import tempfile
@@ -102,7 +103,9 @@ def distribution(
     with contextlib.ExitStack() as stack:
         with disk_trouble_explained(cache):
             slot.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(slot.with_name(f"{slot.name}.lock")))
+            # Where this user may only read there is nobody to keep off.
+            if os.access(slot.parent, os.W_OK):
+                stack.enter_context(FileLock(slot.with_name(f"{slot.name}.lock")))
             archive = _fetched(project, version, kind, slot, session_log)
         try:
             yield archive

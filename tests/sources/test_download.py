@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import hashlib
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +108,18 @@ def test_damaged_cache_is_fetched_again(links: Path, tmp_path: Path) -> None:
     path.write_bytes(whole[:20])
     again = fetch(tmp_path / "cache")
     assert again.read_bytes() == whole
+
+
+def test_somebody_elses_store_is_used_without_its_lock(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fetch(tmp_path / "cache")
+    lock = path.parent.with_name(f"{path.parent.name}.lock")
+    lock.unlink()
+    # What the system answers to who is not root.
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    assert fetch(tmp_path / "cache") == path
+    assert not lock.exists()
 
 
 def test_many_at_once(links: Path, tmp_path: Path) -> None:
