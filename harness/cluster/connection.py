@@ -114,7 +114,7 @@ class Cluster:
         # What is scattered is lost with the worker that has it; a task's argument is not.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
-            return self.client.submit(_same, value, key=f"{name} {uuid4().hex[:8]}", priority=2)
+            return self.client.submit(_same, value, key=task_key(name), priority=2)
 
     def builds(self, workers: Collection[str]) -> dict[str, list[str]]:
         """Return the names of the finished builds that workers have, whatever they are at.
@@ -142,6 +142,19 @@ class Cluster:
         except (OSError, TimeoutError, KeyError, ValueError, RuntimeError) as error:
             raise self.gone(error) from error
         return about
+
+
+def task_key(name: str) -> str:
+    """Return a key for a task, of which the first word is the group that Dask puts it in.
+
+    Scheduler and workers keep what they know of a group for ever, and count in each heartbeat what
+    there is of each: a group per task would make every task dearer than the one before.
+
+    Args:
+        name: what Dask's dashboard calls it, beginning with what kind of task it is.
+    """
+    kind, _, what = name.partition(" ")
+    return f"{kind}-{uuid4().hex[:8]} {what}"
 
 
 def _usable(about: dict[str, Any]) -> frozenset[str]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.01
 CHECK_SECONDS = 1.0
 """How often it is looked which workers there are."""
+CHECK_PAUSES = 9
+"""How many times as long as such a look the pause after it is at least: of a thousand workers a
+look takes a while, in which nothing is handed out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class Dispatch(Generic[U]):
     """Which workers are used."""
     _placement: Placement[U] = field(default_factory=Placement)
     _running: dict[Future, tuple[U, str]] = field(default_factory=dict)
-    _checked: float = field(default_factory=time.monotonic)
+    _next_check: float = field(default_factory=lambda: time.monotonic() + CHECK_SECONDS)
 
     def __post_init__(self) -> None:
         """Look which workers there are."""
@@ -110,9 +113,13 @@ class Dispatch(Generic[U]):
                 self._completed.add(future)
             while self._completed.has_ready():
                 yield from self._ended(*next(self._completed))
-            if time.monotonic() - self._checked >= CHECK_SECONDS:
-                self._checked = time.monotonic()
-                yield from self._lost()
+            begun = time.monotonic()
+            if begun >= self._next_check:
+                given_up = list(self._lost())
+                ended = time.monotonic()
+                pause = max(CHECK_SECONDS, (ended - begun) * CHECK_PAUSES)
+                self._next_check = ended + pause
+                yield from given_up
         except (OSError, TimeoutError, FutureCancelledError) as error:
             raise self.cluster.gone() from error
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 from harness.build.plan import has_folder
 from harness.build.toolchain import layer_arch
 from harness.cluster import unit as unit_work
 from harness.cluster.capability import lacking, required
+from harness.cluster.connection import task_key
 from harness.cluster.dispatch import Dispatch, Ended, GivenUp
 from harness.cluster.parcel import packed
 from harness.cluster.placement import Unit
@@ -176,9 +176,9 @@ class _Work:
         submit, common = self.engine.cluster.client.submit, self.engine.settings_future()
         place = {"workers": [address], "pure": False}
         if unit.is_build:
-            key = f"build {cell.build.id} {uuid4().hex[:8]}"
+            key = task_key(f"build {cell.build.id}")
             return submit(unit_work.make, common, cell.build, key=key, **place)
-        key = f"run {cell.place} {uuid4().hex[:8]}"
+        key = task_key(f"run {cell.place}")
         parcel = self.engine.parcel(cell.model)
         return submit(unit_work.run, common, list(unit.cells), parcel, key=key, **place)
 

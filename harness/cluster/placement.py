@@ -133,6 +133,8 @@ class Placement(Generic[U]):
         reasons = {needs: lacking(needs, offers) for needs in {unit.needs for unit in self._free}}
         now = self.clock()
         self._missed = {n: self._missed.get(n, now) for n, why in reasons.items() if why}
+        if not self._missed:
+            return []
         found = [
             (unit, reasons[unit.needs])
             for unit in self._free

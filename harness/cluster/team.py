@@ -10,9 +10,9 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from harness.cluster.capability import kind_of, lacking
+from harness.cluster.connection import task_key
 from harness.cluster.dispatch import TICK_SECONDS, Dispatch, Ended
 from harness.cluster.placement import Unit
 from harness.cluster.unit import TOPIC
@@ -201,7 +201,7 @@ class Team:
         return found
 
     def _begun(self, errand: Errand, address: str) -> Future:
-        task = f"{errand.name} {uuid4().hex[:8]}"
+        task = task_key(errand.name)
         self._tasks.add(task)
         return self.cluster.client.submit(
             errand.function,

@@ -60,7 +60,12 @@ def main(workers: int, count: int) -> None:
     ]
     begun = time.monotonic()
     # What each worker looks at of its machine all the time is no cost of the scheduler's.
-    calm = {"distributed.admin.system-monitor.interval": "1 hour"}
+    calm = {
+        "distributed.admin.system-monitor.interval": "1 hour",
+        "distributed.admin.tick.interval": "1 hour",
+        "distributed.admin.tick.cycle": "1 hour",
+        "distributed.worker.profile.enabled": False,
+    }
     with (
         dask.config.set(calm),
         LocalCluster(

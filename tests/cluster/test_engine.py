@@ -98,6 +98,12 @@ def test_each_build_is_made_once_and_its_cells_run_there(
     assert Counter(name for name, _ in builds) == Counter(flags.name for flags in FLAGS)
     assert len({worker for _, worker in builds}) == len(FLAGS)
     assert {tuple(line) for line in lines(tmp_path / "runs")} == {tuple(b) for b in builds}
+    # Of what is of no group that was there before, scheduler and workers keep something for ever.
+    assert (
+        {"build", "run"}
+        <= set(local.scheduler.task_prefixes)
+        <= {"build", "run", "model", "settings", "finished_builds"}
+    )
 
 
 def test_what_is_asked_for_later_goes_where_its_build_is(
