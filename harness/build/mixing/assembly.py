@@ -9,6 +9,8 @@ FLiT (M. Bentley et al., "Multi-Level Analysis of Compiler-Induced Variability a
 Tradeoffs", HPDC 2019) does the same with weak symbols in object files, which reaches only what is
 global there; in an assembler text local functions and templates still have their names.
 
+Where several units define a function, the linker takes the first, as it does without this.
+
 What has a dot in its name (`.constprop`, `.isra`, `.part`, `.cold`, `._omp_fn`) is a part of the
 function around it, with a calling convention of its own, and goes where that goes.
 """
@@ -16,7 +18,7 @@ function around it, with a calling convention of its own, and goes where that go
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -189,8 +191,8 @@ class TwoTexts:
 
     def _has_one_scope(self, name: str) -> bool:
         """Return whether both texts agree on who else may call it."""
-        found = [text.symbols[name].binding == "global" for text in self.texts]
-        return all(found) or not any(found)
+        first, second = (text.symbols[name].binding for text in self.texts)
+        return first == second
 
     def _written(self, side: Side, own: frozenset[str]) -> str:
         text = self.texts[side]
@@ -200,16 +202,16 @@ class TwoTexts:
         unscoped: set[str] = set()
         for name in text.symbols:
             target = text.aliases.get(name, name)
-            is_global = text.symbols[name].binding == "global"
+            is_local = text.symbols[name].binding == "local"
             if target in self._exchangeable:
-                shared = name if is_global else f"__inside_{self.name}_{name}"
+                shared = f"__inside_{self.name}_{name}" if is_local else name
                 called[name] = shared
                 if target not in own:
                     defined[name] = f"__other{side}_{self.name}_{name}"
                     unscoped.add(name)
                     continue
                 defined[name] = shared
-                if not is_global:
+                if is_local:
                     hidden.add(name)
                     unscoped.add(name)
             elif text.symbols[name].is_function and text.symbols[name].binding == "weak":
@@ -220,7 +222,22 @@ class TwoTexts:
                 # Objects that both have are the first's: else a state would be there twice.
                 defined[name] = f"__other{side}_{self.name}_{name}"
                 unscoped.add(name)
-        return self._renamed(text, defined, called, hidden, unscoped)
+        prepared = replace(text, text="\n".join(self._prepared(side)))
+        return self._renamed(prepared, defined, called, hidden, unscoped)
+
+    def _prepared(self, side: Side) -> list[str]:
+        """Return the lines of a text, fit to be linked with the other's."""
+        lines = self.texts[side].text.splitlines()
+        own, other = (f"__text{number}_{self.name}" for number in (side, 1 - side))
+        # Each refers to the other, so that the linker takes both of an archive or none.
+        return [
+            *lines,
+            '\t.section\t.data.rel.ro.inside,"aw"',
+            f"\t.globl\t{own}",
+            f"\t.hidden\t{own}",
+            f"{own}:",
+            f"\t.dc.a\t{other}",
+        ]
 
     def _is_common(self, name: str) -> bool:
         """Return whether both texts define a global symbol, which no two files may."""

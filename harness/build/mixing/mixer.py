@@ -124,7 +124,9 @@ class Mixer:
         for unit in sorted({*first.units, *second.units}):
             if unit in split:
                 own = frozenset(each.symbol for each in functions if each.unit == unit)
-                objects += self._assembled(unit, split[unit], own)
+                both = self._assembled(unit, split[unit], own)
+                # Whichever is taken first, the other comes next, before any other unit.
+                objects += [*both, both[0]]
                 continue
             side = self.sides[unit in bad]
             if unit not in side.units:

@@ -1,0 +1,52 @@
+"""Functions that several units have."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.analysis.bisection.inside.answer import InsideAnswer
+from tests.build.mixing.test_mixer_native import compiled, names, searched_between
+
+pytestmark = pytest.mark.native
+
+CORE = """
+float run(float);
+extern "C" float error(float x) { return run(x) != 2 * x; }
+"""
+NOINLINE = "__attribute__((noinline))"
+TWICE = f"template <typename T> {NOINLINE} T twice(T x) {{ return x * 2; }}\n"
+THRICE_IF_BAD = f"template <typename T> {NOINLINE} T twice(T x) {{ return x * (2 + FAULT); }}\n"
+
+
+def searched(tmp_path: Path, sources: dict[str, str]) -> InsideAnswer:
+    every = {**sources, "core.cpp": CORE}
+    good, bad = (compiled(tmp_path, fault, every) for fault in (0, 1))
+    return searched_between(tmp_path, good, bad)
+
+
+def test_a_function_of_which_the_linker_takes_another_units_is_innocent(tmp_path: Path) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": TWICE + "float part(float);\n"
+            "float run(float x) { return part(x) + twice(x) - 2 * x; }",
+            "second.cpp": THRICE_IF_BAD
+            + f"static {NOINLINE} float half(float x) {{ return FAULT ? x / 2 : x; }}\n"
+            "float part(float x) { return twice(half(x)); }",
+        },
+    )
+    assert names(answer) == ["second.cpp: half"]
+
+
+def test_a_function_that_another_unit_has_instantiated(tmp_path: Path) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": THRICE_IF_BAD + "template float twice<float>(float);\n"
+            "float none(float x) { return x + FAULT; }",
+            "second.cpp": "template <typename T> T twice(T x);\n"
+            "extern template float twice<float>(float);\n"
+            "float run(float x) { return twice(x); }",
+        },
+    )
+    assert names(answer) == ["first.cpp: float twice<float>"]
