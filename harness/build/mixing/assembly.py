@@ -9,7 +9,8 @@ FLiT (M. Bentley et al., "Multi-Level Analysis of Compiler-Induced Variability a
 Tradeoffs", HPDC 2019) does the same with weak symbols in object files, which reaches only what is
 global there; in an assembler text local functions and templates still have their names.
 
-Where several units define a function, the linker takes the first, as it does without this.
+What can be written to is there once, since functions of both texts share it, and is initialised
+once. Where several units define a function, the linker takes the first, as it does without this.
 
 What has a dot in its name (`.constprop`, `.isra`, `.part`, `.cold`, `._omp_fn`) is a part of the
 function around it, with a calling convention of its own, and goes where that goes.
@@ -22,8 +23,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from harness.build.mixing.state import COMMON, State, in_sections, starts
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Side = Literal[0, 1]
 """0: as the good build compiles it; 1: as the bad one does."""
@@ -35,7 +38,7 @@ _BINDING = re.compile(r"\s*\.(globl|global|weak)\s+([\w.$]+)")
 _ALIAS = re.compile(r"\s*\.set\s+([\w.$]+)\s*,\s*([\w.$]+)\s*$")
 _LABEL = re.compile(r"([\w.$]+):")
 _NAMED = re.compile(
-    r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set)\s+([\w.$]+)"
+    r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set|comm)\s+([\w.$]+)"
 )
 _SCOPE = re.compile(r"\s*\.(?:globl|global|weak|hidden|protected|internal|local)\s")
 _GROUP = re.compile(
@@ -45,6 +48,8 @@ _LINE = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
 _FILE = re.compile(r'\s*\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
 _TEXT = re.compile(r"\s*\.(?:string|ascii|asciz|file|ident)\b")
 _DIRECTIVE = re.compile(r"\s*\.")
+_ALIGNED = 64
+"""Bytes by which objects for both texts are aligned: one may count on more than the other has."""
 _DROPPED = re.compile(r"\s*\.addrsig")
 """What only helps a linker to fold functions that are alike."""
 
@@ -70,6 +75,7 @@ class AssemblyText:
     """Names for what has another name as well."""
     mentions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By function: the functions of this text that it calls or takes the address of."""
+    state: State = field(default_factory=lambda: State({}, frozenset()))
 
     @classmethod
     def parse(cls, text: str) -> AssemblyText:
@@ -89,6 +95,9 @@ class AssemblyText:
                 bindings[found[2]] = "weak" if found[1] == "weak" else "global"
             elif found := _ALIAS.match(line):
                 aliases[found[1]] = found[2]
+            elif found := COMMON.match(line):
+                kinds[found[1]] = False
+                labels.add(found[1])
             elif found := _LABEL.match(line):
                 labels.add(found[1])
                 inside = found[1] if kinds.get(found[1]) else inside
@@ -113,7 +122,7 @@ class AssemblyText:
         }
         functions = frozenset(name for name, symbol in symbols.items() if symbol.is_function)
         known = {name: functions & found - {name} for name, found in mentions.items()}
-        return cls(text, symbols, aliases, known)
+        return cls(text, symbols, aliases, known, State.parse(text))
 
     def reached(self, name: str) -> tuple[str, ...]:
         """Return the functions that a function calls, and those that these call, by their base.
@@ -185,6 +194,8 @@ class TwoTexts:
         )
 
     def _has_standard_calls(self, name: str) -> bool:
+        if all(name in text.state.starters for text in self.texts):
+            return True
         if "." in name or name.startswith("_GLOBAL__"):
             return False
         return self.local or all(text.symbols[name].binding != "local" for text in self.texts)
@@ -218,6 +229,14 @@ class TwoTexts:
                 # Others of this name, in any unit, are not for this one to call.
                 defined[name] = called[name] = f"__own{side}_{self.name}_{name}"
                 unscoped.add(name)
+            elif self._is_shared_state(name):
+                called[name] = f"__inside_{self.name}_{name}"
+                if side == 0:
+                    defined[name] = called[name]
+                    hidden.add(name)
+                    unscoped.add(name)
+                else:
+                    defined[name] = f"__other{side}_{self.name}_{name}"
             elif side == 1 and self._is_common(name):
                 # Objects that both have are the first's: else a state would be there twice.
                 defined[name] = f"__other{side}_{self.name}_{name}"
@@ -228,6 +247,15 @@ class TwoTexts:
     def _prepared(self, side: Side) -> list[str]:
         """Return the lines of a text, fit to be linked with the other's."""
         lines = self.texts[side].text.splitlines()
+        if side == 0:
+            lines = _aligned(lines, frozenset(filter(self._is_shared, self.texts[0].symbols)))
+        else:
+            # The first text has the same lists.
+            lines = [
+                line
+                for section, line in in_sections(lines)
+                if not starts(section) or self._exchangeable.isdisjoint(_TOKEN.findall(line))
+            ]
         own, other = (f"__text{number}_{self.name}" for number in (side, 1 - side))
         # Each refers to the other, so that the linker takes both of an archive or none.
         return [
@@ -238,6 +266,23 @@ class TwoTexts:
             f"{own}:",
             f"\t.dc.a\t{other}",
         ]
+
+    def _is_shared(self, name: str) -> bool:
+        """Return whether a name is of an object that both texts define and that is there once."""
+        is_object = not self.texts[0].symbols[name].is_function
+        return is_object and (self._is_common(name) or self._is_shared_state(name))
+
+    def _is_shared_state(self, name: str) -> bool:
+        """Return whether a name is of a local object that both texts can write to."""
+        sizes = [text.state.sizes.get(name) for text in self.texts]
+        return (
+            sizes[0] is not None
+            and sizes[0] == sizes[1]
+            and all(
+                name in text.symbols and text.symbols[name].binding == "local"
+                for text in self.texts
+            )
+        )
 
     def _is_common(self, name: str) -> bool:
         """Return whether both texts define a global symbol, which no two files may."""
@@ -271,10 +316,23 @@ class TwoTexts:
                 # The linker keeps one of each group, which need not be the one that is wanted.
                 line = f"{group[1]}{group[2]}{line[group.end() :]}"
             alias = _ALIAS.match(line)
-            if name in hidden and (alias or _LABEL.match(line)):
+            if name in hidden and (alias or _LABEL.match(line) or COMMON.match(line)):
                 lines += [f"\t.globl\t{defined[name]}", f"\t.hidden\t{defined[name]}"]
             lines.append(_with(both if alias or name in defined else called, line))
         return "".join(f"{line}\n" for line in lines)
+
+
+def _aligned(lines: Iterable[str], names: frozenset[str]) -> list[str]:
+    """Return lines in which some objects are aligned for whatever may use them."""
+    found: list[str] = []
+    for line in lines:
+        if (common := COMMON.match(line)) and common[1] in names:
+            found.append(f"\t.comm\t{common[1]},{common[2]},{_ALIGNED}")
+            continue
+        if (label := _LABEL.match(line)) and label[1] in names:
+            found.append(f"\t.balign\t{_ALIGNED}")
+        found.append(line)
+    return found
 
 
 def _with(names: Mapping[str, str], line: str) -> str:

@@ -27,8 +27,8 @@ LINK = "the link"
 
 LINKED = "linked"
 _SECONDS = 600
-_GNU = ("-fno-ipa-ra",)
-"""A caller must not know which registers a function leaves alone."""
+_GNU = ("-fno-ipa-ra", "-fno-section-anchors")
+"""A caller must not know which registers a function leaves alone, and objects have names."""
 _APART = ("-fno-inline",)
 _GNU_APART = (
     "-fno-ipa-cp",

@@ -1,4 +1,4 @@
-"""Functions that several units have."""
+"""Functions that share something: with other units, or with each other."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ TWICE = f"template <typename T> {NOINLINE} T twice(T x) {{ return x * 2; }}\n"
 THRICE_IF_BAD = f"template <typename T> {NOINLINE} T twice(T x) {{ return x * (2 + FAULT); }}\n"
 
 
-def searched(tmp_path: Path, sources: dict[str, str]) -> InsideAnswer:
+def searched(tmp_path: Path, sources: dict[str, str], compiler: str = "g++") -> InsideAnswer:
     every = {**sources, "core.cpp": CORE}
-    good, bad = (compiled(tmp_path, fault, every) for fault in (0, 1))
+    good, bad = (compiled(tmp_path, fault, every, compiler=compiler) for fault in (0, 1))
     return searched_between(tmp_path, good, bad)
 
 
@@ -50,3 +50,39 @@ def test_a_function_that_another_unit_has_instantiated(tmp_path: Path) -> None:
         },
     )
     assert names(answer) == ["first.cpp: float twice<float>"]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_who_writes_to_a_variable_is_innocent(tmp_path: Path, compiler: str) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": f"""
+static float factor;
+thread_local static float summand;
+{NOINLINE} void prepare(float x) {{ factor = x > 0 ? 2 : 3 + FAULT; summand = factor - 2; }}
+{NOINLINE} float use(float x) {{ return x * factor + summand + FAULT; }}
+float run(float x) {{ prepare(x); return use(x); }}
+"""
+        },
+        compiler,
+    )
+    assert names(answer) == ["first.cpp: use"]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_a_unit_is_initialised_once(tmp_path: Path, compiler: str) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": f"""
+int counted();
+static int number = counted();
+{NOINLINE} float use(float x) {{ return x * (number + 1) + FAULT; }}
+float run(float x) {{ return use(x) + counted() - 2; }}
+""",
+            "second.cpp": "int counted() { static int number = 0; return ++number; }",
+        },
+        compiler,
+    )
+    assert names(answer) == ["first.cpp: use"]
