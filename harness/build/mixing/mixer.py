@@ -25,18 +25,31 @@ if TYPE_CHECKING:
 LINK = "the link"
 """Stands among translation units for the command that links them, and the libraries in it."""
 
+_GNU_NAME = "GNU "
+"""How the name of GCC begins in a record."""
 LINKED = "linked"
 _SECONDS = 600
-_GNU = ("-fno-ipa-ra", "-fno-section-anchors")
-"""A caller must not know which registers a function leaves alone, and objects have names."""
+_GNU = (
+    "-fno-ipa-ra",
+    "-fno-ipa-pure-const",
+    "-fno-ipa-reference",
+    "-fno-ipa-vrp",
+    "-fno-ipa-bit-cp",
+    "-fno-section-anchors",
+)
+"""Functions must not know each other: which registers one leaves alone, what it reads and writes,
+what it is called with. Objects have names."""
+_GNU_11 = ("-fno-ipa-modref",)
+_CLANG = ("-fsemantic-interposition", "-fvisibility=default")
+"""The same: Clang takes nothing for granted of what another library might replace."""
 _APART = ("-fno-inline",)
+"""Functions stay what they are in the source."""
 _GNU_APART = (
     "-fno-ipa-cp",
     "-fno-ipa-sra",
     "-fno-ipa-icf",
     "-fno-partial-inlining",
 )
-"""Functions stay what they are in the source."""
 _ALSO_NEXT = ("-o", "-include")
 _LEFT_OUT = ("-c", "-Winvalid-pch")
 
@@ -150,9 +163,7 @@ class Mixer:
 
     def _assembly(self, side: int, unit: str, inlining: bool) -> str:
         build = self.sides[side]
-        flags = ["-g1", "-fno-lto", *(_GNU if _is_gnu(build) else ())]
-        if not inlining:
-            flags += [*_APART, *(_GNU_APART if _is_gnu(build) else ())]
+        flags = ["-g1", "-fno-lto", *_apart(build.record.compiler, inlining=inlining)]
         target = self._place(unit, side, "whole" if inlining else "apart", ".s")
         command = build.units[unit]
         self._run([*_words(command.command), *flags, "-S", "-o", target], target, build)
@@ -193,7 +204,16 @@ class Mixer:
 
 
 def _is_gnu(build: ObjectBuild) -> bool:
-    return build.record.compiler.startswith("GNU ")
+    return build.record.compiler.startswith(_GNU_NAME)
+
+
+def _apart(compiler: str, *, inlining: bool) -> list[str]:
+    """Return the flags with which functions rely on nothing but each other's declarations."""
+    if not compiler.startswith(_GNU_NAME):
+        return [*_CLANG, *(() if inlining else _APART)]
+    version = compiler.removeprefix(_GNU_NAME).partition(".")[0]
+    flags = [*_GNU, *(_GNU_11 if version.isdigit() and int(version) >= 11 else ())]
+    return flags if inlining else [*flags, *_APART, *_GNU_APART]
 
 
 def _words(command: str) -> list[str]:

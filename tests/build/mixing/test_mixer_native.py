@@ -78,7 +78,7 @@ def compiled(
         unit = "core" if name == "core.cpp" else name
         joined = " ".join(f"'{word}'" for word in command)
         units[unit] = CompileCommand(file=path, command=joined, directory=build, output=output)
-    version = "GNU 1" if compiler == "g++" else "Clang 1"
+    version = "GNU 12" if compiler == "g++" else "Clang 14"
     return ObjectBuild(
         folder=build,
         source=source,

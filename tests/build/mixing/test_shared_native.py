@@ -86,3 +86,35 @@ float run(float x) {{ return use(x) + counted() - 2; }}
         compiler,
     )
     assert names(answer) == ["first.cpp: use"]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_who_is_called_with_what_only_the_newer_one_reads_is_innocent(
+    tmp_path: Path, compiler: str
+) -> None:
+    """The older caller must not leave out what the older one does not read."""
+    older = f"""
+{NOINLINE} float use(const float* two, float x) {{ return x * 2; }}
+{NOINLINE} float run(float x) {{ float two[2] = {{x, x}}; return use(two, x); }}
+"""
+    newer = older.replace("return x * 2", "return two[0] + two[1]").replace(
+        "(two, x)", "(two, x) + 1"
+    )
+    good, bad = (
+        compiled(tmp_path / str(fault), fault, {"first.cpp": text, "core.cpp": CORE}, "", compiler)
+        for fault, text in enumerate((older, newer))
+    )
+    assert names(searched_between(tmp_path, good, bad)) == ["first.cpp: run"]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_who_calls_what_returns_a_constant_is_innocent(tmp_path: Path, compiler: str) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": f"{NOINLINE} float factor() {{ return 2 + FAULT; }}\n"
+            "float run(float x) { return x * factor(); }"
+        },
+        compiler,
+    )
+    assert names(answer) == ["first.cpp: factor"]
