@@ -118,3 +118,24 @@ def test_who_calls_what_returns_a_constant_is_innocent(tmp_path: Path, compiler:
         compiler,
     )
     assert names(answer) == ["first.cpp: factor"]
+
+
+def test_a_function_that_calls_what_is_in_a_file_of_the_newer_source_only(tmp_path: Path) -> None:
+    good = compiled(
+        tmp_path / "before",
+        0,
+        {"first.cpp": "float run(float x) { return x * 2; }", "core.cpp": CORE},
+    )
+    bad = compiled(
+        tmp_path / "after",
+        1,
+        {
+            "first.cpp": "float thrice(float);\nfloat run(float x) { return thrice(x); }",
+            "added.cpp": "float thrice(float x) { return x * 3; }",
+            "core.cpp": CORE,
+        },
+    )
+    answer = searched_between(tmp_path, good, bad)
+    assert names(answer) == ["first.cpp: run"]
+    assert "good" in next(line for line in answer.evidence if line.startswith("all but run"))
+    assert any("undefined reference" in line for line in answer.evidence)

@@ -257,6 +257,12 @@ class BuildSearch:
         lines.append(f"nothing but {named(part)} as in the bad build: {mixtures.described(part)}")
         if alone is Outcome.BAD:
             return _Found(part=self._ordered(part, own), holds=True, lines=tuple(lines))
+        nothing = mixtures.outcome(frozenset())
+        if nothing is not Outcome.GOOD:
+            # What is kept of the bad build's text may refer to a file that only that build has.
+            lines.append(f"nothing as in the bad build: {mixtures.described(frozenset())}")
+            holds = not (alone.decides or nothing.decides)
+            return _Found(part=self._ordered(part, own), holds=holds, lines=tuple(lines))
         enough = DeltaDebugger(
             items=[*own, *rest], test=mixtures.result, progress=progress
         ).minimal_failing()
@@ -368,7 +374,7 @@ def _in_short(part: str | Function) -> str:
     """Return a function's name alone, or a file."""
     if isinstance(part, str):
         return part
-    return _PARAMETERS.sub("", _plain(part.symbol).replace("(anonymous namespace)", ""))
+    return _PARAMETERS.sub("", _plain(part.symbol).replace("(anonymous namespace)::", ""))
 
 
 def _plain(symbol: str) -> str:
