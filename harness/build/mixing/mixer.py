@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness.build import cmake
@@ -50,7 +51,8 @@ _GNU_APART = (
     "-fno-ipa-icf",
     "-fno-partial-inlining",
 )
-_ALSO_NEXT = ("-o", "-include")
+_PRECOMPILED = "cmake_pch."
+"""How the header begins that CMake has precompiled and included."""
 _LEFT_OUT = ("-c", "-Winvalid-pch")
 
 
@@ -218,12 +220,15 @@ def _apart(compiler: str, *, inlining: bool) -> list[str]:
 
 def _words(command: str) -> list[str]:
     """Return a compile command without what it writes, and without its precompiled header."""
-    words, skip = [], False
-    for word in shlex.split(command):
-        if skip:
-            skip = False
-        elif word in _ALSO_NEXT:
-            skip = True
+    words: list[str] = []
+    rest = iter(shlex.split(command))
+    for word in rest:
+        if word == "-o":
+            next(rest, "")
+        elif word == "-include":
+            header = next(rest, "")
+            if not PurePath(header).name.startswith(_PRECOMPILED):
+                words += [word, header]
         elif word not in _LEFT_OUT:
             words.append(word)
     return words
