@@ -136,7 +136,8 @@ class Mixer:
         first, second = self.sides
         objects: list[Path] = []
         core = first.object_of(CORE_UNIT)
-        for unit in sorted({*first.units, *second.units}):
+        # In the order of the library: of what several files define, the linker takes the first.
+        for unit in dict.fromkeys([*first.units, *second.units]):
             if unit in split:
                 own = frozenset(each.symbol for each in functions if each.unit == unit)
                 both = self._assembled(unit, split[unit], own)

@@ -139,3 +139,17 @@ def test_a_function_that_calls_what_is_in_a_file_of_the_newer_source_only(tmp_pa
     assert names(answer) == ["first.cpp: run"]
     assert "good" in next(line for line in answer.evidence if line.startswith("all but run"))
     assert any("undefined reference" in line for line in answer.evidence)
+
+
+def test_of_what_several_files_define_the_first_in_the_library_is_accused(tmp_path: Path) -> None:
+    """Which need not be the first by name."""
+    sources = {
+        "second.cpp": THRICE_IF_BAD + "float run(float x) { return twice(x); }",
+        "first.cpp": THRICE_IF_BAD + "float also(float x) { return twice(x); }",
+        "core.cpp": CORE.replace("run(x) !=", "run(x) + also(x) - also(x) !=").replace(
+            "float run(float);", "float run(float); float also(float);"
+        ),
+    }
+    good, bad = (compiled(tmp_path, fault, sources) for fault in (0, 1))
+    answer = searched_between(tmp_path, good, bad)
+    assert names(answer) == ["second.cpp: float twice<float>"]
