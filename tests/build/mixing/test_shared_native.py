@@ -153,3 +153,24 @@ def test_of_what_several_files_define_the_first_in_the_library_is_accused(tmp_pa
     good, bad = (compiled(tmp_path, fault, sources) for fault in (0, 1))
     answer = searched_between(tmp_path, good, bad)
     assert names(answer) == ["second.cpp: float twice<float>"]
+
+
+def test_files_that_need_each_other_are_said_not_to_be_told_apart(tmp_path: Path) -> None:
+    """Which of them is innocent cannot be known: one does not link without the other."""
+    good, bad = (
+        compiled(
+            tmp_path / name,
+            fault,
+            {
+                "first.cpp": f"float {name}(float);\nfloat run(float x) {{ return {name}(x); }}",
+                "second.cpp": f"float {name}(float x) {{ return x * (2 + FAULT); }}",
+                "core.cpp": CORE,
+            },
+        )
+        for fault, name in enumerate(("before", "after"))
+    )
+    answer = searched_between(tmp_path, good, bad)
+    assert any(
+        line.endswith("take back all of these but one: first.cpp, second.cpp")
+        for line in answer.evidence
+    )
