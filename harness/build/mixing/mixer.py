@@ -115,7 +115,8 @@ class Mixer:
             AssemblyText.parse(self._assembly(side, unit, inlining)) for side in (0, 1)
         )
         return TwoTexts(
-            name=re.sub(r"\W", "_", unit),
+            # Without the key, a-b.cpp and a_b.cpp would be one.
+            name=re.sub(r"\W", "_", unit) + content_key(unit),
             texts=(first, second),
             local=all(_is_gnu(side) for side in self.sides),
         )

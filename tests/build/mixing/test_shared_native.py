@@ -174,3 +174,16 @@ def test_files_that_need_each_other_are_said_not_to_be_told_apart(tmp_path: Path
         line.endswith("take back all of these but one: first.cpp, second.cpp")
         for line in answer.evidence
     )
+
+
+def test_local_functions_of_files_whose_names_differ_in_a_sign(tmp_path: Path) -> None:
+    local = f"static {NOINLINE} float more(float x) {{ return x + FAULT; }}\n"
+    answer = searched(
+        tmp_path,
+        {
+            "one-file.cpp": local + "float minus(float);\n"
+            "float run(float x) { return 2 * x + (more(x) > x && minus(x) < x ? 1 : 0); }",
+            "one_file.cpp": local + "float minus(float x) { return 2 * x - more(x); }",
+        },
+    )
+    assert names(answer) == ["one-file.cpp: more", "one_file.cpp: more"]
