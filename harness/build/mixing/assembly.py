@@ -32,7 +32,8 @@ Side = Literal[0, 1]
 """0: as the good build compiles it; 1: as the bad one does."""
 Binding = Literal["global", "weak", "local"]
 
-_TOKEN = re.compile(r"[A-Za-z_.$][\w.$]*")
+_TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
+"""A name; what stands before one that is taken as an address, `$name`, is no part of it."""
 _TYPE = re.compile(r"\s*\.type\s+([\w.$]+)\s*,\s*[@%](function|object|gnu_unique_object)")
 _BINDING = re.compile(r"\s*\.(globl|global|weak)\s+([\w.$]+)")
 _ALIAS = re.compile(r"\s*\.set\s+([\w.$]+)\s*,\s*([\w.$]+)\s*$")

@@ -15,7 +15,7 @@ _SECTION = re.compile(r'\s*\.section\s+"?([\w.$-]+)"?(?:\s*,\s*"([^"]*)")?')
 _SHORT = re.compile(r"\s*(\.(?:text|data|bss))\b")
 _LABEL = re.compile(r"([\w.$]+):")
 _SIZE = re.compile(r"\s*\.size\s+([\w.$]+)\s*,\s*(\d+)\b")
-_TOKEN = re.compile(r"[A-Za-z_.$][\w.$]*")
+_TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
 _STARTING = (".init_array", ".fini_array", ".ctors", ".dtors")
 _CONSTANT = ".data.rel.ro"
 """Written to by the loader only."""

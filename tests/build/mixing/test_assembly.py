@@ -111,3 +111,9 @@ def test_global_names_stay_what_others_call_them() -> None:
     assert ".set __other0_some__ZN3FooC1Ev,__other0_some__ZN3FooC2Ev" in good
     # Its cold part is its own in each text.
     assert f"jmp {MAKER}.cold" in bad
+
+
+def test_a_name_is_found_in_an_address() -> None:
+    text = AssemblyText.parse(TEXT.replace("\tjmp\t_ZL6helperf", "\tmovl\t$_ZL6helperf, %edi"))
+    mixed = TwoTexts(name="some", texts=(text, text), local=True).mixed(frozenset())
+    assert f"movl $__inside_some_{HELPER}, %edi" in lines(mixed[0])

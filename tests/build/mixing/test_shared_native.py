@@ -187,3 +187,24 @@ def test_local_functions_of_files_whose_names_differ_in_a_sign(tmp_path: Path) -
         },
     )
     assert names(answer) == ["one-file.cpp: more", "one_file.cpp: more"]
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_a_variable_of_each_thread_is_initialised_when_it_is_used(
+    tmp_path: Path, compiler: str
+) -> None:
+    answer = searched(
+        tmp_path,
+        {
+            "first.cpp": f"""
+float factor();
+static thread_local float kept = factor();
+{NOINLINE} float factor() {{ return 2; }}
+{NOINLINE} float use(float x) {{ return x * kept + FAULT; }}
+float run(float x) {{ return use(x); }}
+"""
+        },
+        compiler,
+    )
+    assert names(answer) == ["first.cpp: use"]
+    assert not any("cannot be told apart" in line for line in answer.evidence)
