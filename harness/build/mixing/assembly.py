@@ -9,6 +9,9 @@ FLiT (M. Bentley et al., "Multi-Level Analysis of Compiler-Induced Variability a
 Tradeoffs", HPDC 2019) does the same with weak symbols in object files, which reaches only what is
 global there; in an assembler text local functions and templates still have their names.
 
+What can be written to is there once, since functions of both texts share it, and is initialised
+once. Where several units define a function, the linker takes the first, as it does without this.
+
 What has a dot in its name (`.constprop`, `.isra`, `.part`, `.cold`, `._omp_fn`) is a part of the
 function around it, with a calling convention of its own, and goes where that goes.
 """
@@ -16,24 +19,27 @@ function around it, with a calling convention of its own, and goes where that go
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from harness.build.mixing.state import COMMON, State, in_sections, starts
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Side = Literal[0, 1]
 """0: as the good build compiles it; 1: as the bad one does."""
 Binding = Literal["global", "weak", "local"]
 
-_TOKEN = re.compile(r"[A-Za-z_.$][\w.$]*")
+_TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
+"""A name; what stands before one that is taken as an address, `$name`, is no part of it."""
 _TYPE = re.compile(r"\s*\.type\s+([\w.$]+)\s*,\s*[@%](function|object|gnu_unique_object)")
 _BINDING = re.compile(r"\s*\.(globl|global|weak)\s+([\w.$]+)")
 _ALIAS = re.compile(r"\s*\.set\s+([\w.$]+)\s*,\s*([\w.$]+)\s*$")
 _LABEL = re.compile(r"([\w.$]+):")
 _NAMED = re.compile(
-    r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set)\s+([\w.$]+)"
+    r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set|comm)\s+([\w.$]+)"
 )
 _SCOPE = re.compile(r"\s*\.(?:globl|global|weak|hidden|protected|internal|local)\s")
 _GROUP = re.compile(
@@ -43,6 +49,8 @@ _LINE = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)")
 _FILE = re.compile(r'\s*\.file\s+(\d+)\s+"([^"]*)"(?:\s+"([^"]*)")?')
 _TEXT = re.compile(r"\s*\.(?:string|ascii|asciz|file|ident)\b")
 _DIRECTIVE = re.compile(r"\s*\.")
+_ALIGNED = 64
+"""Bytes by which objects for both texts are aligned: one may count on more than the other has."""
 _DROPPED = re.compile(r"\s*\.addrsig")
 """What only helps a linker to fold functions that are alike."""
 
@@ -68,6 +76,7 @@ class AssemblyText:
     """Names for what has another name as well."""
     mentions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By function: the functions of this text that it calls or takes the address of."""
+    state: State = field(default_factory=lambda: State({}, frozenset()))
 
     @classmethod
     def parse(cls, text: str) -> AssemblyText:
@@ -87,6 +96,9 @@ class AssemblyText:
                 bindings[found[2]] = "weak" if found[1] == "weak" else "global"
             elif found := _ALIAS.match(line):
                 aliases[found[1]] = found[2]
+            elif found := COMMON.match(line):
+                kinds[found[1]] = False
+                labels.add(found[1])
             elif found := _LABEL.match(line):
                 labels.add(found[1])
                 inside = found[1] if kinds.get(found[1]) else inside
@@ -111,7 +123,7 @@ class AssemblyText:
         }
         functions = frozenset(name for name, symbol in symbols.items() if symbol.is_function)
         known = {name: functions & found - {name} for name, found in mentions.items()}
-        return cls(text, symbols, aliases, known)
+        return cls(text, symbols, aliases, known, State.parse(text))
 
     def reached(self, name: str) -> tuple[str, ...]:
         """Return the functions that a function calls, and those that these call, by their base.
@@ -183,14 +195,16 @@ class TwoTexts:
         )
 
     def _has_standard_calls(self, name: str) -> bool:
+        if all(name in text.state.starters for text in self.texts):
+            return True
         if "." in name or name.startswith("_GLOBAL__"):
             return False
         return self.local or all(text.symbols[name].binding != "local" for text in self.texts)
 
     def _has_one_scope(self, name: str) -> bool:
         """Return whether both texts agree on who else may call it."""
-        found = [text.symbols[name].binding == "global" for text in self.texts]
-        return all(found) or not any(found)
+        first, second = (text.symbols[name].binding for text in self.texts)
+        return first == second
 
     def _written(self, side: Side, own: frozenset[str]) -> str:
         text = self.texts[side]
@@ -200,27 +214,76 @@ class TwoTexts:
         unscoped: set[str] = set()
         for name in text.symbols:
             target = text.aliases.get(name, name)
-            is_global = text.symbols[name].binding == "global"
+            is_local = text.symbols[name].binding == "local"
             if target in self._exchangeable:
-                shared = name if is_global else f"__inside_{self.name}_{name}"
+                shared = f"__inside_{self.name}_{name}" if is_local else name
                 called[name] = shared
                 if target not in own:
                     defined[name] = f"__other{side}_{self.name}_{name}"
                     unscoped.add(name)
                     continue
                 defined[name] = shared
-                if not is_global:
+                if is_local:
                     hidden.add(name)
                     unscoped.add(name)
             elif text.symbols[name].is_function and text.symbols[name].binding == "weak":
                 # Others of this name, in any unit, are not for this one to call.
                 defined[name] = called[name] = f"__own{side}_{self.name}_{name}"
                 unscoped.add(name)
+            elif self._is_shared_state(name):
+                called[name] = f"__inside_{self.name}_{name}"
+                if side == 0:
+                    defined[name] = called[name]
+                    hidden.add(name)
+                    unscoped.add(name)
+                else:
+                    defined[name] = f"__other{side}_{self.name}_{name}"
             elif side == 1 and self._is_common(name):
                 # Objects that both have are the first's: else a state would be there twice.
                 defined[name] = f"__other{side}_{self.name}_{name}"
                 unscoped.add(name)
-        return self._renamed(text, defined, called, hidden, unscoped)
+        prepared = replace(text, text="\n".join(self._prepared(side)))
+        return self._renamed(prepared, defined, called, hidden, unscoped)
+
+    def _prepared(self, side: Side) -> list[str]:
+        """Return the lines of a text, fit to be linked with the other's."""
+        lines = self.texts[side].text.splitlines()
+        if side == 0:
+            lines = _aligned(lines, frozenset(filter(self._is_shared, self.texts[0].symbols)))
+        else:
+            # The first text has the same lists.
+            lines = [
+                line
+                for section, line in in_sections(lines)
+                if not starts(section) or self._exchangeable.isdisjoint(_TOKEN.findall(line))
+            ]
+        own, other = (f"__text{number}_{self.name}" for number in (side, 1 - side))
+        # Each refers to the other, so that the linker takes both of an archive or none.
+        return [
+            *lines,
+            '\t.section\t.data.rel.ro.inside,"aw"',
+            f"\t.globl\t{own}",
+            f"\t.hidden\t{own}",
+            f"{own}:",
+            f"\t.dc.a\t{other}",
+        ]
+
+    def _is_shared(self, name: str) -> bool:
+        """Return whether a name is of an object that both texts define and that is there once."""
+        is_object = not self.texts[0].symbols[name].is_function
+        return is_object and (self._is_common(name) or self._is_shared_state(name))
+
+    def _is_shared_state(self, name: str) -> bool:
+        """Return whether a name is of a local object that both texts can write to."""
+        sizes = [text.state.sizes.get(name) for text in self.texts]
+        return (
+            sizes[0] is not None
+            and sizes[0] == sizes[1]
+            and all(
+                name in text.symbols and text.symbols[name].binding == "local"
+                for text in self.texts
+            )
+        )
 
     def _is_common(self, name: str) -> bool:
         """Return whether both texts define a global symbol, which no two files may."""
@@ -254,10 +317,23 @@ class TwoTexts:
                 # The linker keeps one of each group, which need not be the one that is wanted.
                 line = f"{group[1]}{group[2]}{line[group.end() :]}"
             alias = _ALIAS.match(line)
-            if name in hidden and (alias or _LABEL.match(line)):
+            if name in hidden and (alias or _LABEL.match(line) or COMMON.match(line)):
                 lines += [f"\t.globl\t{defined[name]}", f"\t.hidden\t{defined[name]}"]
             lines.append(_with(both if alias or name in defined else called, line))
         return "".join(f"{line}\n" for line in lines)
+
+
+def _aligned(lines: Iterable[str], names: frozenset[str]) -> list[str]:
+    """Return lines in which some objects are aligned for whatever may use them."""
+    found: list[str] = []
+    for line in lines:
+        if (common := COMMON.match(line)) and common[1] in names:
+            found.append(f"\t.comm\t{common[1]},{common[2]},{_ALIGNED}")
+            continue
+        if (label := _LABEL.match(line)) and label[1] in names:
+            found.append(f"\t.balign\t{_ALIGNED}")
+        found.append(line)
+    return found
 
 
 def _with(names: Mapping[str, str], line: str) -> str:

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness.build import cmake
@@ -25,19 +26,33 @@ if TYPE_CHECKING:
 LINK = "the link"
 """Stands among translation units for the command that links them, and the libraries in it."""
 
+_GNU_NAME = "GNU "
+"""How the name of GCC begins in a record."""
 LINKED = "linked"
 _SECONDS = 600
-_GNU = ("-fno-ipa-ra",)
-"""A caller must not know which registers a function leaves alone."""
+_GNU = (
+    "-fno-ipa-ra",
+    "-fno-ipa-pure-const",
+    "-fno-ipa-reference",
+    "-fno-ipa-vrp",
+    "-fno-ipa-bit-cp",
+    "-fno-section-anchors",
+)
+"""Functions must not know each other: which registers one leaves alone, what it reads and writes,
+what it is called with. Objects have names."""
+_GNU_11 = ("-fno-ipa-modref",)
+_CLANG = ("-fsemantic-interposition", "-fvisibility=default")
+"""The same: Clang takes nothing for granted of what another library might replace."""
 _APART = ("-fno-inline",)
+"""Functions stay what they are in the source."""
 _GNU_APART = (
     "-fno-ipa-cp",
     "-fno-ipa-sra",
     "-fno-ipa-icf",
     "-fno-partial-inlining",
 )
-"""Functions stay what they are in the source."""
-_ALSO_NEXT = ("-o", "-include")
+_PRECOMPILED = "cmake_pch."
+"""How the header begins that CMake has precompiled and included."""
 _LEFT_OUT = ("-c", "-Winvalid-pch")
 
 
@@ -100,7 +115,8 @@ class Mixer:
             AssemblyText.parse(self._assembly(side, unit, inlining)) for side in (0, 1)
         )
         return TwoTexts(
-            name=re.sub(r"\W", "_", unit),
+            # Without the key, a-b.cpp and a_b.cpp would be one.
+            name=re.sub(r"\W", "_", unit) + content_key(unit),
             texts=(first, second),
             local=all(_is_gnu(side) for side in self.sides),
         )
@@ -121,10 +137,13 @@ class Mixer:
         first, second = self.sides
         objects: list[Path] = []
         core = first.object_of(CORE_UNIT)
-        for unit in sorted({*first.units, *second.units}):
+        # In the order of the library: of what several files define, the linker takes the first.
+        for unit in dict.fromkeys([*first.units, *second.units]):
             if unit in split:
                 own = frozenset(each.symbol for each in functions if each.unit == unit)
-                objects += self._assembled(unit, split[unit], own)
+                both = self._assembled(unit, split[unit], own)
+                # Whichever is taken first, the other comes next, before any other unit.
+                objects += [*both, both[0]]
                 continue
             side = self.sides[unit in bad]
             if unit not in side.units:
@@ -148,9 +167,7 @@ class Mixer:
 
     def _assembly(self, side: int, unit: str, inlining: bool) -> str:
         build = self.sides[side]
-        flags = ["-g1", "-fno-lto", *(_GNU if _is_gnu(build) else ())]
-        if not inlining:
-            flags += [*_APART, *(_GNU_APART if _is_gnu(build) else ())]
+        flags = ["-g1", "-fno-lto", *_apart(build.record.compiler, inlining=inlining)]
         target = self._place(unit, side, "whole" if inlining else "apart", ".s")
         command = build.units[unit]
         self._run([*_words(command.command), *flags, "-S", "-o", target], target, build)
@@ -191,17 +208,29 @@ class Mixer:
 
 
 def _is_gnu(build: ObjectBuild) -> bool:
-    return build.record.compiler.startswith("GNU ")
+    return build.record.compiler.startswith(_GNU_NAME)
+
+
+def _apart(compiler: str, *, inlining: bool) -> list[str]:
+    """Return the flags with which functions rely on nothing but each other's declarations."""
+    if not compiler.startswith(_GNU_NAME):
+        return [*_CLANG, *(() if inlining else _APART)]
+    version = compiler.removeprefix(_GNU_NAME).partition(".")[0]
+    flags = [*_GNU, *(_GNU_11 if version.isdigit() and int(version) >= 11 else ())]
+    return flags if inlining else [*flags, *_APART, *_GNU_APART]
 
 
 def _words(command: str) -> list[str]:
     """Return a compile command without what it writes, and without its precompiled header."""
-    words, skip = [], False
-    for word in shlex.split(command):
-        if skip:
-            skip = False
-        elif word in _ALSO_NEXT:
-            skip = True
+    words: list[str] = []
+    rest = iter(shlex.split(command))
+    for word in rest:
+        if word == "-o":
+            next(rest, "")
+        elif word == "-include":
+            header = next(rest, "")
+            if not PurePath(header).name.startswith(_PRECOMPILED):
+                words += [word, header]
         elif word not in _LEFT_OUT:
             words.append(word)
     return words

@@ -56,6 +56,13 @@ def built(
 ) -> ObjectBuild:
     """Compile the library with a macro that is the fault."""
     sources = {"first.cpp": first, "second.cpp": SECOND, "alone.cpp": ALONE, "core.cpp": CORE}
+    return compiled(folder, fault, sources, rule, compiler)
+
+
+def compiled(
+    folder: Path, fault: int, sources: dict[str, str], rule: str = "", compiler: str = "g++"
+) -> ObjectBuild:
+    """Compile sources with a macro that is the fault."""
     source, build = folder / "source", folder / f"build-{fault}"
     for place in (source, build / "src"):
         place.mkdir(parents=True, exist_ok=True)
@@ -71,7 +78,7 @@ def built(
         unit = "core" if name == "core.cpp" else name
         joined = " ".join(f"'{word}'" for word in command)
         units[unit] = CompileCommand(file=path, command=joined, directory=build, output=output)
-    version = "GNU 1" if compiler == "g++" else "Clang 1"
+    version = "GNU 12" if compiler == "g++" else "Clang 14"
     return ObjectBuild(
         folder=build,
         source=source,

@@ -20,7 +20,7 @@ from harness.analysis.bisection.bed import Trial
 from harness.analysis.bisection.inside.answer import InsideAnswer
 from harness.analysis.bisection.inside.function_source import function_diff, function_source
 from harness.analysis.bisection.inside.mixtures import Mixtures, first_of, telling
-from harness.analysis.delta_debugging import DeltaDebugger
+from harness.analysis.delta_debugging import DeltaDebugger, Result
 from harness.build.mixing.mixer import Function, Mixer
 from harness.build.mixing.names import demangled
 from harness.build.mixing.objects import object_build
@@ -253,10 +253,26 @@ class BuildSearch:
         lines = [
             f"all but {named(part)} as in the bad build: {mixtures.described(everything - part)}"
         ]
+        unknown = frozenset(
+            item
+            for item, result in zip(reverts[0].items, reverts[0].without, strict=True)
+            if result is Result.UNRESOLVED
+        )
+        if unknown and len(part) > 1:
+            lines.append(
+                f"whether each of them matters is not known, since it cannot be tested to take "
+                f"back all of these but one: {named(unknown)}"
+            )
         alone = mixtures.outcome(part)
         lines.append(f"nothing but {named(part)} as in the bad build: {mixtures.described(part)}")
         if alone is Outcome.BAD:
             return _Found(part=self._ordered(part, own), holds=True, lines=tuple(lines))
+        nothing = mixtures.outcome(frozenset())
+        if nothing is not Outcome.GOOD:
+            # What is kept of the bad build's text may refer to a file that only that build has.
+            lines.append(f"nothing as in the bad build: {mixtures.described(frozenset())}")
+            holds = not (alone.decides or nothing.decides)
+            return _Found(part=self._ordered(part, own), holds=holds, lines=tuple(lines))
         enough = DeltaDebugger(
             items=[*own, *rest], test=mixtures.result, progress=progress
         ).minimal_failing()
@@ -368,7 +384,7 @@ def _in_short(part: str | Function) -> str:
     """Return a function's name alone, or a file."""
     if isinstance(part, str):
         return part
-    return _PARAMETERS.sub("", _plain(part.symbol).replace("(anonymous namespace)", ""))
+    return _PARAMETERS.sub("", _plain(part.symbol).replace("(anonymous namespace)::", ""))
 
 
 def _plain(symbol: str) -> str:
