@@ -203,6 +203,8 @@ class Mixer:
             command, log=log, timeout=_SECONDS, cwd=build.folder, env={"LANGUAGE": "C"}
         )
         if not done.ok:
+            # What was written of it is not to be linked by the next mixture.
+            target.unlink(missing_ok=True)
             error = cmake.first_error(done.output)
             raise BuildError(f"compile: {error}", first_error=f"compile: {error}")
 
