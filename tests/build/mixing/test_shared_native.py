@@ -138,7 +138,9 @@ def test_a_function_that_calls_what_is_in_a_file_of_the_newer_source_only(tmp_pa
     answer = searched_between(tmp_path, good, bad)
     assert names(answer) == ["first.cpp: run"]
     assert "good" in next(line for line in answer.evidence if line.startswith("all but run"))
-    assert any("undefined reference" in line for line in answer.evidence)
+    alone = [line for line in answer.evidence if line.startswith("nothing but run")]
+    assert "undefined reference" in alone[0]
+    assert alone[1].startswith("nothing but run and all other files as in the bad build: bad")
 
 
 def test_of_what_several_files_define_the_first_in_the_library_is_accused(tmp_path: Path) -> None:

@@ -263,23 +263,35 @@ class BuildSearch:
                 f"whether each of them matters is not known, since it cannot be tested to take "
                 f"back all of these but one: {named(unknown)}"
             )
-        alone = mixtures.outcome(part)
-        lines.append(f"nothing but {named(part)} as in the bad build: {mixtures.described(part)}")
+        base: frozenset[_Part] = frozenset()
+
+        def without_but(part: frozenset[_Part]) -> Outcome:
+            """Measure the other side: nothing but a part as in the bad build."""
+            outcome = mixtures.outcome(base | part)
+            besides = " and all other files" if base else ""
+            seen = mixtures.described(base | part)
+            lines.append(f"nothing but {named(part)}{besides} as in the bad build: {seen}")
+            return outcome
+
+        alone = without_but(part)
+        if alone is not Outcome.BAD and others:
+            nothing = mixtures.outcome(base)
+            if nothing is Outcome.BAD:
+                lines.append(f"nothing as in the bad build: {mixtures.described(base)}")
+                return _Found(part=tuple(own), holds=False, lines=tuple(lines))
+            if not nothing.decides:
+                # What is kept of the bad build's text may refer to a file only that build has.
+                base = others
+                alone = without_but(part)
         if alone is Outcome.BAD:
             return _Found(part=self._ordered(part, own), holds=True, lines=tuple(lines))
-        nothing = mixtures.outcome(frozenset())
-        if nothing is not Outcome.GOOD:
-            # What is kept of the bad build's text may refer to a file that only that build has.
-            lines.append(f"nothing as in the bad build: {mixtures.described(frozenset())}")
-            holds = not (alone.decides or nothing.decides)
-            return _Found(part=self._ordered(part, own), holds=holds, lines=tuple(lines))
         enough = DeltaDebugger(
-            items=[*own, *rest], test=mixtures.result, progress=progress
+            items=own if base else [*own, *rest],
+            test=lambda some: mixtures.result(base | some),
+            progress=progress,
         ).minimal_failing()
         together = frozenset(enough.items)
-        lines.append(
-            f"nothing but {named(together)} as in the bad build: {mixtures.described(together)}"
-        )
+        without_but(together)
         if alone.decides:
             without = mixtures.outcome(everything - together)
             lines.append(
