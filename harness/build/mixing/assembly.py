@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from harness.build.mixing.state import COMMON, State, in_sections, starts
@@ -88,7 +89,7 @@ class AssemblyText:
         files: dict[str, str] = {}
         mentions: dict[str, set[str]] = {}
         labels: set[str] = set()
-        inside = ""
+        inside = root = ""
         for line in text.splitlines():
             if found := _TYPE.match(line):
                 kinds[found[1]] = found[2] == "function"
@@ -103,7 +104,9 @@ class AssemblyText:
                 labels.add(found[1])
                 inside = found[1] if kinds.get(found[1]) else inside
             elif found := _FILE.match(line):
-                files[found[1]] = "/".join(filter(None, (found[2], found[3])))
+                # The first one, 0, says what others are relative to; what is absolute stays so.
+                root = found[2] if found[1] == "0" and found[3] else root
+                files[found[1]] = str(PurePosixPath(root, found[2], found[3] or ""))
             elif inside and inside not in places and (found := _LINE.match(line)):
                 places[inside] = f"{files.get(found[1], '')}:{found[2]}"
             elif inside and not _DIRECTIVE.match(line):

@@ -1,3 +1,5 @@
+import pytest
+
 from harness.build.mixing.assembly import AssemblyText, TwoTexts
 
 TEXT = """\t.file\t"some_x86.cpp"
@@ -61,6 +63,23 @@ def test_symbols_of_a_text() -> None:
     }
     assert text.aliases == {"_ZN3FooC1Ev": MAKER}
     assert text.symbols[HELPER].place == "src/some_x86.cpp:12"
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        # As GCC writes it, and Clang with and without directories of its own.
+        ('\t.file 1 "/src/some_x86.cpp"', "/src/some_x86.cpp:12"),
+        ('\t.file\t0 "/build" "/src/other.cpp" md5 0x1\n\t.file\t1 "/src/some_x86.cpp" md5 0x2',
+         "/src/some_x86.cpp:12"),
+        ('\t.file\t0 "/build" "../other.cpp"\n\t.file\t1 "../src" "some_x86.cpp"',
+         "/build/../src/some_x86.cpp:12"),
+        ('\t.file\t0 "/build" "../other.cpp"\n\t.file\t1 "/build" "/src/some_x86.cpp"',
+         "/src/some_x86.cpp:12"),
+    ],
+)  # fmt: skip
+def test_place_of_a_function(files: str, place: str) -> None:
+    assert AssemblyText.parse(f"{files}\n{TEXT}").symbols[HELPER].place == place
 
 
 def test_what_can_be_exchanged() -> None:

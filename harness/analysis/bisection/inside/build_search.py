@@ -341,7 +341,8 @@ class BuildSearch:
         What was inlined in one of two builds of the same source is nothing that came.
         """
         first, second = self.mixer.sides
-        with_company = with_company and first.source != second.source
+        is_one_source = first.source == second.source
+        with_company = with_company and not is_one_source
         texts: list[str] = []
         diffs: list[str] = []
         company: list[str] = []
@@ -364,7 +365,9 @@ class BuildSearch:
                     for text, side in zip(both.texts, self.mixer.sides, strict=True)
                 )
                 texts.append(str(newer or older or ""))
-                diffs.append(function_diff(older, newer))
+                if not is_one_source:
+                    # Else what one compiler does not tell the place of would be new.
+                    diffs.append(function_diff(older, newer))
         return {
             "company": tuple(map(_plain, company)),
             "code": "\n\n".join(filter(None, texts)),
