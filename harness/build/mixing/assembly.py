@@ -19,12 +19,12 @@ function around it, with a calling convention of its own, and goes where that go
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from harness.build.mixing.state import COMMON, State, in_sections, starts
+from harness.build.mixing.state import COMMON, LABEL, TOKEN, State, in_sections, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,12 +33,9 @@ Side = Literal[0, 1]
 """0: as the good build compiles it; 1: as the bad one does."""
 Binding = Literal["global", "weak", "local"]
 
-_TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
-"""A name; what stands before one that is taken as an address, `$name`, is no part of it."""
 _TYPE = re.compile(r"\s*\.type\s+([\w.$]+)\s*,\s*[@%](function|object|gnu_unique_object)")
 _BINDING = re.compile(r"\s*\.(globl|global|weak)\s+([\w.$]+)")
 _ALIAS = re.compile(r"\s*\.set\s+([\w.$]+)\s*,\s*([\w.$]+)\s*$")
-_LABEL = re.compile(r"([\w.$]+):")
 _NAMED = re.compile(
     r"\s*\.(?:globl|global|weak|hidden|protected|internal|local|type|size|set|comm)\s+([\w.$]+)"
 )
@@ -100,7 +97,7 @@ class AssemblyText:
             elif found := COMMON.match(line):
                 kinds[found[1]] = False
                 labels.add(found[1])
-            elif found := _LABEL.match(line):
+            elif found := LABEL.match(line):
                 labels.add(found[1])
                 inside = found[1] if kinds.get(found[1]) else inside
             elif found := _FILE.match(line):
@@ -110,7 +107,7 @@ class AssemblyText:
             elif inside and inside not in places and (found := _LINE.match(line)):
                 places[inside] = f"{files.get(found[1], '')}:{found[2]}"
             elif inside and not _DIRECTIVE.match(line):
-                mentions.setdefault(inside, set()).update(_TOKEN.findall(line))
+                mentions.setdefault(inside, set()).update(TOKEN.findall(line))
         aliases = {name: of for name, of in aliases.items() if of in kinds}
         # Not every compiler says what they are.
         kinds |= {name: kinds[of] for name, of in aliases.items()}
@@ -245,11 +242,15 @@ class TwoTexts:
                 # Objects that both have are the first's: else a state would be there twice.
                 defined[name] = f"__other{side}_{self.name}_{name}"
                 unscoped.add(name)
-        prepared = replace(text, text="\n".join(self._prepared(side)))
-        return self._renamed(prepared, defined, called, hidden, unscoped)
+        functions = {name for name, symbol in text.symbols.items() if symbol.is_function}
+        return _renamed(self._prepared[side], functions, defined, called, hidden, unscoped)
 
-    def _prepared(self, side: Side) -> list[str]:
-        """Return the lines of a text, fit to be linked with the other's."""
+    @cached_property
+    def _prepared(self) -> tuple[list[str], list[str]]:
+        """The lines of both texts, fit to be linked together."""
+        return self._prepared_of(0), self._prepared_of(1)
+
+    def _prepared_of(self, side: Side) -> list[str]:
         lines = self.texts[side].text.splitlines()
         if side == 0:
             lines = _aligned(lines, frozenset(filter(self._is_shared, self.texts[0].symbols)))
@@ -258,7 +259,7 @@ class TwoTexts:
             lines = [
                 line
                 for section, line in in_sections(lines)
-                if not starts(section) or self._exchangeable.isdisjoint(_TOKEN.findall(line))
+                if not starts(section) or self._exchangeable.isdisjoint(TOKEN.findall(line))
             ]
         own, other = (f"__text{number}_{self.name}" for number in (side, 1 - side))
         # Each refers to the other, so that the linker takes both of an archive or none.
@@ -294,36 +295,37 @@ class TwoTexts:
             name in text.symbols and text.symbols[name].binding == "global" for text in self.texts
         )
 
-    @staticmethod
-    def _renamed(
-        text: AssemblyText,
-        defined: Mapping[str, str],
-        called: Mapping[str, str],
-        hidden: set[str],
-        unscoped: set[str],
-    ) -> str:
-        functions = {name for name, symbol in text.symbols.items() if symbol.is_function}
-        both = {**called, **defined}
-        lines: list[str] = []
-        for line in text.text.splitlines():
-            if _DROPPED.match(line):
-                continue
-            if _TEXT.match(line):
-                lines.append(line)
-                continue
-            named = _NAMED.match(line) or _LABEL.match(line)
-            name = named[1] if named else ""
-            if name in unscoped and _SCOPE.match(line):
-                continue
-            group = _GROUP.match(line)
-            if group and _is_of_function(group[3], functions):
-                # The linker keeps one of each group, which need not be the one that is wanted.
-                line = f"{group[1]}{group[2]}{line[group.end() :]}"
-            alias = _ALIAS.match(line)
-            if name in hidden and (alias or _LABEL.match(line) or COMMON.match(line)):
-                lines += [f"\t.globl\t{defined[name]}", f"\t.hidden\t{defined[name]}"]
-            lines.append(_with(both if alias or name in defined else called, line))
-        return "".join(f"{line}\n" for line in lines)
+
+def _renamed(
+    lines: Iterable[str],
+    functions: set[str],
+    defined: Mapping[str, str],
+    called: Mapping[str, str],
+    hidden: set[str],
+    unscoped: set[str],
+) -> str:
+    """Return lines as a text, with other names for what is defined in it and what it calls."""
+    both = {**called, **defined}
+    found: list[str] = []
+    for line in lines:
+        if _DROPPED.match(line):
+            continue
+        if _TEXT.match(line):
+            found.append(line)
+            continue
+        named = _NAMED.match(line) or LABEL.match(line)
+        name = named[1] if named else ""
+        if name in unscoped and _SCOPE.match(line):
+            continue
+        group = _GROUP.match(line)
+        if group and _is_of_function(group[3], functions):
+            # The linker keeps one of each group, which need not be the one that is wanted.
+            line = f"{group[1]}{group[2]}{line[group.end() :]}"
+        alias = _ALIAS.match(line)
+        if name in hidden and (alias or LABEL.match(line) or COMMON.match(line)):
+            found += [f"\t.globl\t{defined[name]}", f"\t.hidden\t{defined[name]}"]
+        found.append(_with(both if alias or name in defined else called, line))
+    return "".join(f"{line}\n" for line in found)
 
 
 def _aligned(lines: Iterable[str], names: frozenset[str]) -> list[str]:
@@ -333,14 +335,14 @@ def _aligned(lines: Iterable[str], names: frozenset[str]) -> list[str]:
         if (common := COMMON.match(line)) and common[1] in names:
             found.append(f"\t.comm\t{common[1]},{common[2]},{_ALIGNED}")
             continue
-        if (label := _LABEL.match(line)) and label[1] in names:
+        if (label := LABEL.match(line)) and label[1] in names:
             found.append(f"\t.balign\t{_ALIGNED}")
         found.append(line)
     return found
 
 
 def _with(names: Mapping[str, str], line: str) -> str:
-    return _TOKEN.sub(lambda token: names.get(token[0], token[0]), line)
+    return TOKEN.sub(lambda token: names.get(token[0], token[0]), line)
 
 
 def _names_of(text: AssemblyText, target: str) -> frozenset[str]:

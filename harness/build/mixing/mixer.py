@@ -118,7 +118,7 @@ class Mixer:
             # Without the key, a-b.cpp and a_b.cpp would be one.
             name=re.sub(r"\W", "_", unit) + content_key(unit),
             texts=(first, second),
-            local=all(_is_gnu(side) for side in self.sides),
+            local=all(_is_gnu(side.record.compiler) for side in self.sides),
         )
 
     def made(
@@ -209,13 +209,13 @@ class Mixer:
             raise BuildError(f"compile: {error}", first_error=f"compile: {error}")
 
 
-def _is_gnu(build: ObjectBuild) -> bool:
-    return build.record.compiler.startswith(_GNU_NAME)
+def _is_gnu(compiler: str) -> bool:
+    return compiler.startswith(_GNU_NAME)
 
 
 def _apart(compiler: str, *, inlining: bool) -> list[str]:
     """Return the flags with which functions rely on nothing but each other's declarations."""
-    if not compiler.startswith(_GNU_NAME):
+    if not _is_gnu(compiler):
         return [*_CLANG, *(() if inlining else _APART)]
     version = compiler.removeprefix(_GNU_NAME).partition(".")[0]
     flags = [*_GNU, *(_GNU_11 if version.isdigit() and int(version) >= 11 else ())]

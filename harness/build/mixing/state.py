@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
+"""A name; what stands before one that is taken as an address, `$name`, is no part of it."""
+LABEL = re.compile(r"([\w.$]+):")
 COMMON = re.compile(r"\s*\.comm\s+([\w.$]+)\s*,\s*(\d+)")
 """Defines an object of zeros, without a label."""
 _SECTION = re.compile(r'\s*\.section\s+"?([\w.$-]+)"?(?:\s*,\s*"([^"]*)")?')
 _SHORT = re.compile(r"\s*(\.(?:text|data|bss))\b")
-_LABEL = re.compile(r"([\w.$]+):")
 _SIZE = re.compile(r"\s*\.size\s+([\w.$]+)\s*,\s*(\d+)\b")
-_TOKEN = re.compile(r"[A-Za-z_.][\w.$]*")
 _STARTING = (".init_array", ".fini_array", ".ctors", ".dtors")
 _CONSTANT = ".data.rel.ro"
 """Written to by the loader only."""
@@ -44,8 +45,8 @@ class State:
             elif size := _SIZE.match(line):
                 found[size[1]] = int(size[2])
             elif section.startswith(_STARTING):
-                starters.update(_TOKEN.findall(line))
-            elif section.startswith(_WRITABLE) and (label := _LABEL.match(line)):
+                starters.update(TOKEN.findall(line))
+            elif section.startswith(_WRITABLE) and (label := LABEL.match(line)):
                 writable.add(label[1])
         sizes = {name: size for name, size in found.items() if name in writable}
         return cls(sizes, frozenset(starters))

@@ -263,17 +263,17 @@ class BuildSearch:
                 f"whether each of them matters is not known, since it cannot be tested to take "
                 f"back all of these but one: {named(unknown)}"
             )
-        base: frozenset[_Part] = frozenset()
 
-        def without_but(part: frozenset[_Part]) -> Outcome:
-            """Measure the other side: nothing but a part as in the bad build."""
+        def nothing_but(part: frozenset[_Part], base: frozenset[_Part]) -> Outcome:
+            """Measure the other side: nothing but a part, and what is below it, is bad."""
             outcome = mixtures.outcome(base | part)
             besides = " and all other files" if base else ""
             seen = mixtures.described(base | part)
             lines.append(f"nothing but {named(part)}{besides} as in the bad build: {seen}")
             return outcome
 
-        alone = without_but(part)
+        base: frozenset[_Part] = frozenset()
+        alone = nothing_but(part, base)
         if alone is not Outcome.BAD and others:
             nothing = mixtures.outcome(base)
             if nothing is Outcome.BAD:
@@ -282,7 +282,7 @@ class BuildSearch:
             if not nothing.decides:
                 # What is kept of the bad build's text may refer to a file only that build has.
                 base = others
-                alone = without_but(part)
+                alone = nothing_but(part, base)
         if alone is Outcome.BAD:
             return _Found(part=self._ordered(part, own), holds=True, lines=tuple(lines))
         enough = DeltaDebugger(
@@ -291,7 +291,7 @@ class BuildSearch:
             progress=progress,
         ).minimal_failing()
         together = frozenset(enough.items)
-        without_but(together)
+        nothing_but(together, base)
         if alone.decides:
             without = mixtures.outcome(everything - together)
             lines.append(
